@@ -1,0 +1,352 @@
+"""Every hyper-parameter of a run, as frozen dataclasses that are checked when they are built.
+
+A file in `configs/` builds one `Config` and names it `config`; a run directory keeps it as JSON. Defaults stand
+here and nowhere else. Pydantic checks types and ranges, so a wrong value never reaches a model.
+"""
+
+import functools
+import itertools
+import json
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
+
+from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
+
+T = TypeVar("T")
+Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def section(path: str) -> Callable[[type[T]], type[T]]:
+    """Makes a class a frozen, checked dataclass whose errors name the field as `path.field`."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        built: Any = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+        validate = built.__init__
+
+        @functools.wraps(validate)
+        def init(self: Any, **fields: Any) -> None:
+            try:
+                validate(self, **fields)
+            except ValidationError as error:
+                raise UserError(describe(error, path)) from None
+
+        built.__init__ = init
+        return built
+
+    return decorate
+
+
+def describe(error: ValidationError, path: str = "") -> str:
+    """Says in one line which field is wrong, what was given and what is allowed.
+
+    Args:
+      error: what pydantic raised; only its first complaint is told.
+      path: where the checked object stands in the config, such as `model.encoder`.
+    """
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in (path, *first["loc"]) if part != "")
+    if first["type"] == "value_error":  # a cross-field check of ours: it names the field and what was given
+        return f"{where}.{first['msg']}".removeprefix(".").replace("Value error, ", "")
+    complaint = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where or 'config'}: {first['input']!r}; {complaint}"
+
+
+@section("data.text")
+class TextConfig:
+    """How a review becomes words. The defaults are those of Keras' TextVectorization."""
+
+    break_tags_as_spaces: bool = False
+    """Read the HTML tag <br /> as white space; otherwise it becomes the word "br", as in Keras."""
+    keep_apostrophes: bool = False
+    """Keep ' inside words ("don't"), as the Keras `imdb` data set does; otherwise "dont"."""
+    special_tokens: Literal["text_vectorization", "keras_imdb"] = "text_vectorization"
+    """Ids 0, 1 = padding, unknown; or 0..3 = <PAD> <BOS> <UNK> <UNUSED>, each review led by <BOS>."""
+
+
+@section("data.validation")
+class ValidationConfig:
+    """Which training reviews are held out to choose the epoch and the hyper-parameters on."""
+
+    method: Literal["stratified", "random", "first", "last"] = "stratified"
+    """stratified or random: drawn by data.split_seed; first, last: in file order (Keras validation_split = last)."""
+    size: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.2
+    """A fraction of the training reviews when below 1, a number of reviews otherwise."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ValidationConfig":
+        if self.size >= 1 and self.size != int(self.size):
+            raise ValueError(f"size: {self.size}; a fraction below 1 or a whole number of reviews")
+        return self
+
+
+@section("data")
+class DataConfig:
+    """Where reviews come from and how they become token ids."""
+
+    source: Literal["imdb", "synthetic", "files"] = "imdb"
+    """imdb: the IMDB reviews; synthetic: a small generated corpus; files: your own labelled text at data.path."""
+    path: str | None = None
+    """imdb: a local aclImdb_v1.tar.gz or aclImdb folder; files: a folder with pos and neg, a .csv or a .jsonl."""
+    test_path: str | None = None
+    """files: test reviews, like data.path; without it data.test_fraction of data.path is held out."""
+    test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """files: the stratified share held out for testing when there is neither test_path nor a test folder."""
+    data_dir: str | None = None
+    """Where TFDS keeps prepared data sets; default $TFDS_DATA_DIR, then ~/tensorflow_datasets."""
+    text_column: str = "text"
+    """files: the CSV column or JSONL key with the review."""
+    label_column: str = "label"
+    """files: the CSV column or JSONL key with the label: 0/1, neg/pos, negative/positive, false/true."""
+    limit: Positive | None = None
+    """Keep only the first N reviews of each class in every split, for quick looks."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Draws the held-out reviews; apart from `seed`, so that runs with many seeds share one split."""
+    validation: ValidationConfig = ValidationConfig()
+    text: TextConfig = TextConfig()
+    vocabulary_size: Annotated[int, Field(ge=5)] = 20_000
+    """Most frequent training words kept, special tokens included."""
+    max_length: Positive = 600
+    """Tokens kept of each review."""
+    keep: Literal["head", "tail"] = "head"
+    """Which end of a longer review is kept."""
+    buckets: tuple[Positive, ...] = ()
+    """Padded lengths below max_length that batches may have; each costs one compilation and saves padding."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "DataConfig":
+        if self.source == "files" and self.path is None:
+            raise ValueError("path: None; data.source is 'files', so give the folder, .csv or .jsonl to read")
+        if self.source == "synthetic" and self.path is not None:
+            raise ValueError(f"path: {self.path!r}; data.source is 'synthetic', which is generated and has no path")
+        if self.source != "files" and self.test_path is not None:
+            raise ValueError(f"test_path: {self.test_path!r}; only data.source 'files' reads one")
+        if any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):
+            raise ValueError(f"buckets: {self.buckets}; must ascend and stay below data.max_length, {self.max_length}")
+        return self
+
+
+@section("model.embedding")
+class LearnedEmbedding:
+    """A table of word vectors learned from scratch."""
+
+    kind: Kind[Literal["learned"]] = "learned"
+    dim: Positive = 100
+    """Numbers per word."""
+
+
+@section("model.embedding")
+class PretrainedEmbedding:
+    """A table that starts from GloVe or word2vec vectors."""
+
+    kind: Kind[Literal["pretrained"]] = "pretrained"
+    vectors: str = "glove.6B.100d"
+    """A file (GloVe text, word2vec text or .bin; .gz and .zip too) or the name of a published set."""
+    trainable: bool = False
+    """Tune the vectors; otherwise they stay as they are (stop-gradient)."""
+    missing: Literal["zeros", "normal"] = "zeros"
+    """Vectors of words that the file lacks: zeros, or normal draws with the file's own standard deviation."""
+
+
+@section("model.embedding")
+class OneHotEmbedding:
+    """Words as unit vectors of the vocabulary's size, read as rows of the encoder's kernel."""
+
+    kind: Kind[Literal["one_hot"]] = "one_hot"
+
+
+@section("model.encoder")
+class LSTMConfig:
+    """Long short-term memory (Hochreiter & Schmidhuber 1997), one or two directions."""
+
+    kind: Kind[Literal["lstm"]] = "lstm"
+    hidden_dim: Positive = 32
+    """Units of each direction."""
+    bidirectional: bool = True
+    """Read the review from both ends."""
+    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    """How states become features: the last of each direction, or a pool over all words."""
+
+
+@section("model.encoder")
+class Conv1DConfig:
+    """Convolution over windows of words, then the maximum over the review (Kim 2014)."""
+
+    kind: Kind[Literal["conv1d"]] = "conv1d"
+    features: Positive = 256
+    """Filters."""
+    kernel_size: Positive = 3
+    """Words in a window."""
+
+
+Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding | OneHotEmbedding, Field(discriminator="kind")]
+Encoder = Annotated[LSTMConfig | Conv1DConfig, Field(discriminator="kind")]
+
+
+@section("model")
+class ModelConfig:
+    """embedding -> dropout -> encoder -> hidden layers -> dropout -> one logit."""
+
+    embedding: Embedding = LearnedEmbedding()
+    encoder: Encoder = LSTMConfig()
+    word_dropout: Rate = 0.0
+    """Share of words replaced by the unknown word while training."""
+    embedding_dropout: Rate = 0.0
+    """Share of embedding numbers dropped while training."""
+    hidden_dims: tuple[Positive, ...] = ()
+    """Sizes of the ReLU layers between the encoder and the output."""
+    dropout: Rate = 0.5
+    """Share of the output layer's inputs dropped while training."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of activations and matrix products; parameters and the loss stay float32."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ModelConfig":
+        if self.embedding.kind == "one_hot" and self.embedding_dropout:
+            raise ValueError(f"embedding_dropout: {self.embedding_dropout}; one-hot words take word_dropout only")
+        return self
+
+
+@section("optimizer")
+class OptimizerConfig:
+    """The optax update. Defaults and epsilons are Keras', so that results compare."""
+
+    name: Literal["rmsprop", "adam", "adamw"] = "adam"
+    """Update rule."""
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1e-3
+    """Step size; the peak of a schedule."""
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    """Course of the learning rate over all epochs."""
+    weight_decay: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    """Decoupled weight decay; adamw only."""
+    clip_norm: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """Largest global norm of the gradient."""
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Evaluate an exponential moving average of the weights with this decay per step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "OptimizerConfig":
+        if self.weight_decay and self.name != "adamw":
+            raise ValueError(f"weight_decay: {self.weight_decay}; only optimizer.name 'adamw' decays weights")
+        return self
+
+
+@section("training")
+class TrainingConfig:
+    """How long to train and which epoch to keep."""
+
+    batch_size: Positive = 32
+    """Reviews per update, over all devices."""
+    epochs: Positive = 15
+    """Most passes over the training reviews."""
+    monitor: Literal["accuracy", "loss", "auc", "f1"] = "accuracy"
+    """Validation metric that picks the best epoch."""
+    patience: Positive | None = None
+    """Stop after this many epochs without a better one; None trains all epochs."""
+    eval_batch_size: Positive = 256
+    """Reviews per batch in evaluation and prediction."""
+
+
+@section("")
+class Config:
+    """One training run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of initialisation, batch order and dropout."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Config":
+        encoder = self.model.encoder
+        if isinstance(encoder, Conv1DConfig) and encoder.kernel_size > self.data.max_length:
+            raise ValueError(
+                f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {self.data.max_length}"
+            )
+        return self
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def to_json(config: Config) -> str:
+    """Writes a config as indented JSON that `from_json` reads back to an equal config."""
+    return _ADAPTER.dump_json(config, indent=2).decode() + "\n"
+
+
+def from_json(text: str | bytes, where: str) -> Config:
+    """Reads a config from JSON.
+
+    Args:
+      text: what `to_json` wrote.
+      where: the file it came from, for error messages.
+
+    Raises:
+      UserError: broken JSON, an unknown field, a wrong type or a value out of range.
+    """
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error)}") from None
+
+
+def load_file(path: str | Path) -> Config:
+    """Runs a Python config file and returns the `Config` that it names `config`.
+
+    A config file is code: run only files you would run as a script.
+
+    Raises:
+      UserError: no such file, the file raises, or it defines no `config`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such config file; see configs/ for those that come along", MISSING_INPUT)
+    try:
+        config = runpy.run_path(str(path)).get("config")
+    except UserError as error:
+        raise UserError(f"{path}: {error}", error.exit_code) from None
+    except Exception as error:
+        line = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
+        raise UserError(f"{path}:{line}: {type(error).__name__}: {error}", USAGE) from None
+    if not isinstance(config, Config):
+        raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
+    return config
+
+
+def _line_in(path: Path, error: Exception) -> int:
+    """The last line of `path` on the way to an error."""
+    lines, traceback = [0], error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            lines.append(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return lines[-1]
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Lists the fields in which two configs differ, as `field: old -> new`."""
+    before, after = (dict(_leaves(json.loads(to_json(config)))) for config in (old, new))
+    return [
+        f"{field}: {before.get(field, 'absent')!r} -> {after.get(field, 'absent')!r}"
+        for field in {**before, **after}
+        if before.get(field, "absent") != after.get(field, "absent")
+    ]
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,1 @@
+"""Flax modules; know nothing of files or training."""

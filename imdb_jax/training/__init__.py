@@ -1,0 +1,1 @@
+"""State, steps and the loop; knows nothing of where text came from."""
