@@ -1,0 +1,22 @@
+"""Frozen GloVe vectors and a bidirectional LSTM."""
+
+from imdb_jax.config import (
+    Config,
+    DataConfig,
+    LSTMConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainedEmbedding,
+    TrainingConfig,
+)
+
+config = Config(
+    data=DataConfig(vocabulary_size=20_000, max_length=600, buckets=(96, 160, 256, 400)),
+    model=ModelConfig(
+        embedding=PretrainedEmbedding(vectors="glove.6B.100d", trainable=False),
+        encoder=LSTMConfig(hidden_dim=32, bidirectional=True, pooling="last"),
+        dropout=0.5,
+    ),
+    optimizer=OptimizerConfig(name="rmsprop", learning_rate=1e-3),
+    training=TrainingConfig(batch_size=32, epochs=15, monitor="accuracy"),
+)

@@ -1,0 +1,43 @@
+"""Looks over the reviews of a config: `python -m imdb_jax.audit --config configs/glove_bilstm.py`."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+from imdb_jax import cli
+from imdb_jax.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Counts classes, duplicates, empty texts and lengths of the reviews that `--config FILE` trains on.
+
+    Training does the same once before it begins. Data with one class, or with more than two, are refused.
+    """
+
+    config: Config
+    output: Literal["table", "json"] = "table"
+    """Tables to read, or one JSON object."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Audits; see `Args`."""
+    config, rest = cli.start_config(arguments)
+    args = cli.parse(Args, rest, "audit", Args(config))
+    from imdb_jax.data.audit import audit, check, table
+    from imdb_jax.data.splits import split_corpus
+
+    report = audit(split_corpus(args.config.data)._asdict())
+    if args.output == "json":
+        sys.stdout.write(json.dumps(dataclasses.asdict(report), indent=2) + "\n")
+    else:
+        from imdb_jax.training.logs import render
+
+        sys.stdout.write(render(table(report)) + "\n")
+    check(report)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,106 @@
+"""What every command shares: errors in one line, exit codes, `--config FILE` with overrides, logging."""
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from imdb_jax.config import Config, load_file
+from imdb_jax.errors import INTERNAL, USAGE, UserError
+from imdb_jax.run import Run
+
+Args = TypeVar("Args")
+log = logging.getLogger("imdb_jax")
+
+
+def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
+    """Runs a command on the arguments of this process, then exits.
+
+    A user's mistake is one line on stderr and its exit code; a traceback is for mistakes of ours, or for `--debug`.
+    """
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.StreamHandler())
+    try:
+        command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        exit_code = getattr(error, "exit_code", None)
+        if debug or exit_code is None:
+            log.exception("this should not happen; please report it with the lines below")
+            sys.exit(exit_code or INTERNAL)
+        log.error("error: %s", error)
+        sys.exit(exit_code)
+    sys.exit(0)
+
+
+def parse(args: type[Args], arguments: Sequence[str], command: str, default: Args | None = None) -> Args:
+    """Parses arguments into a dataclass; `--help` lists its fields.
+
+    Args:
+      args: a dataclass; its docstring opens the help.
+      arguments: as typed.
+      command: the module's name, for the help.
+      default: values of what is not typed; without it the dataclass' own.
+
+    Raises:
+      UserError: an unknown option or a value that does not fit, told in one line.
+    """
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(
+                args,
+                prog=f"python -m imdb_jax.{command}",
+                args=arguments,
+                default=tyro.MISSING_NONPROP if default is None else default,
+                use_underscores=True,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+            )
+    except SystemExit as error:
+        if not error.code:
+            raise
+        raise UserError(_unframe(told.getvalue()), USAGE) from None
+
+
+def _unframe(box: str) -> str:
+    """Tyro's framed complaint as one line, without its advice to ask for help."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m|[│─╭╮╰╯]", "", line).strip() for line in box.splitlines()[1:]]
+    return re.sub(r"\s+", " ", " ".join(lines).partition("For full helptext")[0]).strip()
+
+
+def start_config(arguments: Sequence[str]) -> tuple[Config, list[str]]:
+    """Takes `--config FILE` from the arguments and loads it.
+
+    Returns:
+      The config that overrides start from, which is that of the run in `--workdir` where no file is named, and the
+      arguments left to parse.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config")
+    try:
+        file, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise UserError("--config: needs a file, such as configs/quickstart.py") from None
+    if file.config is not None:
+        return load_file(file.config), rest
+    parser.add_argument("--workdir")
+    workdir = parser.parse_known_args(arguments)[0].workdir
+    if workdir is not None and Path(workdir, "config.json").exists():
+        return Run(workdir).config(), rest
+    if {"--help", "-h"} & set(rest):
+        return Config(), rest
+    raise UserError("--config: needs a file, such as configs/quickstart.py")

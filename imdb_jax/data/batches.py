@@ -1,0 +1,113 @@
+"""Token ids -> padded batches of reviews of like length, a pure function of (seed, epoch, step).
+
+Nothing is remembered between steps, so a run resumes from its step number alone.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from imdb_jax.data.tokens import Split
+
+POOL_BATCHES = 50  # batches sorted together: wide enough to waste little padding, narrow enough to keep order random
+
+
+class Batch(NamedTuple):
+    """Reviews padded to one length. Rows of weight 0 only fill the batch; every reduction is weighted."""
+
+    tokens: Int[np.ndarray, "B T"]
+    lengths: Int[np.ndarray, " B"]
+    labels: Float[np.ndarray, " B"]
+    weights: Float[np.ndarray, " B"]
+
+
+class Batches:
+    """Cuts a split into batches.
+
+    Args:
+      split: encoded reviews.
+      batch_size: rows of a batch over all processes.
+      max_length: tokens kept of a review.
+      keep: which end of a longer review is kept.
+      buckets: padded lengths below `max_length` that batches may have; a batch takes the smallest that fits.
+      process: index and count of processes; each builds its own rows of every batch. The rows of all processes
+        together, those of weight 0 aside, do not depend on the count.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        max_length: int,
+        keep: Literal["head", "tail"] = "head",
+        buckets: tuple[int, ...] = (),
+        process: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.split = split
+        self.batch_size = batch_size
+        self.widths = np.array((*buckets, max_length))
+        self.keep = keep
+        self.process = process
+        self.full_lengths = np.diff(split.offsets)
+        self.lengths = np.minimum(self.full_lengths, max_length).astype(np.int32)
+
+    def __len__(self) -> int:
+        """Batches in an epoch; the last reviews fill theirs up with rows of weight 0."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    def shuffled(self, seed: int, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of a training epoch: each review once, in an order drawn from (seed, epoch)."""
+        for rows in self._shuffled_rows(seed, epoch)[first_step:]:
+            yield self._batch(rows)
+
+    def sorted(self) -> Iterator[tuple[Int[np.ndarray, " N"], Batch]]:
+        """Batches from the shortest review to the longest, each with the indices of its reviews (N <= B)."""
+        order = np.argsort(self.lengths, kind="stable")
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield rows, self._batch(rows)
+
+    def padding(self, seed: int, epoch: int) -> float:
+        """Share of an epoch's token slots that hold padding."""
+        slots = sum(self.batch_size * self._width(rows) for rows in self._shuffled_rows(seed, epoch))
+        return 1 - self.lengths.sum() / slots
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019 - one epoch's plan, 100 kB, lives as long as its Batches
+    def _shuffled_rows(self, seed: int, epoch: int) -> list[np.ndarray]:
+        """Draws an order, sorts each pool of batches by length, cuts it into batches and shuffles those."""
+        random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+        order = random.permutation(len(self.lengths))
+        pool = self.batch_size * POOL_BATCHES
+        batches = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(self.lengths[rows], kind="stable")]
+            batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
+        return [batches[i] for i in random.permutation(len(batches))]
+
+    def _width(self, rows: np.ndarray) -> int:
+        return int(self.widths[np.searchsorted(self.widths, self.lengths[rows].max())])
+
+    def _batch(self, rows: np.ndarray) -> Batch:
+        width = self._width(rows)
+        index, count = self.process
+        local_size = -(-self.batch_size // count)
+        rows = rows[index * local_size : (index + 1) * local_size]
+
+        lengths = np.ones(local_size, np.int32)  # a filling row is one padding token: no model divides by zero
+        labels, weights = np.zeros((2, local_size), np.float32)
+        tokens = np.zeros((local_size, width), np.int32)
+        if len(rows):
+            lengths[: len(rows)] = self.lengths[rows]
+            labels[: len(rows)] = self.split.labels[rows]
+            weights[: len(rows)] = 1
+            starts = self.split.offsets[rows]
+            if self.keep == "tail":
+                starts = starts + self.full_lengths[rows] - self.lengths[rows]
+            columns = np.arange(width)
+            valid = columns < lengths[: len(rows), None]
+            tokens[: len(rows)][valid] = self.split.ids[(starts[:, None] + columns)[valid]]
+        return Batch(tokens, lengths, labels, weights)

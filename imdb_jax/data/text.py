@@ -1,0 +1,22 @@
+"""Review -> words, on bytes, by the rules of Keras' TextVectorization.
+
+Only ASCII letters are lowered and only ASCII punctuation is deleted, as TensorFlow does by default: "É" and "é" stay
+two letters, and so every id equals Keras'. Bytes that are not UTF-8 pass through untouched.
+"""
+
+from imdb_jax.config import TextConfig
+
+PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+_LOWER = bytes(range(256)).lower()
+
+
+def split_words(review: bytes, config: TextConfig) -> list[bytes]:
+    """Lowers, deletes punctuation and splits on ASCII white space.
+
+    Example: `b"It's <br />GOOD"` gives `[b"its", b"br", b"good"]`, or with `break_tags_as_spaces` and
+    `keep_apostrophes` `[b"it's", b"good"]`.
+    """
+    if config.break_tags_as_spaces:
+        review = review.translate(_LOWER).replace(b"<br />", b" ")
+    deleted = PUNCTUATION.rstrip(b"'") if config.keep_apostrophes else PUNCTUATION
+    return review.translate(_LOWER, deleted).split()

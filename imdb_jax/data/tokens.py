@@ -1,0 +1,135 @@
+"""Reviews -> token ids on disk, made once per corpus and text rules, then memory-mapped.
+
+The first run reads the reviews three times (audit, count, encode) and keeps the ids in the cache folder under a key
+over the corpus' content and the text rules; later runs map them in milliseconds. Only one chunk of reviews is in
+memory at a time.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Int8
+
+from imdb_jax.config import DataConfig
+from imdb_jax.data.audit import audit, check, summary
+from imdb_jax.data.cache import cache_dir
+from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
+from imdb_jax.data.splits import split_corpus
+from imdb_jax.data.text import split_words
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import LOCKED, UserError
+
+log = logging.getLogger(__name__)
+
+LAYOUT = 1  # counts up when the files in a cache entry change their meaning
+READ_LATER = {"data_dir", "path", "test_path", "max_length", "keep", "buckets"}  # fields that change no cached id
+SPLITS = ("train", "validation", "test")
+
+
+class Split(NamedTuple):
+    """Encoded reviews, ragged: review i has ids `ids[offsets[i] : offsets[i + 1]]`, at least one."""
+
+    ids: Int[np.ndarray, " tokens"]
+    offsets: Int[np.ndarray, " N+1"]
+    labels: Int8[np.ndarray, " N"]
+
+
+class Dataset(NamedTuple):
+    """What a run trains, chooses and is tested on."""
+
+    train: Split
+    validation: Split
+    test: Split
+    vocabulary: Vocabulary
+    counts: Int[np.ndarray, " V"]  # how often each token occurs in the training reviews
+    audit: dict
+    fingerprint: str
+
+
+def load_dataset(config: DataConfig) -> Dataset:
+    """Opens the token ids of a data config, making them on first use.
+
+    Raises:
+      UserError: the reviews can't be had, or are unfit for training (see `audit.check`).
+    """
+    corpus = open_corpus(config)
+    key = _key(config, corpus)
+    entry = cache_dir() / "tokens" / key
+    if not entry.is_dir():
+        _write_entry(config, entry)
+    vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
+    dtype = _ids_dtype(vocabulary)
+    splits = [
+        Split(
+            np.memmap(entry / f"{name}.ids", dtype, mode="r"),
+            np.load(entry / f"{name}.offsets.npy"),
+            np.load(entry / f"{name}.labels.npy"),
+        )
+        for name in SPLITS
+    ]
+    report = json.loads((entry / "audit.json").read_text())
+    return Dataset(*splits, vocabulary, np.load(entry / "counts.npy"), report, key)
+
+
+def _key(config: DataConfig, corpus: Corpus) -> str:
+    rules = {name: value for name, value in asdict(config).items() if name not in READ_LATER}
+    identity = [LAYOUT, corpus.train.fingerprint, corpus.test.fingerprint, rules]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:
+    return np.dtype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
+
+
+def _write_entry(config: DataConfig, entry: Path) -> None:
+    """Makes a cache entry beside its place and renames it there: it is whole or not there."""
+    splits = split_corpus(config)
+    report = audit(splits._asdict())
+    check(report)
+    log.info(summary(report))
+    counts = count_words(splits.train, config)
+    vocabulary = Vocabulary.build(counts, config.vocabulary_size, config.text)
+    draft = entry.with_name(f"{entry.name}.{os.getpid()}")
+    try:
+        draft.mkdir(parents=True)
+        vocabulary.save(draft / "vocabulary.txt")
+        (draft / "audit.json").write_text(json.dumps(asdict(report), indent=2))
+        for name, reviews in splits._asdict().items():
+            _write_split(draft, name, reviews, vocabulary)
+        train_ids = np.memmap(draft / "train.ids", _ids_dtype(vocabulary), mode="r")
+        np.save(draft / "counts.npy", np.bincount(train_ids, minlength=len(vocabulary)))
+        draft.rename(entry)
+    except OSError as error:
+        if not entry.is_dir():  # else another run made the same entry meanwhile
+            raise UserError(f"{entry}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
+    """How often each word occurs."""
+    counts: Counter[bytes] = Counter()
+    for texts, _ in reviews.chunks():
+        for text in texts:
+            counts.update(split_words(text, config.text))
+    return counts
+
+
+def _write_split(folder: Path, name: str, reviews: Reviews, vocabulary: Vocabulary) -> None:
+    lengths, labels = [], []
+    with (folder / f"{name}.ids").open("wb") as file:
+        for texts, chunk_labels in reviews.chunks():
+            encoded = [vocabulary.encode(text) for text in texts]
+            lengths += map(len, encoded)
+            labels.append(chunk_labels)
+            file.write(np.concatenate([np.array(ids, _ids_dtype(vocabulary)) for ids in encoded]).tobytes())
+    np.save(folder / f"{name}.offsets.npy", np.concatenate([[0], np.cumsum(lengths)]))
+    np.save(folder / f"{name}.labels.npy", np.concatenate(labels).astype(np.int8))

@@ -1,0 +1,179 @@
+"""GloVe, word2vec and fastText files -> (word, vector) records of the words that are wanted.
+
+Formats are told by content, and nothing is ever unpickled. A file is read once, as bytes, in blocks: only the lines of
+wanted words are parsed, but the width of each line is checked, so that no damaged file is loaded in part.
+"""
+
+import gzip
+import re
+import string
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Set
+from itertools import chain, takewhile
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+
+BLOCK = 1 << 20  # bytes read at a time; no line may be longer
+HEADER = re.compile(rb"(\d{1,12}) ([1-9]\d{0,4})[ \r]*\n")  # word2vec: number of words, numbers per word
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+
+
+class Record(NamedTuple):
+    """A wanted word as it stands in a file."""
+
+    where: str  # file and line or word number, for error messages
+    word: bytes
+    vector: np.ndarray  # float32, all of one length
+
+
+def read_records(path: Path, words: Set[bytes]) -> Iterator[Record]:
+    """Reads the records of `words` from a file, in its order and as often as they stand there.
+
+    Raises:
+      UserError: no such file; no vector file; a line of the wrong width; fewer or more words than the file promises.
+    """
+    blocks = _blocks(path)
+    head = next(blocks, b"")
+    if not head:
+        raise UserError(f"{path}: empty file, expected word vectors", BAD_DATA)
+    if header := HEADER.match(head):
+        count, dim = map(int, header.groups())
+        rest = head[header.end() :]
+        read = _binary_records if _is_binary(rest, dim) else _text_records
+        yield from read(path, chain([rest], blocks), words, dim, count)
+    else:
+        yield from _text_records(path, chain([head], blocks), words, _common_width(path, head), None)
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The unpacked bytes of a file, BLOCK at a time. A progress bar shows when that takes long."""
+    try:
+        with _open(path) as file, tqdm(desc=path.name, unit="B", unit_scale=True, delay=2, disable=None) as bar:
+            while block := file.read(BLOCK):
+                yield block
+                bar.update(len(block))
+    except UserError:
+        raise
+    except Exception as error:  # gzip, zipfile, zlib, lzma and struct each raise their own on damaged bytes
+        raise UserError(f"{path}: cannot be read: {error}", BAD_DATA) from None
+
+
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+    """Opens a file, or the member of a zip archive that the end of the path names."""
+    archive = next((file for file in (path, *path.parents) if file.is_file()), path)
+    if not archive.is_file():
+        raise UserError(f"{path}: no such file", MISSING_INPUT)
+    with archive.open("rb") as file:
+        magic = file.read(4)
+    if magic == ZIP:
+        with zipfile.ZipFile(archive) as members:
+            names = [name for name in members.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+            wanted = names if path == archive else [path.relative_to(archive).as_posix()]
+            if len(wanted) != 1 or wanted[0] not in names:
+                held = ", ".join(names[:10]) or "nothing"
+                raise UserError(f"{path}: {archive.name} holds {held}; give {archive}/NAME", MISSING_INPUT)
+            return members.open(wanted[0])
+    if path != archive:
+        raise UserError(f"{path}: {archive.name} is no zip archive", MISSING_INPUT)
+    return gzip.open(path) if magic.startswith(GZIP) else path.open("rb")
+
+
+def _is_binary(rest: bytes, dim: int) -> bool:
+    """Whether the first record after a header holds float32 values; they look like no text."""
+    values = rest.partition(b" ")[2][: 4 * dim]
+    return _width(rest.partition(b"\n")[0]) < dim and bool(values.translate(None, string.printable.encode()))
+
+
+def _width(line: bytes) -> int:
+    """How many numbers end a line. The first field is the word even where it reads as a number."""
+    return sum(1 for _ in takewhile(_is_number, reversed(line.rstrip().split(b" ")[1:])))
+
+
+def _common_width(path: Path, head: bytes) -> int:
+    """The width that most of the first lines have: a word with spaces or a damaged line can't mislead it."""
+    widths = Counter(_width(line) for line in head.split(b"\n", 100)[:100] if line.strip())
+    dim = max(widths, key=lambda width: widths[width], default=0)
+    if not dim:
+        raise UserError(f"{path}: no word vectors; GloVe text, word2vec text and word2vec .bin are read", BAD_DATA)
+    return dim
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _text_records(
+    path: Path, blocks: Iterator[bytes], words: Set[bytes], dim: int, count: int | None
+) -> Iterator[Record]:
+    """Reads lines `word number ... number`; `count` is the number of words that a header promised."""
+    firsts = {word.partition(b" ")[0] for word in words}  # words may hold spaces: glove.840B has `. . .`
+    before = 0 if count is None else 1  # the header is line 1
+    number, blank, line = before, 0, b""
+    for number, line in enumerate(_lines(path, blocks), start=before + 1):
+        if line.count(b" ") >= dim and line[: line.find(b" ")] not in firsts:
+            continue
+        if not line.strip():
+            blank += 1
+            continue
+        record = _parse(f"{path}:{number}", line, dim)
+        if record.word in words:
+            yield record
+        elif (surplus := record.word.split(b" ")[1:]) and all(map(_is_number, surplus)):
+            raise UserError(f"{record.where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
+    if line.strip():
+        _parse(f"{path}:{number}", line, dim)  # where a cut file ends
+    if count is not None and count != number - before - blank:
+        raise UserError(f"{path}: {number - before - blank:,} words, its first line promises {count:,}", BAD_DATA)
+
+
+def _lines(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        lines = (rest + block).split(b"\n")  # no other byte ends a line: words hold NBSP, U+2028 and broken UTF-8
+        rest = lines.pop()
+        if len(rest) > BLOCK:
+            raise UserError(f"{path}: a line of more than {BLOCK:,} bytes, expected word vectors", BAD_DATA)
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _parse(where: str, line: bytes, dim: int) -> Record:
+    word, *fields = line.rstrip().rsplit(b" ", dim)
+    if len(fields) < dim:
+        raise UserError(f"{where}: {len(fields)} numbers, expected {dim}", BAD_DATA)
+    try:
+        values = [*map(float, fields)]
+    except ValueError as error:
+        raise UserError(f"{where}: {error}", BAD_DATA) from None
+    with np.errstate(over="ignore"):  # becomes an infinity, which is refused
+        return Record(where, word, np.array(values, np.float32))
+
+
+def _binary_records(path: Path, blocks: Iterator[bytes], words: Set[bytes], dim: int, count: int) -> Iterator[Record]:
+    """Reads records of a word, a space, `dim` little-endian float32 values and, with some writers, a line feed."""
+    number, rest, size = 0, b"", 4 * dim
+    for block in blocks:
+        rest, start = rest + block, 0
+        while (space := rest.find(b" ", start)) >= 0 and (end := space + 1 + size) <= len(rest):
+            number += 1
+            word = rest[start:space].lstrip(b"\n")
+            if word in words:
+                vector = np.frombuffer(rest, "<f4", dim, space + 1).astype(np.float32)
+                yield Record(f"{path}: word {number}", word, vector)
+            start = end
+        rest = rest[start:]
+        if len(rest) > BLOCK + size:
+            raise UserError(f"{path}: word {number + 1}: does not end", BAD_DATA)
+    if number != count or rest.strip(b"\n"):
+        raise UserError(f"{path}: {number:,} whole words, its first line promises {count:,}", BAD_DATA)

@@ -1,0 +1,194 @@
+"""One training run from config to results: data, model, training, one look at the test split."""
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from rich.table import Table
+
+from imdb_jax.config import Config, PretrainedEmbedding, to_json
+from imdb_jax.data.batches import Batches
+from imdb_jax.data.cache import cache_dir
+from imdb_jax.data.pretrained import load_vectors
+from imdb_jax.data.tokens import Dataset, Split, load_dataset
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.models import TextClassifier
+from imdb_jax.run import Run
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.devices import CompileClock, keep_compiled
+from imdb_jax.training.logs import RunLog, parameter_table, render
+from imdb_jax.training.loop import best_epoch, evaluate, fit
+from imdb_jax.training.metrics import Scores, score
+from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.step import Learner, TrainState
+
+log = logging.getLogger(__name__)
+
+PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
+
+
+def batches(split: Split, config: Config, batch_size: int) -> Batches:
+    """A split's batches under a config."""
+    data = config.data
+    return Batches(split, batch_size, data.max_length, data.keep, data.buckets)
+
+
+def build_learner(
+    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, steps: int
+) -> tuple[Learner, TrainState]:
+    """The model and optimizer of a config, and their state before the first step.
+
+    Args:
+      config: of the run.
+      vocabulary: its size is the model's.
+      vectors: float32 [V, D], for a pretrained embedding.
+      steps: updates over all epochs, for the learning rate's schedule.
+    """
+    model = TextClassifier(
+        config.model,
+        len(vocabulary),
+        unknown=vocabulary.special.unknown,
+        vectors=vectors,
+        rngs=nnx.Rngs(config.seed),
+    )
+    optimizer = build_optimizer(config.optimizer, steps)
+    return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)
+
+
+def run_experiment(config: Config, workdir: str, started: float) -> None:
+    """Trains, or goes on training, in a run directory and writes its results.
+
+    Args:
+      config: of the run; must equal that of the directory if it holds a run already.
+      workdir: the run directory.
+      started: `time.perf_counter()` when the process began, for the record of seconds.
+
+    Raises:
+      UserError: bad data, a workdir in use or of another config, diverging loss.
+      Interrupted: by a signal, after a checkpoint.
+    """
+    seconds = {"import": time.perf_counter() - started}
+    run = Run(workdir)
+    run.start(config)
+    log.addHandler(logging.FileHandler(run.folder / "train.log"))
+    if results := run.results():
+        log.info("%s is finished; choose another --workdir to train again", run.folder)
+        log.info(results_table(results))
+        return
+    keep_compiled(cache_dir() / "compilation")
+    clock = CompileClock()
+
+    before = time.perf_counter()
+    dataset = load_dataset(config.data)
+    run.save_vocabulary(dataset.vocabulary)
+    run.write_text("audit.json", json.dumps(dataset.audit, indent=2))
+    vectors = pretrained_vectors(config, run, dataset)
+    train = batches(dataset.train, config, config.training.batch_size)
+    validation = batches(dataset.validation, config, config.training.eval_batch_size)
+    test = batches(dataset.test, config, config.training.eval_batch_size)
+    seconds["data"] = time.perf_counter() - before
+    log.info(
+        f"{len(train.lengths):,} training, {len(validation.lengths):,} validation, {len(test.lengths):,} test reviews; "
+        f"{len(dataset.vocabulary):,} tokens; padding {train.padding(config.seed, 0):.1%} of token slots"
+    )
+
+    learner, state = build_learner(config, dataset.vocabulary, vectors, len(train) * config.training.epochs)
+    log.info(parameter_table(state.params, learner.frozen))
+    before = time.perf_counter()
+    with Checkpoints(run.checkpoints) as checkpoints:
+        state, history = checkpoints.restore(state) or (state, [])
+        if history or int(state.step):
+            log.info(f"going on from step {int(state.step)}")
+        with RunLog(run.folder, history) as run_log:
+            fit(learner, state, config.training, config.seed, train, validation, checkpoints, run_log)
+            history = run_log.history
+        checkpoints.wait()
+        best, _ = checkpoints.restore(state, best=True)
+    fitted = time.perf_counter()
+
+    scores = {}
+    run.record_test_reading({"command": "train", "step": int(best.step)})
+    for name, split in (("validation", validation), ("test", test)):
+        logits = evaluate(learner.predict_step(), best.eval_params, learner.frozen, split)
+        scores[name] = score(logits, split.split.labels)
+    ended = time.perf_counter()
+    seconds["compile"] = clock.seconds
+    seconds["train"] = sum(record["seconds"] for record in history)
+    seconds["evaluation"] = ended - before - seconds["train"]
+    seconds["total"] = ended - started
+    results = {
+        **scores,
+        "seed": config.seed,
+        "best_epoch": best_epoch(history, config.training.monitor) + 1,
+        "epochs": len(history),
+        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "versions": versions(),
+        "device": device(),
+        "data": dataset.fingerprint,
+        "config": json.loads(to_json(config)),
+    }
+    run.write_text("results.json", json.dumps(results, indent=2) + "\n")
+    log.info(results_table(results))
+
+
+def pretrained_vectors(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
+    """The vectors that a pretrained embedding starts from, kept in the run directory from its first start on."""
+    embedding = config.model.embedding
+    if not isinstance(embedding, PretrainedEmbedding):
+        return None
+    vectors = run.load_vectors()
+    if vectors is None:
+        vectors, coverage = load_vectors(
+            embedding.vectors, dataset.vocabulary, dataset.counts, embedding.missing, config.seed
+        )
+        log.info(coverage)
+        run.save_vectors(vectors)
+    return vectors
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def device() -> dict[str, Any]:
+    """What ran the program."""
+    devices = jax.devices()
+    return {
+        "kind": devices[0].device_kind,
+        "platform": devices[0].platform,
+        "count": len(devices),
+        "cores": os.cpu_count(),
+    }
+
+
+def results_table(results: dict[str, Any]) -> str:
+    """Scores on validation and test, as text."""
+    table = Table(title=f"Best epoch: {results['best_epoch']} of {results['epochs']}, seed {results['seed']}")
+    for column in ("split", "accuracy", "loss", "AUC", "F1", "reviews"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in ("validation", "test"):
+        table.add_row(split, *score_cells(results[split]))
+    seconds = results["seconds"]
+    table.caption = (
+        f"{seconds['total']:.1f} s in all, {seconds['train']:.1f} s training, {seconds['compile']:.1f} s compiling"
+    )
+    return render(table)
+
+
+def score_cells(scores: Scores) -> list[str]:
+    """Scores in the columns of a table."""
+    return [
+        f"{scores['accuracy']:.2%}",
+        f"{scores['loss']:.4f}",
+        f"{scores['auc']:.4f}",
+        f"{scores['f1']:.4f}",
+        f"{scores['examples']:,}",
+    ]

@@ -1,0 +1,103 @@
+"""The text classifier: embedding -> dropout -> encoder -> hidden layers -> dropout -> logit."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
+from imdb_jax.models.convolution import Conv1D
+from imdb_jax.models.embedding import Embedding, OneHot
+from imdb_jax.models.recurrent import LSTM
+
+# config class -> (config, input_dim, rngs) -> encoder; a new encoder needs its config and one line here
+ENCODERS: dict[type, Callable[..., nnx.Module]] = {
+    LSTMConfig: lambda c, input_dim, rngs: LSTM(
+        input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
+    ),
+    Conv1DConfig: lambda c, input_dim, rngs: Conv1D(input_dim, c.features, c.kernel_size, rngs=rngs),
+}
+
+
+class TextClassifier(nnx.Module):
+    """Scores reviews: the logit of "positive".
+
+    An encoder is a module with `features`, its output size F, called as `encoder(x, mask)` with words x
+    ([B, T, D] vectors, or ids [B, T] standing for one-hot vectors) and a mask [B, T], false at padding; it returns
+    features [B, F] that padding must not touch.
+
+    Args:
+      config: sizes and rates.
+      vocabulary_size: V; ids are below it.
+      unknown: the id that word dropout puts in a word's place.
+      vectors: [V, D] for a pretrained embedding.
+      rngs: draws the weights.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocabulary_size: int,
+        *,
+        unknown: int = 1,
+        vectors: Float[np.ndarray, "V D"] | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.config = config
+        self.unknown = unknown
+        self.embedding = _build_embedding(config, vocabulary_size, vectors, rngs)
+        self.encoder = ENCODERS[type(config.encoder)](config.encoder, self.embedding.dim, rngs)
+        widths = [self.encoder.features, *config.hidden_dims]
+        self.hidden = nnx.List([_linear(d, f, rngs) for d, f in zip(widths[:-1], widths[1:], strict=True)])
+        self.output = _linear(widths[-1], 1, rngs)
+
+    def __call__(
+        self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], key: Key[Array, ""] | None = None
+    ) -> Float[Array, " B"]:
+        """Logits in float32.
+
+        Args:
+          tokens: ids, padded at the end with anything.
+          lengths: tokens per review, 1 <= length <= T.
+          key: draws dropout; without one nothing is dropped.
+        """
+        mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
+        words, numbers, features = (None,) * 3 if key is None else jax.random.split(key, 3)
+        if words is not None and self.config.word_dropout:
+            dropped = jax.random.bernoulli(words, self.config.word_dropout, tokens.shape)
+            tokens = jnp.where(dropped, self.unknown, tokens)
+        x = dropout(self.embedding(tokens), self.config.embedding_dropout, numbers)
+        x = self.encoder(x, mask)
+        for layer in self.hidden:
+            x = jax.nn.relu(layer(x))
+        x = dropout(x, self.config.dropout, features)
+        return self.output(x)[:, 0].astype(jnp.float32)
+
+
+def dropout(x: Array, rate: float, key: Key[Array, ""] | None) -> Array:
+    """Zeroes a share of x and scales up the rest (Srivastava et al. 2014); without a key returns x."""
+    if key is None or not rate:
+        return x
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
+
+
+def _build_embedding(
+    config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None, rngs: nnx.Rngs
+) -> Embedding | OneHot:
+    embedding = config.embedding
+    if isinstance(embedding, OneHotEmbedding):
+        return OneHot(vocabulary_size)
+    if isinstance(embedding, LearnedEmbedding):  # U(-0.05, 0.05), as in Keras
+        shape = (vocabulary_size, embedding.dim)
+        return Embedding(jax.random.uniform(rngs.params(), shape, minval=-0.05, maxval=0.05))
+    if vectors is None or vectors.shape[0] != vocabulary_size:
+        shape = None if vectors is None else vectors.shape
+        raise ValueError(f"vectors: {shape}; a pretrained embedding needs one row for each of {vocabulary_size} tokens")
+    return Embedding(jnp.asarray(vectors), trainable=embedding.trainable)
+
+
+def _linear(input_dim: int, features: int, rngs: nnx.Rngs) -> nnx.Linear:
+    return nnx.Linear(input_dim, features, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)

@@ -1,0 +1,51 @@
+"""Convolutional encoders."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from imdb_jax.models.embedding import Words
+from imdb_jax.models.pooling import pool
+
+
+class Conv1D(nnx.Module):
+    """ReLU filters over windows of words, then each filter's maximum over the review (Kim 2014).
+
+    Only windows that lie within a review count. A review shorter than the window is filled up with zero vectors.
+
+    Args:
+      input_dim: D; numbers per word.
+      features: F; filters.
+      kernel_size: words in a window.
+      rngs: draws the weights.
+    """
+
+    def __init__(self, input_dim: int, features: int, kernel_size: int, *, rngs: nnx.Rngs) -> None:
+        self.kernel = nnx.Param(
+            nnx.initializers.glorot_uniform()(rngs.params(), (kernel_size, input_dim, features)),
+        )
+        self.bias = nnx.Param(jnp.zeros(features))
+        self.features = features
+
+    def __call__(self, x: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        """Features [B, F] of embedded words; padded steps take no part."""
+        kernel = self.kernel[...]
+        size = kernel.shape[0]
+        mask = jnp.pad(mask, ((0, 0), (0, max(0, size - mask.shape[1]))))
+        lengths = mask.sum(axis=1)
+        inside = jnp.arange(mask.shape[1] - size + 1) < jnp.maximum(lengths - size + 1, 1)[:, None]
+        # The bias and ReLU are monotone, so they may follow the maximum, where there is T times less to compute.
+        return jax.nn.relu(pool(_windows(x, kernel, mask), inside, "max") + self.bias[...])
+
+
+def _windows(x: Words, kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]) -> Float[Array, "B W F"]:
+    """The valid convolution of x, zero wherever the mask (at least as long) is false; W = T - K + 1."""
+    size, time = kernel.shape[0], mask.shape[1]
+    x = jnp.pad(x, [(0, 0), (0, time - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
+    if x.ndim == 3:
+        x = x * mask[:, :, None]
+        return jax.lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    rows = jnp.where(mask, x, kernel.shape[1])  # out of range: the row of padding is zero
+    taps = (slice(k, time - size + 1 + k) for k in range(size))
+    return sum(kernel[k].at[rows[:, tap]].get(mode="fill", fill_value=0) for k, tap in enumerate(taps))

@@ -1,0 +1,92 @@
+"""A trained run, ready to read reviews."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from imdb_jax.data.cache import cache_dir
+from imdb_jax.data.text import split_words
+from imdb_jax.data.tokens import Split
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.experiment import batches, build_learner
+from imdb_jax.run import Run
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.devices import keep_compiled
+from imdb_jax.training.loop import evaluate
+
+
+class Prediction(NamedTuple):
+    """What the model thinks of one review.
+
+    Attributes:
+      label: "positive" or "negative".
+      probability: of positive, from 0 to 1.
+      flags: "empty" (no word in it), "all_unknown" (no known word), "truncated" (longer than what the model reads).
+    """
+
+    label: str
+    probability: float
+    flags: list[str]
+
+
+class Predictor:
+    """The best checkpoint of a run.
+
+    Args:
+      run: a run directory; it alone is read.
+
+    Raises:
+      UserError: no run there, or none of its epochs has ended yet.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.config = run.config()
+        self.vocabulary = run.vocabulary()
+        keep_compiled(cache_dir() / "compilation")
+        learner, state = build_learner(self.config, self.vocabulary, run.load_vectors(), steps=1)
+        with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+            restored = checkpoints.restore(state, best=True)
+        if restored is None:
+            raise UserError(f"{run.checkpoints}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
+        state, _ = restored
+        self.step = int(state.step)
+        self._params, self._frozen = state.eval_params, learner.frozen
+        self._predict_step = learner.predict_step()
+
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Logits of encoded reviews, in their order."""
+        split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
+        return evaluate(self._predict_step, self._params, self._frozen, split_batches)
+
+    def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
+        """Reads reviews exactly as training did.
+
+        Args:
+          reviews: raw text, or its UTF-8 bytes.
+          batch_size: rows per batch; that of evaluation unless given. One size is compiled once.
+        """
+        if not reviews:
+            return []
+        words = [
+            split_words(text.encode() if isinstance(text, str) else text, self.vocabulary.text) for text in reviews
+        ]
+        encoded = [self.vocabulary.ids(of_review) for of_review in words]
+        offsets = np.cumsum([0, *map(len, encoded)])
+        split = Split(np.concatenate(encoded).astype(np.int32), offsets, np.zeros(len(encoded), np.int8))
+        probabilities = 1 / (1 + np.exp(-self.logits(split, batch_size).astype(np.float64)))
+        return [
+            Prediction("positive" if p > 0.5 else "negative", float(p), self._flags(of_review, ids))
+            for p, of_review, ids in zip(probabilities, words, encoded, strict=True)
+        ]
+
+    def _flags(self, words: list[bytes], ids: list[int]) -> list[str]:
+        special = self.vocabulary.special
+        flags = {
+            "empty": not words,
+            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
+            "truncated": len(ids) > self.config.data.max_length,
+        }
+        return [flag for flag, raised in flags.items() if raised]

@@ -1,0 +1,110 @@
+"""A run directory: all that a trained model needs to be evaluated, used and compared.
+
+config.json, vocabulary.txt, vectors.npy (where the embedding is
+pretrained), audit.json, metrics.jsonl,
+checkpoints/, tensorboard/, train.log, results.json, and test_readings.jsonl: one line for each time that somebody
+looked at the test split.
+"""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, USAGE, UserError
+
+
+class Run:
+    """The files of one run.
+
+    Args:
+      folder: the run directory (`--workdir`).
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.checkpoints = self.folder / "checkpoints"
+
+    def start(self, config: Config) -> None:
+        """Makes the directory and takes it for this process; a second start on the same config goes on with it.
+
+        Raises:
+          UserError: not writable, in use by another process, or begun with another config.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / ".lock").open("w")  # the kernel lets go of it however the process ends
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{self.folder}: another process is training there; choose another --workdir", LOCKED
+            ) from None
+        except OSError as error:
+            raise UserError(f"{self.folder}: {error.strerror}; choose another --workdir", LOCKED) from None
+        if not (self.folder / "config.json").exists():
+            self.write_text("config.json", to_json(config))
+        elif changes := differences(self.config(), config):
+            raise UserError(
+                f"{self.folder}: begun with another config ({'; '.join(changes)}); "
+                "go on with the old one or choose another --workdir",
+                USAGE,
+            )
+
+    def config(self) -> Config:
+        """The config that the run was begun with."""
+        path = self.folder / "config.json"
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
+        return from_json(path.read_bytes(), str(path))
+
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary that the run was trained with."""
+        return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
+
+    def save_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Keeps the vocabulary; a run that has one must have the same."""
+        if (self.folder / "vocabulary.txt").exists():
+            self.check_vocabulary(vocabulary)
+        else:
+            vocabulary.save(self.folder / "vocabulary.txt")
+
+    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Makes sure that the data are those the run was trained on.
+
+        Raises:
+          UserError: their vocabulary is another one.
+        """
+        if self.vocabulary().tokens != vocabulary.tokens:
+            raise UserError(f"{self.folder}: the training reviews have changed since this run was begun", BAD_DATA)
+
+    def load_vectors(self) -> np.ndarray | None:
+        """The vectors [V, D], float32, that the run's embedding starts from, or None."""
+        path = self.folder / "vectors.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    def save_vectors(self, vectors: np.ndarray) -> None:
+        """Keeps the vectors, so that every later command needs the run directory alone."""
+        draft = self.folder / ".vectors.npy"
+        np.save(draft, vectors)
+        draft.replace(self.folder / "vectors.npy")
+
+    def results(self) -> dict[str, Any] | None:
+        """What training wrote at its end, or None while there is none."""
+        path = self.folder / "results.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def record_test_reading(self, reading: dict[str, Any]) -> None:
+        """Notes that the test split was looked at: each look is a chance to choose by it."""
+        with (self.folder / "test_readings.jsonl").open("a") as file:
+            file.write(json.dumps(reading) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a file that is whole or not there."""
+        draft = self.folder / f".{name}.{os.getpid()}"
+        draft.write_text(text)
+        draft.replace(self.folder / name)

@@ -1,0 +1,40 @@
+"""Trains one model: `python -m imdb_jax.train --config configs/quickstart.py --workdir runs/quickstart`."""
+
+import time
+
+STARTED = time.perf_counter()  # before the imports, which are part of what a user waits for
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import tyro
+
+from imdb_jax import cli
+from imdb_jax.config import Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Trains one model from `--config FILE`; the options below change single fields of that file.
+
+    Typed again for the same --workdir, the command goes on where the run stopped. The test split is read once, at
+    the end, with the checkpoint that was best on validation.
+    """
+
+    workdir: str
+    """The run directory, made if need be."""
+    config: Config
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains; see `Args`."""
+    config, rest = cli.start_config(arguments)
+    args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
+    from imdb_jax.experiment import run_experiment  # after the arguments: JAX takes a second to import
+
+    run_experiment(args.config, args.workdir, STARTED)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,106 @@
+"""What a run tells: lines for people, metrics.jsonl for programs, TensorBoard events for plots."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import jax
+import tensorboardX
+from jaxtyping import PyTree
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from imdb_jax.training.checkpoint import History
+
+log = logging.getLogger(__name__)
+
+
+class RunLog:
+    """The growing record of a run.
+
+    Args:
+      folder: the run directory.
+      history: lines of an earlier part of the run; later lines, of steps that are about to be repeated, are dropped.
+    """
+
+    def __init__(self, folder: Path, history: History) -> None:
+        self.history = list(history)
+        self._path = folder / "metrics.jsonl"
+        draft = self._path.with_suffix(".tmp")
+        draft.write_text("".join(_line(record) for record in history))
+        draft.replace(self._path)
+        last_step = history[-1]["step"] if history else 0
+        self._events = tensorboardX.SummaryWriter(str(folder / "tensorboard"), purge_step=last_step + 1)
+
+    def write(self, record: dict) -> None:
+        """Adds the record of an epoch: to the history, metrics.jsonl and TensorBoard."""
+        self.history.append(record)
+        with self._path.open("a") as file:
+            file.write(_line(record))
+        for split in ("train", "validation"):
+            for name, value in record[split].items():
+                self._events.add_scalar(f"{name}/{split}", value, record["step"])
+        self._events.add_scalar("speed/reviews_per_second", record["reviews_per_second"], record["step"])
+        self._events.flush()
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._events.close()
+
+
+def _line(record: dict) -> str:
+    return json.dumps(record) + "\n"
+
+
+def progress_bar(epoch: int, epochs: int, steps: int, first_step: int) -> tqdm:
+    """A bar for one epoch on a terminal; nothing in a log file, where the line after each epoch does."""
+    return tqdm(
+        total=steps,
+        initial=first_step,
+        desc=f"epoch {epoch}/{epochs}",
+        unit="step",
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) -> str:
+    """One line about an epoch, for people."""
+    train, validation = record["train"], record["validation"]
+    minutes, seconds = divmod(round(remaining_seconds), 60)
+    return (
+        f"epoch {record['epoch']:>2}/{epochs}  step {record['step']}  "
+        f"train loss {train['loss']:.4f} accuracy {train['accuracy']:.2%}  "
+        f"validation loss {validation['loss']:.4f} accuracy {validation['accuracy']:.2%}{' *' if best else '  '}  "
+        f"{record['reviews_per_second']:,.0f} reviews/s  {record['tokens_per_second']:,.0f} tokens/s  "
+        f"ETA {minutes}:{seconds:02d}"
+    )
+
+
+def parameter_table(params: PyTree, frozen: PyTree) -> str:
+    """Name, shape, count and whether trained, of every weight, with the sums below."""
+    table = Table(title="Parameters")
+    for column in ("name", "shape", "count", "trained"):
+        table.add_column(column, justify="right" if column == "count" else "left")
+    totals = {}
+    for trained, tree in (("yes", params), ("no", frozen)):
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+        totals[trained] = sum(x.size for _, x in leaves)
+        for path, x in leaves:
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            table.add_row(name, str(x.shape), f"{x.size:,}", trained)
+    total = totals["yes"] + totals["no"]
+    table.caption = f"{total:,} in all: {totals['yes']:,} trained, {totals['no']:,} frozen"
+    return render(table)
+
+
+def render(table: Table) -> str:
+    """A table as plain text, for terminals and log files alike."""
+    console = Console(width=100, color_system=None)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get().rstrip()

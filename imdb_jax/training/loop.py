@@ -1,0 +1,143 @@
+"""Fit and evaluate: epochs, early stopping, signals."""
+
+import dataclasses
+import logging
+import math
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, PyTree
+
+from imdb_jax.config import TrainingConfig
+from imdb_jax.data.batches import Batches
+from imdb_jax.errors import BAD_DATA, UserError
+from imdb_jax.training.checkpoint import Checkpoints, History
+from imdb_jax.training.devices import prefetch
+from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
+from imdb_jax.training.metrics import Metrics, score
+from imdb_jax.training.step import Learner, Params, TrainState
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """A signal ended training, after its state was saved."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"{signal.Signals(signum).name}: stopped; run the same command again to go on")
+        self.exit_code = 128 + signum
+
+
+class StopSignal:
+    """Inside `with`, the first SIGINT or SIGTERM asks the loop to stop; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+
+    def __enter__(self) -> "StopSignal":
+        self._before = {signum: signal.signal(signum, self._ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _ask(self, signum: int, _: FrameType | None) -> None:
+        self.signum = signum
+        log.warning("%s: saving a checkpoint; once more stops at once", signal.Signals(signum).name)
+        for handled in self._before:
+            signal.signal(handled, signal.SIG_DFL)
+
+
+def evaluate(predict_step: Any, params: Params, frozen: PyTree, batches: Batches) -> Float[np.ndarray, " N"]:
+    """Logits of a whole split, in its own order."""
+    logits = np.empty(len(batches.lengths), np.float32)
+    rows, inputs = [], []
+    for indices, batch in batches.sorted():
+        rows.append(indices)
+        inputs.append((batch.tokens, batch.lengths))
+    outputs = [predict_step(params, frozen, *arrays) for arrays in prefetch(inputs)]
+    for indices, output in zip(rows, jax.device_get(outputs), strict=True):
+        logits[indices] = output[: len(indices)]
+    return logits
+
+
+def best_epoch(history: History, monitor: str) -> int:
+    """Index of the first of the best epochs by a validation metric; NaN is never best."""
+    return max(range(len(history)), key=lambda epoch: (_score(history[epoch], monitor), -epoch))
+
+
+def is_finished(history: History, config: TrainingConfig) -> bool:
+    """Whether all epochs are done or patience is at its end; depends on the history alone, so resuming is exact."""
+    if not history:
+        return False
+    stale = len(history) - 1 - best_epoch(history, config.monitor)
+    return len(history) >= config.epochs or (config.patience is not None and stale >= config.patience)
+
+
+def _score(record: dict, monitor: str) -> float:
+    value = record["validation"][monitor]
+    value = -value if monitor == "loss" else value
+    return value if math.isfinite(value) else -math.inf
+
+
+def fit(
+    learner: Learner,
+    state: TrainState,
+    config: TrainingConfig,
+    seed: int,
+    train: Batches,
+    validation: Batches,
+    checkpoints: Checkpoints,
+    run_log: RunLog,
+) -> TrainState:
+    """Trains until `is_finished`, evaluating and saving after each epoch.
+
+    Args:
+      state: a fresh one, or a restored one, in mid-epoch too; training goes on from its step.
+      run_log: its history must be that of the state.
+
+    Raises:
+      Interrupted: a signal came; the state is saved.
+      UserError: the training loss is no longer a finite number.
+    """
+    train_step, predict_step = learner.train_step(), learner.predict_step()
+    steps = len(train)
+    step = int(state.step)
+    with StopSignal() as stop:
+        while not is_finished(run_log.history, config):
+            epoch, first_step = divmod(step, steps)
+            started = time.perf_counter()
+            with progress_bar(epoch + 1, config.epochs, steps, first_step) as bar:
+                for batch in prefetch(train.shuffled(seed, epoch, first_step)):
+                    state = train_step(state, learner.frozen, batch)
+                    step += 1
+                    bar.update()
+                    if stop.signum:
+                        checkpoints.save(state, run_log.history)
+                        raise Interrupted(stop.signum)
+            record = {"epoch": epoch + 1, "step": step, "train": state.metrics.compute()}
+            seconds = time.perf_counter() - started
+            if not math.isfinite(record["train"]["loss"]):
+                raise UserError(
+                    f"training loss is {record['train']['loss']} after epoch {epoch + 1}; "
+                    "lower optimizer.learning_rate or set optimizer.clip_norm",
+                    BAD_DATA,
+                )
+            logits = evaluate(predict_step, state.eval_params, learner.frozen, validation)
+            record["validation"] = score(logits, validation.split.labels)
+            record["seconds"] = round(seconds, 3)
+            share = (steps - first_step) / steps
+            record["reviews_per_second"] = round(share * len(train.lengths) / seconds, 1)
+            record["tokens_per_second"] = round(share * int(train.lengths.sum()) / seconds, 1)
+            run_log.write(record)
+            best = best_epoch(run_log.history, config.monitor) == epoch
+            remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
+            log.info(epoch_line(record, config.epochs, remaining, best))
+            state = dataclasses.replace(state, metrics=Metrics.zero())
+            checkpoints.save(state, run_log.history, _score(record, config.monitor))
+    return state

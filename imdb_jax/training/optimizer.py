@@ -1,0 +1,35 @@
+"""The optax update of a config."""
+
+import optax
+
+from imdb_jax.config import OptimizerConfig
+
+EPSILON = 1e-7  # Keras' default for every optimizer here
+
+
+def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
+    """The learning rate by step, over `steps` in all."""
+    peak = config.learning_rate
+    if config.schedule == "cosine":
+        return optax.cosine_decay_schedule(peak, steps)
+    if config.schedule == "one_cycle":
+        return optax.cosine_onecycle_schedule(steps, peak)
+    return optax.constant_schedule(peak)
+
+
+def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """Clipping, if asked for, then the update rule.
+
+    RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
+    adds it before, which differs only for gradients near 1e-7.
+    """
+    rate = learning_rate(config, steps)
+    if config.name == "rmsprop":
+        update = optax.rmsprop(rate, decay=0.9, eps=EPSILON)
+    elif config.name == "adam":
+        update = optax.adam(rate, eps=EPSILON)
+    else:
+        update = optax.adamw(rate, eps=EPSILON, weight_decay=config.weight_decay)
+    if config.clip_norm is None:
+        return update
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)

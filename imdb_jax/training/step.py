@@ -1,0 +1,130 @@
+"""The state of a training run and the pure functions that move it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from imdb_jax.data.batches import Batch
+from imdb_jax.training.metrics import Metrics
+
+Params = PyTree[Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All arrays of a run that change: with these a run goes on exactly where it stopped.
+
+    Attributes:
+      step: updates so far.
+      params: trained weights, float32.
+      opt_state: of the optax update.
+      key: fixed; each step folds its number in.
+      metrics: sums over the current epoch.
+      ema: exponential moving average of params, or None.
+    """
+
+    step: Int[Array, ""]
+    params: Params
+    opt_state: Any
+    key: Key[Array, ""]
+    metrics: Metrics
+    ema: Params | None
+
+    @property
+    def eval_params(self) -> Params:
+        """The weights that are evaluated: the average where one is kept."""
+        return self.params if self.ema is None else self.ema
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """A model with the parts that training leaves as they are, and its jitted steps.
+
+    Args:
+      model: any module called as `model(tokens, lengths, key)` that returns logits.
+      optimizer: the update.
+      dtype: precision of activations; parameters are cast on their way into the model.
+      ema_decay: keeps a moving average of the parameters with this decay per step.
+    """
+
+    graph: nnx.GraphDef
+    frozen: PyTree[Array]
+    optimizer: optax.GradientTransformation
+    dtype: str
+    ema_decay: float | None
+
+    @classmethod
+    def create(
+        cls,
+        model: nnx.Module,
+        optimizer: optax.GradientTransformation,
+        seed: int,
+        *,
+        dtype: str = "float32",
+        ema_decay: float | None = None,
+    ) -> tuple["Learner", TrainState]:
+        """Splits a model into what is trained and what is not, and starts its state."""
+        graph, trained, frozen = nnx.split(model, nnx.Param, ...)
+        params = nnx.to_pure_dict(trained)
+        frozen = _cast(nnx.to_pure_dict(frozen), dtype)  # once: on a TPU each step would convert the table again
+        state = TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            opt_state=optimizer.init(params),
+            key=jax.random.key(seed),
+            metrics=Metrics.zero(),
+            ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
+        )
+        return cls(graph, frozen, optimizer, dtype, ema_decay), state
+
+    def logits(
+        self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, key: Array | None = None
+    ) -> Float[Array, " B"]:
+        """The model as a pure function."""
+        model = nnx.merge(self.graph, _cast(params, self.dtype), frozen)
+        return model(tokens, lengths, key)
+
+    def train_step(self) -> Callable[[TrainState, PyTree[Array], Batch], TrainState]:
+        """A jitted update `(state, frozen, batch) -> state`; it consumes the state it is given."""
+
+        def step(state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
+            key = jax.random.fold_in(state.key, state.step)
+
+            def loss(params: Params) -> tuple[Array, Metrics]:
+                logits = self.logits(params, frozen, batch.tokens, batch.lengths, key)
+                metrics = Metrics.of(logits, batch.labels, batch.weights)
+                return metrics.loss / jnp.maximum(metrics.weight, 1), metrics
+
+            gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
+            updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            return TrainState(
+                step=state.step + 1,
+                params=params,
+                opt_state=opt_state,
+                key=state.key,
+                metrics=state.metrics.merge(metrics),
+                ema=None if state.ema is None else self._average(state.ema, params, state.step),
+            )
+
+        return jax.jit(step, donate_argnums=0)
+
+    def predict_step(self) -> Callable[[Params, PyTree[Array], Array, Array], Float[Array, " B"]]:
+        """A jitted `(params, frozen, tokens, lengths) -> logits`."""
+        return jax.jit(self.logits)
+
+    def _average(self, ema: Params, params: Params, step: Int[Array, ""]) -> Params:
+        """Follows params closely at first, so that the average soon forgets the initial weights."""
+        decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
+        return optax.incremental_update(params, ema, 1 - decay)
+
+
+def _cast(tree: PyTree[Array], dtype: str) -> PyTree[Array]:
+    return jax.tree.map(lambda x: x.astype(dtype), tree)
