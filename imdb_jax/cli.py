@@ -30,6 +30,7 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     log.setLevel(logging.INFO)
     log.addHandler(logging.StreamHandler())
+    log.propagate = False  # libraries set up the root logger as they please
     try:
         command(arguments)
         sys.stdout.flush()

@@ -14,10 +14,11 @@ from flax import nnx
 from rich.table import Table
 
 from imdb_jax.config import Config, PretrainedEmbedding, to_json
-from imdb_jax.data.batches import Batches
+from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.cache import cache_dir
-from imdb_jax.data.pretrained import load_vectors
-from imdb_jax.data.tokens import Dataset, Split, load_dataset
+from imdb_jax.data.pretrained import find_vectors
+from imdb_jax.data.tokens import Dataset, load_dataset
+from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
@@ -68,7 +69,7 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
     Args:
       config: of the run; must equal that of the directory if it holds a run already.
       workdir: the run directory.
-      started: `time.perf_counter()` when the process began, for the record of seconds.
+      started: `time.perf_counter()` when the command began, for the record of seconds.
 
     Raises:
       UserError: bad data, a workdir in use or of another config, diverging loss.
@@ -103,15 +104,14 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
     log.info(parameter_table(state.params, learner.frozen))
     before = time.perf_counter()
     with Checkpoints(run.checkpoints) as checkpoints:
-        state, history = checkpoints.restore(state) or (state, [])
+        state, history = checkpoints.restore_latest(state) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
         with RunLog(run.folder, history) as run_log:
             fit(learner, state, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()
-        best, _ = checkpoints.restore(state, best=True)
-    fitted = time.perf_counter()
+        best = checkpoints.restore_best(state)
 
     scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
@@ -145,10 +145,9 @@ def pretrained_vectors(config: Config, run: Run, dataset: Dataset) -> np.ndarray
         return None
     vectors = run.load_vectors()
     if vectors is None:
-        vectors, coverage = load_vectors(
-            embedding.vectors, dataset.vocabulary, dataset.counts, embedding.missing, config.seed
-        )
-        log.info(coverage)
+        read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
+        log.info(coverage(read.found, dataset.counts, special=len(dataset.vocabulary.special.tokens)))
+        vectors = fill_missing(read, embedding.missing, config.seed)
         run.save_vectors(vectors)
     return vectors
 

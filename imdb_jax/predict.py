@@ -8,12 +8,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import tyro
 
 from imdb_jax import cli
 from imdb_jax.errors import BAD_DATA, UserError
+
+if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
+    from imdb_jax.predictor import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    from imdb_jax.predictor import Prediction, Predictor
+    from imdb_jax.predictor import Predictor
     from imdb_jax.run import Run
 
     predictor = Predictor(Run(args.workdir))

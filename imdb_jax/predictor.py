@@ -8,9 +8,7 @@ from jaxtyping import Float
 
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.text import split_words
-from imdb_jax.data.tokens import Split
-from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.data.batches import Split
 from imdb_jax.experiment import batches, build_learner
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
@@ -48,10 +46,7 @@ class Predictor:
         keep_compiled(cache_dir() / "compilation")
         learner, state = build_learner(self.config, self.vocabulary, run.load_vectors(), steps=1)
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
-            restored = checkpoints.restore(state, best=True)
-        if restored is None:
-            raise UserError(f"{run.checkpoints}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
-        state, _ = restored
+            state = checkpoints.restore_best(state)
         self.step = int(state.step)
         self._params, self._frozen = state.eval_params, learner.frozen
         self._predict_step = learner.predict_step()

@@ -1,11 +1,7 @@
 """Trains one model: `python -m imdb_jax.train --config configs/quickstart.py --workdir runs/quickstart`."""
 
-import time
-
-STARTED = time.perf_counter()  # before the imports, which are part of what a user waits for
-
 import dataclasses
-import logging
+import time
 from collections.abc import Sequence
 
 import tyro
@@ -29,11 +25,12 @@ class Args:
 
 def main(arguments: Sequence[str]) -> None:
     """Trains; see `Args`."""
+    started = time.perf_counter()
     config, rest = cli.start_config(arguments)
     args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
     from imdb_jax.experiment import run_experiment  # after the arguments: JAX takes a second to import
 
-    run_experiment(args.config, args.workdir, STARTED)
+    run_experiment(args.config, args.workdir, started)
 
 
 if __name__ == "__main__":

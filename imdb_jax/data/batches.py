@@ -8,11 +8,17 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
-
-from imdb_jax.data.tokens import Split
+from jaxtyping import Float, Int, Int8
 
 POOL_BATCHES = 50  # batches sorted together: wide enough to waste little padding, narrow enough to keep order random
+
+
+class Split(NamedTuple):
+    """Encoded reviews, ragged: review i has ids `ids[offsets[i] : offsets[i + 1]]`, at least one."""
+
+    ids: Int[np.ndarray, " tokens"]
+    offsets: Int[np.ndarray, " N+1"]
+    labels: Int8[np.ndarray, " N"]
 
 
 class Batch(NamedTuple):

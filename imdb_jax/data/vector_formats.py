@@ -10,6 +10,7 @@ import string
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -61,27 +62,38 @@ def _blocks(path: Path) -> Iterator[bytes]:
     except UserError:
         raise
     except Exception as error:  # gzip, zipfile, zlib, lzma and struct each raise their own on damaged bytes
-        raise UserError(f"{path}: cannot be read: {error}", BAD_DATA) from None
+        raise UserError(f"{path}: cannot be read: {str(error) or type(error).__name__}", BAD_DATA) from None
 
 
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+@contextmanager
+def _open(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """Opens a file, or the member of a zip archive that the end of the path names."""
-    archive = next((file for file in (path, *path.parents) if file.is_file()), path)
-    if not archive.is_file():
+    archive = next((file for file in (path, *path.parents) if file.is_file()), None)
+    if archive is None:
         raise UserError(f"{path}: no such file", MISSING_INPUT)
     with archive.open("rb") as file:
         magic = file.read(4)
-    if magic == ZIP:
-        with zipfile.ZipFile(archive) as members:
-            names = [name for name in members.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
-            wanted = names if path == archive else [path.relative_to(archive).as_posix()]
-            if len(wanted) != 1 or wanted[0] not in names:
-                held = ", ".join(names[:10]) or "nothing"
-                raise UserError(f"{path}: {archive.name} holds {held}; give {archive}/NAME", MISSING_INPUT)
-            return members.open(wanted[0])
-    if path != archive:
-        raise UserError(f"{path}: {archive.name} is no zip archive", MISSING_INPUT)
-    return gzip.open(path) if magic.startswith(GZIP) else path.open("rb")
+        file.seek(0)
+        if magic == ZIP:
+            with zipfile.ZipFile(file) as members, members.open(_member(path, archive, members.namelist())) as member:
+                yield member
+        elif path != archive:
+            raise UserError(f"{path}: {archive.name} is no zip archive", MISSING_INPUT)
+        elif magic.startswith(GZIP):
+            with gzip.open(file) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def _member(path: Path, archive: Path, names: list[str]) -> str:
+    """The member that a path names, or the only one."""
+    names = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    wanted = names if path == archive else [path.relative_to(archive).as_posix()]
+    if len(wanted) != 1 or wanted[0] not in names:
+        held = ", ".join(names[:10]) or "nothing"
+        raise UserError(f"{path}: {archive.name} holds {held}; give {archive}/NAME", MISSING_INPUT)
+    return wanted[0]
 
 
 def _is_binary(rest: bytes, dim: int) -> bool:

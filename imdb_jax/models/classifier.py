@@ -1,20 +1,37 @@
 """The text classifier: embedding -> dropout -> encoder -> hidden layers -> dropout -> logit."""
 
+import itertools
 from collections.abc import Callable
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
 from imdb_jax.models.convolution import Conv1D
-from imdb_jax.models.embedding import Embedding, OneHot
+from imdb_jax.models.embedding import Embedding, OneHot, Words
 from imdb_jax.models.recurrent import LSTM
 
+
+class Encoder(Protocol):
+    """What turns words into the features of a review.
+
+    Attributes:
+      features: F, how many.
+    """
+
+    features: int
+
+    def __call__(self, x: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        """Reads words x, vectors [B, T, D] or ids [B, T] standing for one-hot vectors, where the mask is true."""
+        ...
+
+
 # config class -> (config, input_dim, rngs) -> encoder; a new encoder needs its config and one line here
-ENCODERS: dict[type, Callable[..., nnx.Module]] = {
+ENCODERS: dict[type, Callable[..., Encoder]] = {
     LSTMConfig: lambda c, input_dim, rngs: LSTM(
         input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
     ),
@@ -24,10 +41,6 @@ ENCODERS: dict[type, Callable[..., nnx.Module]] = {
 
 class TextClassifier(nnx.Module):
     """Scores reviews: the logit of "positive".
-
-    An encoder is a module with `features`, its output size F, called as `encoder(x, mask)` with words x
-    ([B, T, D] vectors, or ids [B, T] standing for one-hot vectors) and a mask [B, T], false at padding; it returns
-    features [B, F] that padding must not touch.
 
     Args:
       config: sizes and rates.
@@ -51,7 +64,7 @@ class TextClassifier(nnx.Module):
         self.embedding = _build_embedding(config, vocabulary_size, vectors, rngs)
         self.encoder = ENCODERS[type(config.encoder)](config.encoder, self.embedding.dim, rngs)
         widths = [self.encoder.features, *config.hidden_dims]
-        self.hidden = nnx.List([_linear(d, f, rngs) for d, f in zip(widths[:-1], widths[1:], strict=True)])
+        self.hidden = nnx.List([_linear(d, f, rngs) for d, f in itertools.pairwise(widths)])
         self.output = _linear(widths[-1], 1, rngs)
 
     def __call__(

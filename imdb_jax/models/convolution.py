@@ -32,20 +32,23 @@ class Conv1D(nnx.Module):
         """Features [B, F] of embedded words; padded steps take no part."""
         kernel = self.kernel[...]
         size = kernel.shape[0]
-        mask = jnp.pad(mask, ((0, 0), (0, max(0, size - mask.shape[1]))))
-        lengths = mask.sum(axis=1)
-        inside = jnp.arange(mask.shape[1] - size + 1) < jnp.maximum(lengths - size + 1, 1)[:, None]
+        missing = (0, max(0, size - x.shape[1]))
+        x = jnp.pad(x, [(0, 0), missing, (0, 0)][: x.ndim])
+        mask = jnp.pad(mask, [(0, 0), missing])
+        windows = jnp.maximum(mask.sum(axis=1) - size + 1, 1)
+        inside = jnp.arange(mask.shape[1] - size + 1) < windows[:, None]
         # The bias and ReLU are monotone, so they may follow the maximum, where there is T times less to compute.
-        return jax.nn.relu(pool(_windows(x, kernel, mask), inside, "max") + self.bias[...])
+        return jax.nn.relu(pool(_convolve(x, kernel, mask), inside, "max") + self.bias[...])
 
 
-def _windows(x: Words, kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]) -> Float[Array, "B W F"]:
-    """The valid convolution of x, zero wherever the mask (at least as long) is false; W = T - K + 1."""
-    size, time = kernel.shape[0], mask.shape[1]
-    x = jnp.pad(x, [(0, 0), (0, time - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
+def _convolve(x: Words, kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]) -> Float[Array, "B W F"]:
+    """The valid convolution of words, zero vectors where the mask is false; W = T - K + 1."""
     if x.ndim == 3:
-        x = x * mask[:, :, None]
+        x = jnp.where(mask[:, :, None], x, 0)
         return jax.lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    size, time = kernel.shape[0], x.shape[1]
     rows = jnp.where(mask, x, kernel.shape[1])  # out of range: the row of padding is zero
-    taps = (slice(k, time - size + 1 + k) for k in range(size))
-    return sum(kernel[k].at[rows[:, tap]].get(mode="fill", fill_value=0) for k, tap in enumerate(taps))
+    outputs = jnp.zeros((x.shape[0], time - size + 1, kernel.shape[2]), kernel.dtype)
+    for k in range(size):
+        outputs += kernel[k].at[rows[:, k : time - size + 1 + k]].get(mode="fill", fill_value=0)
+    return outputs

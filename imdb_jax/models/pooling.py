@@ -6,28 +6,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-Pooling = Literal["last", "mean", "max", "attention"]
-
 
 def pool(
     states: Float[Array, "B T F"],
     mask: Bool[Array, "B T"],
-    kind: Literal["mean", "max", "attention"],
-    query: Float[Array, "F 1"] | None = None,
+    kind: Literal["mean", "max"],
 ) -> Float[Array, "B F"]:
     """Reduces over time.
 
     Args:
       states: one vector per step; those at padding are ignored.
       mask: true at words; at least one per row.
-      kind: the mean, the maximum of each feature, or the mean weighted by softmax(tanh(states) @ query)
-        (word attention of Zhou et al. 2016).
-      query: what attention looks for; needed for "attention" alone.
+      kind: the mean or the maximum of each feature.
     """
     valid = mask[:, :, None]
     if kind == "max":
         return jnp.where(valid, states, -jnp.inf).max(axis=1)
-    if kind == "mean":
-        return jnp.where(valid, states, 0).sum(axis=1) / valid.sum(axis=1)
-    scores = jnp.where(valid, jnp.tanh(states) @ query, -jnp.inf)
+    return jnp.where(valid, states, 0).sum(axis=1) / valid.sum(axis=1).astype(states.dtype)
+
+
+def attend(states: Float[Array, "B T F"], mask: Bool[Array, "B T"], query: Float[Array, "F 1"]) -> Float[Array, "B F"]:
+    """The mean of states weighted by softmax(tanh(states) @ query) (word attention of Zhou et al. 2016)."""
+    scores = jnp.where(mask[:, :, None], jnp.tanh(states) @ query, -jnp.inf)
     return (jax.nn.softmax(scores, axis=1) * states).sum(axis=1)

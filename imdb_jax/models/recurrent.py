@@ -4,13 +4,15 @@ Equations, gate order (input, forget, cell, output) and initialisers are those o
 kernel, orthogonal recurrent kernel, zero bias with 1 for the forget gate.
 """
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from imdb_jax.models.embedding import Words, project
-from imdb_jax.models.pooling import Pooling, pool
+from imdb_jax.models.pooling import attend, pool
 
 
 def lstm(
@@ -75,13 +77,13 @@ class LSTM(nnx.Module):
         hidden_dim: int,
         *,
         bidirectional: bool = True,
-        pooling: Pooling = "last",
+        pooling: Literal["last", "mean", "max", "attention"] = "last",
         rngs: nnx.Rngs,
     ) -> None:
         self.forward = Direction(input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
-        self.pooling = pooling
+        self.pooling: Literal["last", "mean", "max", "attention"] = pooling
         if pooling == "attention":
             self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1)))
 
@@ -93,7 +95,9 @@ class LSTM(nnx.Module):
         states, last = (jnp.concatenate(parts, axis=-1) for parts in zip(*runs, strict=True))
         if self.pooling == "last":
             return last
-        return pool(states, mask, self.pooling, self.query[...] if self.pooling == "attention" else None)
+        if self.pooling == "attention":
+            return attend(states, mask, self.query[...])
+        return pool(states, mask, self.pooling)
 
     def _run(self, weights: Direction, x: Words, mask: Array, *, reverse: bool) -> tuple[Array, Array]:
         projected = project(x, weights.kernel[...]) + weights.bias[...]

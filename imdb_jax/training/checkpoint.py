@@ -3,12 +3,12 @@
 import logging
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from imdb_jax.errors import UserError
+from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.training.step import TrainState
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each phase of each save there
@@ -25,10 +25,10 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, read_only: bool = False) -> None:
-        self._saving = None
-        keep = ocp.training.preservation_policies
+        self._saving: Any = None
+        keep: Any = ocp.training.preservation_policies
         self._checkpointer = ocp.training.Checkpointer(
-            folder.absolute(),
+            str(folder.absolute()),
             # Best alone would evict the latest step, which resuming needs.
             preservation_policy=keep.AnyPreservationPolicy(
                 [
@@ -48,6 +48,7 @@ class Checkpoints:
           score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
         """
         step = int(state.step)
+        metadata: Any = {"history": history, "leaves": _describe(state)}
         if any(checkpoint.step == step for checkpoint in self._checkpointer.checkpoints):
             return
         self._saving = self._checkpointer.save_async(
@@ -55,15 +56,14 @@ class Checkpoints:
             state,
             force=True,
             metrics=None if score is None else {"score": score, "step": step},
-            custom_metadata={"history": history, "leaves": _describe(state)},
+            custom_metadata=metadata,
         )
 
-    def restore(self, like: TrainState, best: bool = False) -> tuple[TrainState, History] | None:
-        """Reads the latest checkpoint, or the best.
+    def restore_latest(self, like: TrainState) -> tuple[TrainState, History] | None:
+        """Reads the latest checkpoint.
 
         Args:
           like: a state with the structure, shapes, dtypes and placement to restore to.
-          best: the evaluated step with the highest score, the first of equals.
 
         Returns:
           The state and the history saved with it, or None where there is no checkpoint yet.
@@ -71,14 +71,26 @@ class Checkpoints:
         Raises:
           UserError: the checkpoint is of another model.
         """
-        steps = [c for c in self._checkpointer.checkpoints if not best or c.metrics is not None]
-        if not steps:
-            return None
-        chosen = max(steps, key=lambda c: _rank(c.metrics)) if best else steps[-1]
-        saved = self._checkpointer.metadata(chosen.step).custom_metadata
-        _check_same_model(saved["leaves"], _describe(like), chosen.path)
+        latest = self._checkpointer.latest
+        return None if latest is None else self._restore(latest, like)
+
+    def restore_best(self, like: TrainState) -> TrainState:
+        """Reads the evaluated checkpoint with the highest score, the first of equals.
+
+        Raises:
+          UserError: there is none yet, or it is of another model.
+        """
+        evaluated = [c for c in self._checkpointer.checkpoints if c.metrics is not None]
+        if not evaluated:
+            folder = self._checkpointer.directory
+            raise UserError(f"{folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
+        return self._restore(max(evaluated, key=lambda c: _rank(c.metrics)), like)[0]
+
+    def _restore(self, checkpoint: Any, like: TrainState) -> tuple[TrainState, History]:
+        saved: Any = self._checkpointer.metadata(checkpoint.step).custom_metadata
+        _check_same_model(saved["leaves"], _describe(like), checkpoint.path)
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        return self._checkpointer.load(chosen.step, abstract), saved["history"]
+        return cast(TrainState, self._checkpointer.load(checkpoint.step, abstract)), saved["history"]
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written."""
@@ -92,7 +104,7 @@ class Checkpoints:
         self._checkpointer.close()
 
 
-def _rank(metrics: dict[str, float]) -> tuple[float, float]:
+def _rank(metrics: Any) -> Any:
     score = metrics["score"]
     return (score if math.isfinite(score) else -math.inf, -metrics["step"])
 

@@ -98,8 +98,14 @@ def fit(
     """Trains until `is_finished`, evaluating and saving after each epoch.
 
     Args:
+      learner: the model and its steps.
       state: a fresh one, or a restored one, in mid-epoch too; training goes on from its step.
-      run_log: its history must be that of the state.
+      config: how long, and what to choose by.
+      seed: of the order of batches.
+      train: batches to learn from.
+      validation: batches to choose the best epoch by.
+      checkpoints: where each epoch's state goes.
+      run_log: where each epoch's figures go; its history must be that of the state.
 
     Raises:
       Interrupted: a signal came; the state is saved.

@@ -29,7 +29,7 @@ class Metrics:
     def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
         """Sums over a batch."""
         losses = optax.sigmoid_binary_cross_entropy(logits, labels)
-        correct = (logits > 0) == (labels > 0.5)
+        correct = ((logits > 0) == (labels > 0.5)).astype(weights.dtype)
         return cls(losses @ weights, correct @ weights, weights.sum())
 
     def merge(self, other: "Metrics") -> "Metrics":

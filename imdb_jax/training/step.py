@@ -96,10 +96,11 @@ class Learner:
 
         def step(state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
             key = jax.random.fold_in(state.key, state.step)
+            tokens, lengths, labels, weights = map(jnp.asarray, batch)
 
             def loss(params: Params) -> tuple[Array, Metrics]:
-                logits = self.logits(params, frozen, batch.tokens, batch.lengths, key)
-                metrics = Metrics.of(logits, batch.labels, batch.weights)
+                logits = self.logits(params, frozen, tokens, lengths, key)
+                metrics = Metrics.of(logits, labels, weights)
                 return metrics.loss / jnp.maximum(metrics.weight, 1), metrics
 
             gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
@@ -111,7 +112,7 @@ class Learner:
                 opt_state=opt_state,
                 key=state.key,
                 metrics=state.metrics.merge(metrics),
-                ema=None if state.ema is None else self._average(state.ema, params, state.step),
+                ema=self._average(state.ema, params, state.step),
             )
 
         return jax.jit(step, donate_argnums=0)
@@ -120,8 +121,10 @@ class Learner:
         """A jitted `(params, frozen, tokens, lengths) -> logits`."""
         return jax.jit(self.logits)
 
-    def _average(self, ema: Params, params: Params, step: Int[Array, ""]) -> Params:
+    def _average(self, ema: Params | None, params: Params, step: Int[Array, ""]) -> Params | None:
         """Follows params closely at first, so that the average soon forgets the initial weights."""
+        if ema is None or self.ema_decay is None:
+            return None
         decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
         return optax.incremental_update(params, ema, 1 - decay)
 

@@ -1,0 +1,198 @@
+"""Your own labelled reviews: a folder with `pos` and `neg`, a CSV or a JSONL file, the last two also as .gz."""
+
+import csv
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import logging
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from jaxtyping import Int8
+
+from imdb_jax.config import DataConfig
+from imdb_jax.data.reviews import MAX_BYTES, Corpus, Reviews, Selection
+from imdb_jax.data.splits import hold_out
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
+
+log = logging.getLogger(__name__)
+
+LABELS = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
+MAX_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
+Labelled = Iterator[tuple[bytes, int]]
+
+
+class FileReviews(Reviews):
+    """Reviews that a function reads from disk each time anew.
+
+    They are read once when opened, so that a wrong label in the last line is known at once. The fingerprint covers
+    all texts and labels, hence the same reviews as CSV and as JSONL have the same.
+
+    Args:
+      path: where they are, as errors name it.
+      read: gives texts and labels.
+
+    Raises:
+      UserError: there is no review, or `read` finds something wrong (65).
+    """
+
+    def __init__(self, path: Path, read: Callable[[], Labelled]) -> None:
+        self.name = str(path)
+        self._read = read
+        digest = hashlib.sha256()
+        labels = bytearray()
+        try:
+            for text, label in read():
+                digest.update(struct.pack("<bQ", label, len(text)) + text)
+                labels.append(label)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{path}: cannot be read ({error})", BAD_DATA) from None
+        if not labels:
+            raise UserError(f"{path}: holds no review", BAD_DATA)
+        self.fingerprint = digest.hexdigest()
+        self.labels = np.frombuffer(bytes(labels), np.int8)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+        """As in `Reviews`."""
+        reviews = self._read()
+        while chunk := list(itertools.islice(reviews, size)):
+            texts, labels = zip(*chunk, strict=True)
+            yield list(texts), np.array(labels, np.int8)
+
+
+def open_files(config: DataConfig) -> Corpus:
+    """Opens the reviews at `data.path`.
+
+    Test reviews are those at `data.test_path`, else those in a `test` folder beside `train`, else a stratified
+    `data.test_fraction` that is held out.
+
+    Raises:
+      UserError: a path or class folder is missing (66), or what it holds is not labelled reviews (65, 2).
+    """
+    path = Path(cast(str, config.path)).expanduser()
+    test_path = Path(config.test_path).expanduser() if config.test_path else None
+    if (path / "train").is_dir():
+        test_path = test_path or (path / "test" if (path / "test").is_dir() else None)
+        path = path / "train"
+    reviews = _open(path, "data.path", config)
+    if test_path is not None:
+        return Corpus(reviews, _open(test_path, "data.test_path", config))
+    held = hold_out(reviews.labels, "stratified", config.test_fraction, config.split_seed, "data.test_fraction")
+    return Corpus(Selection(reviews, ~held, "train"), Selection(reviews, held, "test"))
+
+
+def _open(path: Path, field: str, config: DataConfig) -> FileReviews:
+    if path.is_dir():
+        _check_folder(path)
+        return FileReviews(path, partial(read_folder, path))
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; set {field}", MISSING_INPUT)
+    readers = {".csv": read_csv, ".jsonl": read_jsonl}
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    if kind not in readers:
+        raise UserError(f"{field}: {str(path)!r}; must be a folder with pos and neg, a .csv or a .jsonl", USAGE)
+    return FileReviews(path, partial(readers[kind], path, config.text_column, config.label_column))
+
+
+def _check_folder(path: Path) -> None:
+    found = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    for name in ("neg", "pos"):
+        if name not in found:
+            raise UserError(f"{path / name}: no such class folder; needed are {path}/neg and {path}/pos", MISSING_INPUT)
+    if others := found - {"neg", "pos", "unsup"}:
+        raise UserError(f"{path / min(others)}: a third class; allowed: neg, pos", BAD_DATA)
+    if "unsup" in found:
+        log.warning("%s: ignored, its reviews have no label", path / "unsup")
+
+
+def read_folder(path: Path) -> Labelled:
+    """Reads one review per file, those in `neg` first, each class by file name."""
+    for name in ("neg", "pos"):
+        for file in sorted((path / name).iterdir()):
+            if file.is_file() and not file.name.startswith("."):
+                with file.open("rb") as opened:
+                    yield opened.read(MAX_BYTES), LABELS[name]
+
+
+def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
+    """Reads a comma-separated file whose first row names the columns.
+
+    Raises:
+      UserError: a column is missing, a row has too many or too few fields, a label is none of `LABELS` (65).
+    """
+    csv.field_size_limit(MAX_FIELD)
+    with io.TextIOWrapper(_unpacked(path), "utf-8-sig", "surrogateescape", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            header = next(rows, [])
+            for column in (text_column, label_column):
+                if header and column not in header:
+                    raise UserError(f"{path}:1: no column {column!r}; found: {', '.join(header)}", BAD_DATA)
+            line = rows.line_num + 1
+            for row in rows:
+                fields = dict(zip(header, row, strict=False))
+                if row:  # a blank line is no row
+                    where = f"{path}:{line}"
+                    if len(row) != len(header):
+                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with commas"
+                        raise UserError(f"{where}: {message}", BAD_DATA)
+                    yield _to_bytes(fields[text_column]), _label(fields[label_column], where)
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise UserError(f"{path}:{rows.line_num}: {error}; must be comma-separated with quotes", BAD_DATA) from None
+
+
+def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
+    """Reads a file with one JSON object per line.
+
+    Raises:
+      UserError: a line is no JSON object, lacks a key, or its label is none of `LABELS` (65).
+    """
+    with _unpacked(path) as file:
+        for number, line in enumerate(file, start=1):
+            line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if line.isspace() or not line:
+                continue
+            where = f"{path}:{number}"
+            try:
+                row = json.loads(line.decode("utf-8", "surrogateescape"))
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{where}: {error}; must be one JSON object per line", BAD_DATA) from None
+            if not isinstance(row, dict):
+                raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
+            for key in (text_key, label_key):
+                if key not in row:
+                    raise UserError(f"{where}: no key {key!r}; found: {', '.join(row)}", BAD_DATA)
+            if not isinstance(row[text_key], str):
+                raise UserError(f"{where}: {text_key} is {row[text_key]!r}; must be a string", BAD_DATA)
+            yield _to_bytes(row[text_key]), _label(row[label_key], where)
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _to_bytes(text: str) -> bytes:
+    """Gives back the bytes that a text was decoded from."""
+    try:
+        return text.encode("utf-8", "surrogateescape")[:MAX_BYTES]
+    except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to
+        return text.encode("utf-8", "surrogatepass")[:MAX_BYTES]
+
+
+def _label(value: Any, where: str) -> int:
+    try:
+        return LABELS[str(value).strip().lower()]
+    except KeyError:
+        allowed = "0/1, neg/pos, negative/positive, false/true"
+        raise UserError(f"{where}: label {value!r}; allowed: {allowed}", BAD_DATA) from None

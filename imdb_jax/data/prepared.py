@@ -1,0 +1,139 @@
+"""Reviews in a folder that TFDS has prepared: made and read without TensorFlow."""
+
+import contextlib
+import hashlib
+import logging
+import mmap
+import os
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import Int8
+from tensorflow_datasets.core.utils import tqdm_utils
+
+from imdb_jax.data.reviews import Corpus, Reviews
+from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, UserError
+
+log = logging.getLogger(__name__)
+
+PROBES = 64  # reviews that a fingerprint reads
+
+
+class PreparedReviews(Reviews):
+    """The reviews of one split.
+
+    The fingerprint covers the name and sizes of the split and some decoded reviews, so that it takes milliseconds
+    and does not depend on the record files: their bytes differ between formats and versions.
+
+    Args:
+      builder: TFDS' reader of the folder.
+      split: "train" or "test".
+
+    Raises:
+      UserError: the folder holds another number of reviews than it says (65).
+    """
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
+        info = builder.info.splits[split]
+        self.name = f"{builder.info.full_name} {split}"
+        self._features = builder.info.features
+        self._records = _open_records(builder, split)
+        if len(self) != info.num_examples:
+            found = f"{len(self):,} reviews in {split}, expected {info.num_examples:,}"
+            raise UserError(f"{builder.data_dir}: {found}; delete the folder to prepare it again", BAD_DATA)
+        digest = hashlib.sha256(f"{self.name} {info.num_examples} {info.num_bytes}".encode())
+        for at in np.linspace(0, len(self) - 1, min(PROBES, len(self))).round().astype(int).tolist():
+            (text,), (label,) = self._read(range(at, at + 1))
+            digest.update(struct.pack("<bQ", label, len(text)) + text)
+        self.fingerprint = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+        """As in `Reviews`."""
+        for start in range(0, len(self), size):
+            yield self._read(range(start, min(start + size, len(self))))
+
+    def _read(self, rows: range) -> tuple[list[bytes], Int8[np.ndarray, " n"]]:
+        decode = self._features.deserialize_example_np
+        examples = [decode(record) for record in self._records.__getitems__(rows)]
+        return [example["text"] for example in examples], np.array([example["label"] for example in examples], np.int8)
+
+
+class TFRecords:
+    """Random access to the records of TFRecord files, which TFDS itself reads through TensorFlow only.
+
+    A record is its length (8 bytes), a checksum (4), the data and another checksum (4). The checksums are not
+    verified: CRC-32C is not in Python's library.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
+        self._places: list[tuple[mmap.mmap, int, int]] = []
+        for path in paths:
+            with open(path, "rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            start = 0
+            while start < len(data):
+                (length,) = struct.unpack_from("<Q", data, start)
+                self._places.append((data, start + 12, length))
+                start += 12 + length + 4
+            if start != len(data):
+                raise ValueError(f"{path} is truncated")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitems__(self, rows: Sequence[int]) -> list[bytes]:
+        return [data[start : start + length] for data, start, length in (self._places[row] for row in rows)]
+
+
+def _open_records(builder: tfds.core.DatasetBuilder, split: str) -> "TFRecords | tfds.core.dataset_builder.Any":
+    """Opens raw records by their place; both readers have `__len__` and `__getitems__`."""
+    if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
+        return TFRecords(builder.info.splits[split].filepaths)
+    return builder.as_data_source(split).data_source
+
+
+def open_prepared(folder: Path) -> Corpus:
+    """Opens the train and test split of a prepared folder, array_record or tfrecord.
+
+    Raises:
+      UserError: the folder is incomplete, damaged or in another format (65).
+    """
+    try:
+        builder = tfds.builder_from_directory(folder)
+        return Corpus(PreparedReviews(builder, "train"), PreparedReviews(builder, "test"))
+    except UserError:
+        raise
+    except Exception as error:  # TFDS and its readers answer damage with a dozen types, down to protobuf's own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{folder}: cannot be read ({reason}); delete it to prepare it again", BAD_DATA) from error
+
+
+def prepare(builder: tfds.core.DatasetBuilder, setting: str) -> None:
+    """Makes a builder's folder as array_record.
+
+    TFDS writes beside the folder and renames at the end: when interrupted there is no folder, and of two processes
+    that prepare at once one wins and both go on.
+
+    Raises:
+      UserError: the folder can't be written (73), or the disk is full or fails (74).
+    """
+    folder = Path(builder.data_dir)
+    log.info("preparing %s in %s", builder.info.full_name, folder)
+    tqdm_utils.display_progress_bar(sys.stderr.isatty())
+    try:
+        # TFDS announces itself on standard output, which belongs to the results of commands.
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            builder.download_and_prepare(file_format="array_record")
+    except OSError as error:
+        if folder.exists():  # another process was faster
+            return
+        refused = isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or error.errno == 30
+        message = f"{folder}: cannot be written ({error.strerror or error}); set {setting}"
+        raise UserError(message, LOCKED if refused else IO_FAILED) from None

@@ -1,0 +1,103 @@
+"""What the reference files don't show: one-hot words, pools, initial weights, parameter counts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from imdb_jax.config import (
+    Conv1DConfig,
+    LSTMConfig,
+    ModelConfig,
+    OneHotEmbedding,
+    PretrainedEmbedding,
+    load_file,
+)
+from imdb_jax.models import LSTM, Conv1D, TextClassifier, attend, pool
+from tests.conftest import CONFIGS
+
+
+def counts(config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None = None) -> tuple[int, int]:
+    """Trained and frozen parameters, without drawing them."""
+    model = nnx.eval_shape(lambda: TextClassifier(config, vocabulary_size, vectors=vectors, rngs=nnx.Rngs(0)))
+    _, trained, frozen = nnx.split(model, nnx.Param, ...)
+    return tuple(sum(x.size for x in jax.tree.leaves(state)) for state in (trained, frozen))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("glove_bilstm", (34_048 + 65, 2_000_000)), ("conv1d", (2_560_000 + 196_864 + 32_896 + 129, 0))],
+)
+def test_parameter_counts_are_the_tutorials(name: str, expected: tuple[int, int]) -> None:
+    config = load_file(next(path for path in CONFIGS if path.stem == name))
+    size = config.data.vocabulary_size
+    vectors = np.zeros((size, 100), np.float32) if isinstance(config.model.embedding, PretrainedEmbedding) else None
+    assert counts(config.model, size, vectors) == expected
+
+
+@pytest.mark.parametrize("encoder", [LSTM(12, 4, rngs=nnx.Rngs(0)), Conv1D(12, 4, 3, rngs=nnx.Rngs(0))])
+def test_ids_equal_the_dense_product_of_one_hot_vectors(encoder) -> None:
+    tokens = jnp.asarray(np.random.default_rng(0).integers(0, 12, (3, 5)), jnp.int32)
+    for length in (5, 2):
+        mask = jnp.arange(5) < jnp.array([[5], [length], [1]])
+        np.testing.assert_allclose(encoder(tokens, mask), encoder(jax.nn.one_hot(tokens, 12), mask), atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4), Conv1DConfig(features=4)])
+def test_one_hot_classifier(encoder) -> None:
+    model = TextClassifier(ModelConfig(embedding=OneHotEmbedding(), encoder=encoder), 500, rngs=nnx.Rngs(0))
+    logits = model(jnp.array([[3, 499, 0]]), jnp.array([2]))
+    assert logits.shape == (1,)
+    assert "embedding" not in nnx.state(model)  # one-hot words have no weights of their own
+
+
+def test_pools_against_numpy() -> None:
+    random = np.random.default_rng(0)
+    states, query = (jnp.asarray(random.normal(size=size), jnp.float32) for size in ((2, 4, 3), (3, 1)))
+    mask = jnp.array([[1, 1, 1, 0], [1, 0, 0, 0]], bool)
+    for row, length in enumerate((3, 1)):
+        valid = states[row, :length]
+        weights = np.exp(np.tanh(valid) @ query)
+        np.testing.assert_allclose(pool(states, mask, "max")[row], valid.max(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(pool(states, mask, "mean")[row], valid.mean(axis=0), rtol=1e-5)
+        expected = (weights * valid).sum(axis=0) / weights.sum()
+        np.testing.assert_allclose(attend(states, mask, query)[row], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_padding_may_hold_anything_in_every_pool(pooling, bidirectional: bool) -> None:
+    encoder = LSTM(6, 4, bidirectional=bidirectional, pooling=pooling, rngs=nnx.Rngs(0))
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2, 5, 6)).astype(np.float32)
+    mask = jnp.arange(9) < jnp.array([[5], [3]])
+    padded = np.concatenate([x, random.normal(size=(2, 4, 6)).astype(np.float32)], axis=1)
+    features = encoder(jnp.asarray(padded), mask)
+    np.testing.assert_allclose(features, encoder(jnp.asarray(x), mask[:, :5]), atol=1e-6)
+    assert features.shape == (2, encoder.features) == (2, 8 if bidirectional else 4)
+
+
+def test_review_shorter_than_the_window() -> None:
+    encoder = Conv1D(2, 3, 4, rngs=nnx.Rngs(0))
+    x = jnp.ones((1, 2, 2))
+    expected = jax.nn.relu(encoder.kernel[...][:2].sum(axis=(0, 1)))
+    np.testing.assert_allclose(encoder(x, jnp.ones((1, 2), bool))[0], expected, atol=1e-6)
+
+
+def test_initial_weights_are_keras() -> None:
+    encoder = LSTM(100, 32, rngs=nnx.Rngs(0))
+    for weights in (encoder.forward, encoder.backward):
+        np.testing.assert_allclose(
+            weights.recurrent_kernel[...] @ weights.recurrent_kernel[...].T, np.eye(32), atol=1e-5
+        )
+        np.testing.assert_array_equal(weights.bias[...], np.repeat([0, 1, 0, 0], 32))
+        assert np.abs(weights.kernel[...]).max() <= np.sqrt(6 / (100 + 128))
+    assert not np.array_equal(encoder.forward.kernel[...], encoder.backward.kernel[...])
+
+
+def test_vectors_of_another_vocabulary_are_refused() -> None:
+    with pytest.raises(ValueError, match="one row for each of 10 tokens"):
+        TextClassifier(
+            ModelConfig(embedding=PretrainedEmbedding()), 10, vectors=np.zeros((9, 100), np.float32), rngs=nnx.Rngs(0)
+        )

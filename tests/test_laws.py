@@ -1,0 +1,149 @@
+"""The laws that hold for the model of every config."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from imdb_jax.config import Config
+from imdb_jax.data.batches import Batches
+from imdb_jax.training.metrics import Metrics
+from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.step import Learner
+from tests.conftest import build_model, random_split
+
+LENGTHS = [1, 2, 3, 5, 8, 8, 7, 4]
+
+
+def first_batch(lengths: list[int] = LENGTHS, width: int = 8):
+    return next(Batches(random_split(lengths), len(lengths), width).shuffled(seed=0, epoch=0))
+
+
+def learner_of(config: Config, steps: int = 100):
+    optimizer = build_optimizer(config.optimizer, steps)
+    return Learner.create(build_model(config), optimizer, config.seed, ema_decay=config.optimizer.ema_decay)
+
+
+def widened(batch, width: int):
+    """The same batch with more padding, filled with a real word, which must not matter either."""
+    extra = np.full((len(batch.tokens), width - batch.tokens.shape[1]), 7, np.int32)
+    padded = np.where(np.arange(batch.tokens.shape[1]) < batch.lengths[:, None], batch.tokens, 7)
+    return batch._replace(tokens=np.concatenate([padded, extra], axis=1))
+
+
+def test_padding_never_matters(config: Config) -> None:
+    learner, state = learner_of(config)
+    batch = first_batch()
+
+    def loss(params, batch):
+        logits = learner.logits(params, learner.frozen, jnp.asarray(batch.tokens), jnp.asarray(batch.lengths))
+        return optax.sigmoid_binary_cross_entropy(logits, jnp.asarray(batch.labels)).mean(), logits
+
+    (_, logits), gradients = jax.value_and_grad(loss, has_aux=True)(state.params, batch)
+    for width in (9, 24):
+        (_, more_logits), more_gradients = jax.value_and_grad(loss, has_aux=True)(state.params, widened(batch, width))
+        np.testing.assert_allclose(more_logits, logits, atol=1e-5)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), more_gradients, gradients)
+
+
+def test_row_order_never_matters(config: Config) -> None:
+    model = build_model(config)
+    batch = first_batch()
+    order = np.random.default_rng(1).permutation(len(batch.tokens))
+    logits = model(jnp.asarray(batch.tokens), jnp.asarray(batch.lengths))
+    permuted = model(jnp.asarray(batch.tokens[order]), jnp.asarray(batch.lengths[order]))
+    np.testing.assert_allclose(permuted, logits[order], atol=1e-6)
+    assert np.ptp(logits) > 1e-4  # a model that says the same of every review would pass
+
+
+def test_rows_of_weight_zero_never_matter(config: Config) -> None:
+    learner, state = learner_of(config)
+    batch = first_batch()
+    filled = batch._replace(weights=np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32))
+    other = filled._replace(
+        labels=np.where(filled.weights > 0, filled.labels, 1 - filled.labels),
+        tokens=np.where(filled.weights[:, None] > 0, filled.tokens, 9),
+    )
+    step = learner.train_step()
+    after, after_other = (step(jax.tree.map(jnp.copy, state), learner.frozen, b) for b in (filled, other))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.params, after_other.params)
+    assert float(after.metrics.weight) == 5
+
+
+def test_every_trainable_leaf_moves_and_no_frozen_one(config: Config) -> None:
+    learner, state = learner_of(config)
+    before, frozen_before = jax.device_get((state.params, learner.frozen))
+    step = learner.train_step()
+    for _ in range(2):
+        state = step(state, learner.frozen, first_batch())
+    for (path, old), new in zip(
+        jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(state.params), strict=True
+    ):
+        assert not np.array_equal(old, new), path
+    jax.tree.map(np.testing.assert_array_equal, learner.frozen, frozen_before)
+    assert bool(jax.tree.leaves(learner.frozen)) == (
+        config.model.embedding.kind == "pretrained" and not config.model.embedding.trainable
+    )
+
+
+def test_frozen_table_gets_no_gradient_even_when_asked_for(config: Config) -> None:
+    learner, state = learner_of(config)
+    if not jax.tree.leaves(learner.frozen):
+        pytest.skip("this config freezes nothing")
+    batch = first_batch()
+    gradients = jax.grad(
+        lambda frozen: learner.logits(state.params, frozen, jnp.asarray(batch.tokens), jnp.asarray(batch.lengths)).sum()
+    )(learner.frozen)
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(gradients))
+
+
+def test_one_compilation_per_bucket_and_no_hidden_transfer(config: Config) -> None:
+    batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8, 16))
+    learner, state = learner_of(config)
+    step = learner.train_step()
+    for epoch in range(3):
+        for batch in batches.shuffled(seed=0, epoch=epoch):
+            batch = jax.device_put(batch)
+            with jax.transfer_guard("disallow"):
+                state = step(state, learner.frozen, batch)
+        assert step._cache_size() == 3
+
+
+def test_overfits_32_reviews(config: Config) -> None:
+    without_dropout = dataclasses.replace(config.model, dropout=0.0, word_dropout=0.0, embedding_dropout=0.0)
+    config = dataclasses.replace(config, model=without_dropout)
+    learner, state = Learner.create(build_model(config), optax.adam(1e-2), seed=0)
+    step = learner.train_step()
+    batch = jax.device_put(first_batch([*range(4, 12)] * 4, 12))
+    for _ in range(150):
+        state = step(state, learner.frozen, batch)
+    logits = learner.predict_step()(state.params, learner.frozen, batch.tokens, batch.lengths)
+    metrics = Metrics.of(logits, batch.labels, batch.weights).compute()
+    assert metrics["accuracy"] == 1
+    assert metrics["loss"] < 0.01
+
+
+def test_dropout_needs_a_key_and_changes_with_it(config: Config) -> None:
+    model = nnx.clone(build_model(config))
+    batch = first_batch()
+    tokens, lengths = jnp.asarray(batch.tokens), jnp.asarray(batch.lengths)
+    np.testing.assert_array_equal(model(tokens, lengths), model(tokens, lengths))
+    assert not np.array_equal(model(tokens, lengths, jax.random.key(0)), model(tokens, lengths, jax.random.key(1)))
+
+
+def test_bfloat16_stays_close(config: Config) -> None:
+    batch = first_batch()
+    tokens, lengths = jnp.asarray(batch.tokens), jnp.asarray(batch.lengths)
+    optimizer = optax.sgd(1.0)
+    logits = []
+    for dtype in ("float32", "bfloat16"):
+        learner, state = Learner.create(build_model(config), optimizer, seed=0, dtype=dtype)
+        assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.params))
+        logits.append(learner.logits(state.params, learner.frozen, tokens, lengths))
+        assert logits[-1].dtype == jnp.float32
+    assert not np.array_equal(*logits)
+    np.testing.assert_allclose(logits[1], logits[0], atol=0.05)
