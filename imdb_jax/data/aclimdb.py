@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
@@ -20,7 +20,7 @@ from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 REVIEWS_PER_CLASS = 12_500  # of each split
 MAX_BYTES = 512 << 20  # unpacked; the original takes 290 MB
 CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
-_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([^/.][^/]*\.txt)")
+_REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
 def read(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -30,16 +30,14 @@ def read(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
       path: the .tar.gz, the aclImdb folder or the folder that holds it.
 
     Raises:
-      UserError: no such path (66); a broken archive, an unsafe path in it, or too large (65).
+      UserError: a broken archive, an unsafe path in it, or more in it than IMDB could be (65).
     """
-    if path.is_dir():
-        for file in _files(path):
-            with open(file, "rb") as opened:
-                yield _name(file.as_posix()) or "", opened
-    elif path.is_file():
+    if not path.is_dir():
         yield from _read_archive(path)
-    else:
-        raise UserError(f"{path}: no such file or folder; data.path is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT)
+        return
+    for file in _files(path):
+        with open(file, "rb") as opened:
+            yield _name(file), opened
 
 
 def check(path: Path) -> Counter[str]:
@@ -63,57 +61,60 @@ def check(path: Path) -> Counter[str]:
 
 
 def identity(path: Path) -> str:
-    """Hex sha256 that changes when the archive, or a file's name, size or time in the folder, does."""
-    if not path.is_dir():
-        try:
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; data.path is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT) from None
+    """Hex sha256 that changes when the archive, or a file's name, size or time in the folder, does.
+
+    Raises:
+      UserError: no such path (66).
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; data.path is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT)
+    if path.is_file():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     for file in _files(path):
         status = file.stat()
-        digest.update(f"{_name(file.as_posix())} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        digest.update(os.fsencode(f"{_name(file)} {status.st_size} {status.st_mtime_ns}\n"))
     return digest.hexdigest()
 
 
-def _name(path: str) -> str | None:
-    """The standard name of a review from any path that ends like one."""
-    match = _REVIEW.fullmatch(path)
-    return f"aclImdb/{match[1]}/{match[2]}/{match[3]}" if match else None
+def _name(file: PurePath) -> str:
+    """The standard name of a review's file, wherever the folder or archive keeps it."""
+    return "/".join(("aclImdb", *file.parts[-3:]))
+
+
+def _is_review(file: PurePath) -> bool:
+    return _REVIEW.fullmatch("/".join(file.parts[-3:])) is not None
 
 
 def _files(path: Path) -> Iterator[Path]:
     root = path if (path / "train").is_dir() else path / "aclImdb"
     for folder in (*CLASS_FOLDERS, "train/unsup"):
         if (root / folder).is_dir():
-            yield from (root / folder / name for name in sorted(os.listdir(root / folder)) if _name(f"{folder}/{name}"))
+            yield from filter(_is_review, (root / folder / name for name in sorted(os.listdir(root / folder))))
 
 
-class _Capped:
-    """A file that refuses to give more than `MAX_BYTES`: a few gzipped kilobytes can unpack to gigabytes."""
+class _CappedGzip(gzip.GzipFile):
+    """Refuses to unpack more than `MAX_BYTES`: a few kilobytes can unpack to gigabytes."""
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        self._file, self._path, self._left = file, path, MAX_BYTES
-
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise UserError(f"{self._path}: unpacks to more than {MAX_BYTES >> 20} MB; not IMDB's archive", BAD_DATA)
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if self.tell() > MAX_BYTES:
+            raise UserError(f"{self.name}: unpacks to more than {MAX_BYTES >> 20} MB; not IMDB's archive", BAD_DATA)
         return data
 
 
 def _read_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     try:
-        with gzip.open(path) as unpacked, tarfile.open(fileobj=_Capped(unpacked, path), mode="r|") as archive:
+        with _CappedGzip(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
             for member in archive:
-                archive.members.clear()  # tarfile keeps every header it has read
+                archive.members.clear()  # pyright: ignore  (tarfile keeps every header it has read)
                 place = PurePosixPath(member.name)
                 if place.is_absolute() or ".." in place.parts:
                     raise UserError(f"{path}: unsafe path in archive, {member.name!r}; get it anew", BAD_DATA)
-                name = _name(member.name)
-                if name and member.isfile() and (file := archive.extractfile(member)):
-                    yield name, file
+                if _is_review(place) and member.isfile() and (file := archive.extractfile(member)):
+                    yield _name(place), file
+            while unpacked.read(1 << 16):  # tarfile stops before gzip's checksum, which is verified at its very end
+                pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew", BAD_DATA) from None

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -157,7 +157,7 @@ def table(report: Audit) -> Table:
     grid = Table("", *report.splits)
     columns = report.splits.values()
 
-    def row(name: str, values: list[float]) -> None:
+    def row(name: str, values: Sequence[float | int]) -> None:
         grid.add_row(name, *(f"{value:,.0f}" for value in values))
 
     row("reviews", [split.reviews for split in columns])

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from jaxtyping import Int8
@@ -131,7 +131,7 @@ def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
       UserError: a column is missing, a row has too many or too few fields, a label is none of `LABELS` (65).
     """
     csv.field_size_limit(MAX_FIELD)
-    with io.TextIOWrapper(_unpacked(path), "utf-8-sig", "surrogateescape", newline="") as file:
+    with io.TextIOWrapper(cast(BinaryIO, _unpacked(path)), "utf-8-sig", "surrogateescape", newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
             header = next(rows, [])
@@ -140,12 +140,12 @@ def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
                     raise UserError(f"{path}:1: no column {column!r}; found: {', '.join(header)}", BAD_DATA)
             line = rows.line_num + 1
             for row in rows:
-                fields = dict(zip(header, row, strict=False))
                 if row:  # a blank line is no row
                     where = f"{path}:{line}"
                     if len(row) != len(header):
                         message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with commas"
                         raise UserError(f"{where}: {message}", BAD_DATA)
+                    fields = dict(zip(header, row, strict=True))
                     yield _to_bytes(fields[text_column]), _label(fields[label_column], where)
                 line = rows.line_num + 1
         except csv.Error as error:
@@ -178,8 +178,8 @@ def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
             yield _to_bytes(row[text_key]), _label(row[label_key], where)
 
 
-def _unpacked(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+def _unpacked(path: Path) -> io.BufferedIOBase:
+    return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _to_bytes(text: str) -> bytes:

@@ -6,7 +6,6 @@ TFDS' own builder of imdb_reviews does the work, with one part replaced: it walk
 import os
 import threading
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +24,10 @@ PREPARED = Path("imdb_reviews", "plain_text", "1.0.0")  # inside data_dir
 SOURCE = "prepared_from.txt"  # inside a preparation of ours: the identity of the archive or folder it was made from
 WHERE = "data.data_dir or TFDS_DATA_DIR"
 PATIENCE = 4.0  # seconds that the publisher's server gets to answer
+WAYS_OUT = (
+    "give --config.data.data_dir=FOLDER where TFDS has prepared imdb_reviews, or --config.data.path=aclImdb_v1.tar.gz, "
+    "or run once on a machine with network; for a try without IMDB: --config.data.source=synthetic"
+)
 
 
 class Builder(stock.Builder, skip_registration=True):
@@ -36,21 +39,21 @@ class Builder(stock.Builder, skip_registration=True):
 
     name = "imdb_reviews"
     pkg_dir_path = stock.Builder._get_pkg_dir_path()  # where TFDS finds the description
-    url_infos = stock.Builder.url_infos  # the publisher's checksum, which downloads are verified against
+    url_infos: Any = stock.Builder.url_infos  # the publisher's checksum, which downloads are verified against
     source: Path | None = None
 
-    def _split_generators(self, dl_manager: Any) -> Sequence[tfds.core.SplitGenerator]:
-        if self.source is None:
-            counts = None
-            download = lambda url: _download(dl_manager, url)
-        else:
-            counts = aclimdb.check(self.source)
-            download = lambda url: self.source
-            Path(self.data_dir, SOURCE).write_text(aclimdb.identity(self.source))
-        manager = SimpleNamespace(download=download, iter_archive=lambda path: aclimdb.read(Path(path)))
+    def _split_generators(self, dl_manager: Any) -> list[Any]:
+        counts = aclimdb.check(self.source) if self.source else None
+        # Of the download manager the stock builder calls two methods, and TFDS' own iter_archive needs TensorFlow.
+        manager: Any = SimpleNamespace(
+            download=lambda url: self.source or _download(dl_manager, url),
+            iter_archive=lambda archive: aclimdb.read(Path(archive)),
+        )
         generators = super()._split_generators(manager)
+        if self.source is not None:
+            Path(self.data_dir, SOURCE).write_text(aclimdb.identity(self.source))
         # Many people have deleted train/unsup, which nothing here needs; TFDS refuses to write an empty split.
-        return [one for one in generators if counts is None or one.name != "unsupervised" or counts["train/unsup"]]
+        return [one for one in generators if one.name != "unsupervised" or counts is None or counts["train/unsup"]]
 
 
 def open_imdb(config: DataConfig) -> Corpus:
@@ -102,24 +105,19 @@ def _download(manager: tfds.download.DownloadManager, url: str) -> Path:
         return Path(manager.download(url))
     except Exception as error:  # requests' and urllib3's own types, or a checksum that doesn't match
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{url}: download failed ({reason}); try again, or {_WAYS_OUT}", MISSING_INPUT) from error
-
-
-_WAYS_OUT = (
-    "give --config.data.data_dir=FOLDER where TFDS has prepared imdb_reviews, or --config.data.path=aclImdb_v1.tar.gz, "
-    "or run once on a machine with network; for a try without IMDB: --config.data.source=synthetic"
-)
+        raise UserError(f"{url}: download failed ({reason}); try again, or {WAYS_OUT}", MISSING_INPUT) from error
 
 
 def _check_network(data_dir: Path) -> None:
     """Fails in seconds where TFDS would retry for minutes."""
-    (url,) = stock.Builder.url_infos
+    url = next(iter(Builder.url_infos))
     failures: list[str] = ["no answer"]
 
     def ask() -> None:
         try:
             # Any answer below 400 will do; urllib honours the proxies that TFDS' downloader will use.
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE).close()
+            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (TFDS' own URL)
+            urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
             failures.clear()
         except (OSError, ValueError) as error:
             failures[:] = [str(getattr(error, "reason", error))]
@@ -129,4 +127,4 @@ def _check_network(data_dir: Path) -> None:
     asking.join(PATIENCE)
     if failures:
         missing = f"no imdb_reviews in {data_dir}, and {urlsplit(url).hostname} can't be reached ({failures[0]})"
-        raise UserError(f"data.source imdb: {missing}; {_WAYS_OUT}", MISSING_INPUT)
+        raise UserError(f"data.source imdb: {missing}; {WAYS_OUT}", MISSING_INPUT)

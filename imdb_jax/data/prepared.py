@@ -1,6 +1,7 @@
 """Reviews in a folder that TFDS has prepared: made and read without TensorFlow."""
 
 import contextlib
+import errno
 import hashlib
 import logging
 import mmap
@@ -9,6 +10,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -40,7 +42,7 @@ class PreparedReviews(Reviews):
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
         info = builder.info.splits[split]
         self.name = f"{builder.info.full_name} {split}"
-        self._features = builder.info.features
+        self._features: Any = builder.info.features
         self._records = _open_records(builder, split)
         if len(self) != info.num_examples:
             found = f"{len(self):,} reviews in {split}, expected {info.num_examples:,}"
@@ -92,11 +94,11 @@ class TFRecords:
         return [data[start : start + length] for data, start, length in (self._places[row] for row in rows)]
 
 
-def _open_records(builder: tfds.core.DatasetBuilder, split: str) -> "TFRecords | tfds.core.dataset_builder.Any":
+def _open_records(builder: tfds.core.DatasetBuilder, split: str) -> Any:
     """Opens raw records by their place; both readers have `__len__` and `__getitems__`."""
     if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
         return TFRecords(builder.info.splits[split].filepaths)
-    return builder.as_data_source(split).data_source
+    return builder.as_data_source(split).data_source  # pyright: ignore  (its decorator hides the argument)
 
 
 def open_prepared(folder: Path) -> Corpus:
@@ -134,6 +136,8 @@ def prepare(builder: tfds.core.DatasetBuilder, setting: str) -> None:
     except OSError as error:
         if folder.exists():  # another process was faster
             return
-        refused = isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or error.errno == 30
+        refused = (
+            isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or error.errno == errno.EROFS
+        )
         message = f"{folder}: cannot be written ({error.strerror or error}); set {setting}"
         raise UserError(message, LOCKED if refused else IO_FAILED) from None

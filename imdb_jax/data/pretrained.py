@@ -102,7 +102,7 @@ def _from_package(path: Path) -> Path | None:
     from pyarrow import parquet  # here because importing it takes longer than finding any other set
 
     words = parquet.read_table(root / "glove_6B_index.parquet").column("index").to_pylist()
-    table = np.load(root / "glove_6B_50d_emb.npy", mmap_mode="r").astype("<f4", order="C")
+    table = np.load(root / "glove_6B_50d_emb.npy", mmap_mode="r").astype("<f4", copy=False)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with draft.open("wb") as file:
         file.write(b"%d %d\n" % table.shape)

@@ -57,8 +57,8 @@ class Selection(Reviews):
     """
 
     def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"], part: str) -> None:
-        if mask.shape != (len(parent),) or mask.dtype != bool:
-            raise ValueError(f"mask: {mask.dtype}{list(mask.shape)}; must be bool[{len(parent)}]")
+        if len(mask) != len(parent):
+            raise ValueError(f"mask: {len(mask)} values; {parent.name} has {len(parent)} reviews")
         self.name = f"{parent.name} ({part})"
         self.fingerprint = hashlib.sha256(parent.fingerprint.encode() + np.packbits(mask).tobytes()).hexdigest()
         self._parent = parent

@@ -51,6 +51,9 @@ def hold_out(
       UserError: the labels are of one class (65), or one side would be left without a class (2).
     """
     count = len(labels)
+    for label, name in ((0, "negative"), (1, "positive")):
+        if not (labels == label).any():
+            raise UserError(f"data: no {name} review among {count:,}; both classes are needed", BAD_DATA)
     held_count = min(count, round(size * count) if size < 1 else int(size))
     # The raw stream of a bit generator never changes; NumPy may change what its shuffles make of it.
     draw = np.random.PCG64(seed).random_raw(count)
@@ -68,17 +71,13 @@ def hold_out(
         held[count - held_count :] = True
     else:
         raise ValueError(f"method: {method!r}; stratified, random, first or last")
-    _check_both_sides(labels, held, f"{field}: {size:g} ({method})")
-    return held
-
-
-def _check_both_sides(labels: Int8[np.ndarray, " N"], held: Bool[np.ndarray, " N"], setting: str) -> None:
     for label, name in ((0, "negative"), (1, "positive")):
-        if not (labels == label).any():
-            raise UserError(f"data: no {name} review among {len(labels):,}; both classes are needed", BAD_DATA)
         for side, chosen in (("held out", held), ("left to train on", ~held)):
             if not (labels[chosen] == label).any():
-                raise UserError(f"{setting}; no {name} review would be {side}, of {len(labels):,} in all", USAGE)
+                raise UserError(
+                    f"{field}: {size:g} ({method}); no {name} review of {count:,} in all would be {side}", USAGE
+                )
+    return held
 
 
 def limit_per_class(labels: Int8[np.ndarray, " N"], limit: int) -> Bool[np.ndarray, " N"]:

@@ -3,14 +3,16 @@
 Reviews are written by a seeded grammar: opinions of different strength among neutral remarks. Negations flip an
 opinion, only the half after "but" counts, and a closing verdict outweighs what was said before; the sign of the sum is
 the label, and `NOISE` of the labels are wrong on purpose. So word counts alone tell part of the story: a logistic
-regression on them reaches BOW_ACCURACY of the test reviews (tests/data/test_synthetic.py measures it), where reading
+regression on them gets 82 % of the test reviews right (tests/data/test_synthetic.py measures it), where reading
 in order could reach 97 %.
 
 The corpus has its own name, so that no result on it can pass as one on IMDB.
 """
 
 import random
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import tensorflow_datasets as tfds
@@ -26,31 +28,35 @@ NOISE = 0.03
 WORDS = range(8, 121)  # allowed lengths of a review
 
 OPINIONS = {
-    2: "brilliant wonderful superb unforgettable perfect masterful outstanding breathtaking".split(),
-    1: "good charming funny clever enjoyable pleasant solid touching likeable fresh".split(),
-    -1: "weak dull silly slow predictable clumsy flat tired forgettable boring".split(),
-    -2: "awful terrible dreadful unbearable horrible pathetic atrocious laughable".split(),
+    2: ["brilliant", "wonderful", "superb", "unforgettable", "perfect", "masterful", "outstanding", "breathtaking"],
+    1: ["good", "charming", "funny", "clever", "enjoyable", "pleasant", "solid", "touching", "likeable", "fresh"],
+    -1: ["weak", "dull", "silly", "slow", "predictable", "clumsy", "flat", "tired", "forgettable", "boring"],
+    -2: ["awful", "terrible", "dreadful", "unbearable", "horrible", "pathetic", "atrocious", "laughable"],
 }
 ASPECTS = (
     "the plot", "the script", "the acting", "the ending", "the first half", "the dialogue", "the music", "the pacing",
     "the camera work", "the main character", "every scene with the villain", "the love story", "the humour",
 )  # fmt: skip
-NAMES = ("José Álvarez", "Zoë Brontë", "Anna Kowalska", "Jürgen Groß", "Mary Stone", "Chloé Dubois", "Tom Hill")
-PLACES = ("Paris", "a small café", "São Paulo", "the desert", "a submarine", "Vermont", "an old theatre")
+NEGATIONS = ("not", "never", "hardly", "anything but")
+DEGREES = ("", "really ", "very ", "quite ", "just ")
 REMARKS = (
-    "It is about a {job} who travels to {place} and meets a {job}",
-    "{name} plays a {job}",
-    "I saw it with my {relative} on {day}",
-    "The story takes place in {place}",
-    "{name} directed it and {name} wrote the music",
-    "My {relative} had read the book before 🎬",
+    "It is about a JOB who travels to PLACE and meets a JOB",
+    "NAME plays a JOB",
+    "I saw it with my RELATIVE on DAY",
+    "The story takes place in PLACE",
+    "NAME directed it and NAME wrote the music",
+    "My RELATIVE had read the book before 🎬",
     "It runs for about two hours",
-    "We had popcorn 🍿 and sat near {name}",
-    "There is a {job}, a {job} and a dog",
+    "We had popcorn 🍿 and sat near NAME",
+    "There is a JOB, a JOB and a dog",
 )
-JOBS = ("detective", "teacher", "pianist", "soldier", "doctor", "thief", "farmer", "clown")
-RELATIVES = ("sister", "father", "wife", "husband", "naïve cousin", "flatmate")
-DAYS = ("Sunday", "a rainy evening", "television", "the plane", "my birthday")
+FILLINGS = {
+    "NAME": ("José Álvarez", "Zoë Brontë", "Anna Kowalska", "Jürgen Groß", "Mary Stone", "Chloé Dubois", "Tom Hill"),
+    "PLACE": ("Paris", "a small café", "São Paulo", "the desert", "a submarine", "Vermont", "an old theatre"),
+    "JOB": ("detective", "teacher", "pianist", "soldier", "doctor", "thief", "farmer", "clown"),
+    "RELATIVE": ("sister", "father", "wife", "husband", "naïve cousin", "flatmate"),
+    "DAY": ("Sunday", "a rainy evening", "my birthday", "the second day of our holiday"),
+}
 VERDICTS = {
     3: ("I loved it", "I would watch it again", "go and see it", "it was worth every minute", "I can recommend it"),
     -3: ("I hated it", "I would not watch it again", "do not see it", "it was not worth a minute", "avoid it"),
@@ -66,7 +72,7 @@ class Critic:
     def review(self, label: int) -> str:
         """Writes a review whose opinions add up to a label: 0 negative, 1 positive."""
         while True:
-            text, score = self._draft()
+            text, score = self._draft(1 if label else -1)
             if score and (score > 0) == bool(label) and len(text.split()) in WORDS:
                 return text
 
@@ -77,43 +83,43 @@ class Critic:
     def _pick(self, options: Sequence[T]) -> T:
         return options[int(self._random() * len(options))]
 
-    def _draft(self) -> tuple[str, int]:
-        sentences, total = [], 0
+    def _draft(self, mood: int) -> tuple[str, int]:
+        """Some sentences, most of them of a mood, and the sum of their opinions."""
+        sentences = []
         while not sentences or self.chance(0.82):
-            sentence, score = (self._remark(), 0) if self.chance(0.4) else self._opinion()
-            sentences.append(sentence)
-            total += score
+            sentences.append((self._remark(), 0) if self.chance(0.4) else self._opinion(mood))
         if self.chance(0.3):
-            score = self._pick((3, -3))
-            sentences.append(f"{self._pick(('All in all', 'In the end', 'Still'))}, {self._pick(VERDICTS[score])}")
-            total += score
+            verdict = 3 * self._sign(mood)
+            opening = self._pick(("All in all", "In the end", "Still", "As for me"))
+            sentences.append((f"{opening}, {self._pick(VERDICTS[verdict])}", verdict))
         text = ""
-        for sentence in sentences:
+        for sentence, _ in sentences:
             text += sentence[0].upper() + sentence[1:] + self._pick((". ", ". ", ". ", "! ", "... ", ".<br /><br />"))
-        return text.strip(), total
+        return text.strip(), sum(score for _, score in sentences)
+
+    def _sign(self, mood: int) -> int:
+        return mood if self.chance(0.8) else -mood
 
     def _remark(self) -> str:
-        sentence = self._pick(REMARKS)
-        kinds = {"name": NAMES, "place": PLACES, "job": JOBS, "relative": RELATIVES, "day": DAYS}
-        for kind, options in kinds.items():
-            while "{" + kind + "}" in sentence:
-                sentence = sentence.replace("{" + kind + "}", self._pick(options), 1)
-        return sentence
+        """A neutral sentence; each placeholder is filled on its own."""
+        words = [
+            self._pick(FILLINGS[word]) if word in FILLINGS else word for word in re.split(r"\b", self._pick(REMARKS))
+        ]
+        return "".join(words)
 
-    def _opinion(self) -> tuple[str, int]:
-        clause, score = self._clause()
-        if self.chance(0.3):
-            other, _ = self._clause()
+    def _opinion(self, mood: int) -> tuple[str, int]:
+        clause, score = self._clause(self._sign(mood))
+        if self.chance(0.2):
+            other, _ = self._clause(-1 if score > 0 else 1)
             return self._pick((f"{other}, but {clause}", f"although {other}, {clause}")), score
         return clause, score
 
-    def _clause(self) -> tuple[str, int]:
-        strength = self._pick(list(OPINIONS))
-        word = self._pick(OPINIONS[strength])
+    def _clause(self, sign: int) -> tuple[str, int]:
+        strength = sign * self._pick((1, 2))
         aspect = self._pick(ASPECTS)
-        if self.chance(0.25):
-            return f"{aspect} was {self._pick(('not', 'never', 'hardly', 'anything but'))} {word}", -strength
-        return f"{aspect} was {self._pick(('', 'really ', 'very ', 'quite ', 'just '))}{word}", strength
+        if self.chance(0.12):
+            return f"{aspect} was {self._pick(NEGATIONS)} {self._pick(OPINIONS[-strength])}", strength
+        return f"{aspect} was {self._pick(DEGREES)}{self._pick(OPINIONS[strength])}", strength
 
 
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -140,6 +146,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 def open_synthetic() -> Corpus:
     """Opens the generated reviews; on first use writes them into the cache folder, in about a second."""
     builder = Builder(data_dir=cache_dir() / "synthetic")
-    if not builder.data_path.exists():
+    folder = Path(builder.data_dir)
+    if not folder.exists():
         prepare(builder, "IMDB_JAX_CACHE")
-    return open_prepared(builder.data_path)
+    return open_prepared(folder)

@@ -1,7 +1,7 @@
 """GloVe, word2vec and fastText files -> (word, vector) records of the words that are wanted.
 
 Formats are told by content, and nothing is ever unpickled. A file is read once, as bytes, in blocks: only the lines of
-wanted words are parsed, but the width of each line is checked, so that no damaged file is loaded in part.
+wanted words are parsed, but any line with too few numbers is found, so that no damaged file is loaded in part.
 """
 
 import gzip

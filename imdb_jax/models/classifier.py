@@ -12,8 +12,9 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
 from imdb_jax.models.convolution import Conv1D
-from imdb_jax.models.embedding import Embedding, OneHot, Words
+from imdb_jax.models.embedding import Embedding, OneHot
 from imdb_jax.models.recurrent import LSTM
+from imdb_jax.models.words import Words
 
 
 class Encoder(Protocol):
@@ -25,8 +26,8 @@ class Encoder(Protocol):
 
     features: int
 
-    def __call__(self, x: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
-        """Reads words x, vectors [B, T, D] or ids [B, T] standing for one-hot vectors, where the mask is true."""
+    def __call__(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        """Reads the words where the mask is true; `words.vectors()` gives them as [B, T, D]."""
         ...
 
 
@@ -82,8 +83,10 @@ class TextClassifier(nnx.Module):
         if words is not None and self.config.word_dropout:
             dropped = jax.random.bernoulli(words, self.config.word_dropout, tokens.shape)
             tokens = jnp.where(dropped, self.unknown, tokens)
-        x = dropout(self.embedding(tokens), self.config.embedding_dropout, numbers)
-        x = self.encoder(x, mask)
+        embedded = self.embedding(tokens)
+        if numbers is not None and self.config.embedding_dropout:
+            embedded = Words.of(dropout(embedded.vectors(), self.config.embedding_dropout, numbers))
+        x = self.encoder(embedded, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
         x = dropout(x, self.config.dropout, features)

@@ -1,23 +1,11 @@
-"""Token ids -> word vectors.
-
-An encoder takes words as vectors [B, T, D] or as ids [B, T], which stand for one-hot vectors: their product with a
-kernel is a row of the kernel, so nothing of the vocabulary's size is ever built.
-"""
+"""Token ids -> word vectors."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-Words = Float[Array, "B T D"] | Int[Array, "B T"]
-
-
-def project(x: Words, kernel: Float[Array, "D F"]) -> Float[Array, "B T F"]:
-    """`x @ kernel`, for vectors as well as for one-hot vectors given by their ids.
-
-    Example: ids [[2, 0]] pick the kernel's rows 2 and 0.
-    """
-    return kernel[x] if jnp.issubdtype(x.dtype, jnp.integer) else x @ kernel
+from imdb_jax.models.words import Words
 
 
 class Frozen(nnx.Variable):
@@ -36,18 +24,18 @@ class Embedding(nnx.Module):
         self.table = (nnx.Param if trainable else Frozen)(jnp.asarray(table))
         self.dim = table.shape[1]
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        """Looks up the vector of each token."""
+    def __call__(self, tokens: Int[Array, "B T"]) -> Words:
+        """Words whose vectors are rows of the table."""
         table = self.table[...]
-        return (jax.lax.stop_gradient(table) if isinstance(self.table, Frozen) else table)[tokens]
+        return Words(tokens, jax.lax.stop_gradient(table) if isinstance(self.table, Frozen) else table)
 
 
 class OneHot(nnx.Module):
-    """Leaves ids as they are: they stand for one-hot vectors (see `project`)."""
+    """Unit vectors of the vocabulary's size, never built (see `Words`)."""
 
     def __init__(self, vocabulary_size: int) -> None:
         self.dim = vocabulary_size
 
-    def __call__(self, tokens: Int[Array, "B T"]) -> Int[Array, "B T"]:
-        """Returns the tokens."""
-        return tokens
+    def __call__(self, tokens: Int[Array, "B T"]) -> Words:
+        """One-hot words."""
+        return Words(tokens, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imdb_jax.data import vector_formats
@@ -111,7 +111,12 @@ def test_first_of_repeated_words_wins_with_one_notice(tmp_path, caplog):
 
 
 def test_blank_lines_hold_no_words(tmp_path):
-    assert read(tmp_path, b"2 2\nthe 1 2\n\nfilm 3 4\n\n", [b"film"]).table[1].tolist() == [3, 4]
+    content = b"2 2\nthe 1 2\n\n\xc3\xa9 3 4\n\n"
+    assert read(tmp_path, content, [b"\xc3\xa9"]).table.tolist() == [[0, 0], [3, 4]]
+
+
+def test_numbers_are_words_too(tmp_path):
+    assert read(tmp_path, b"1 0.5 6\n2 7 8\n", [b"2"]).table.tolist() == [[0, 0], [7, 8]]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +163,10 @@ def test_damaged_binary_is_refused_with_its_word(tmp_path, content, message):
     assert refuse(tmp_path, content, name="v.bin").startswith(message)
 
 
-@pytest.mark.parametrize("content", [b"the 1 2\n" + b"x" * 999, b"9 10\n" + b"\0" * 999], ids=["text", "binary"])
+@pytest.mark.parametrize("content", [b"the 1 2\n", binary(WORDS, TABLE)], ids=["text", "binary"])
 def test_endless_words_do_not_fill_the_memory(tmp_path, monkeypatch, content):
     monkeypatch.setattr(vector_formats, "BLOCK", 100)
-    assert re.search("more than 100 bytes|word 1: does not end", refuse(tmp_path, content))
+    assert re.search("more than 100 bytes|word 9: does not end", refuse(tmp_path, content + b"x" * 999))
 
 
 def test_packed_files_are_checked_to_their_end(tmp_path):
@@ -217,6 +222,7 @@ def entries(forbidden: bytes):
 
 
 @pytest.mark.parametrize("write", [headed, binary])
+@settings(deadline=None)  # files are written
 @given(entries=entries(b" \n"))
 def test_word2vec_comes_back_bit_for_bit(tmp_path_factory, write, entries):
     table = np.array([*entries.values()], np.float32)
@@ -224,6 +230,7 @@ def test_word2vec_comes_back_bit_for_bit(tmp_path_factory, write, entries):
     np.testing.assert_array_equal(read_back.view(np.uint32), table.view(np.uint32))
 
 
+@settings(deadline=None)  # files are written
 @given(entries=entries(b"\n"))
 def test_glove_comes_back_bit_for_bit(tmp_path_factory, entries):
     usual = {b"usual%d" % i: [0.0] * 10 for i in range(10)}  # most words of a file hold no spaces
@@ -232,6 +239,7 @@ def test_glove_comes_back_bit_for_bit(tmp_path_factory, entries):
     np.testing.assert_array_equal(read_back.view(np.uint32), table[len(usual) :].view(np.uint32))
 
 
+@settings(deadline=None)  # files are written
 @given(
     content=st.sampled_from([b"", *(pack(content) for pack in PACKINGS.values() for content in FORMATS.values())]),
     cut=st.integers(min_value=0),

@@ -14,7 +14,7 @@ from imdb_jax.config import (
     PretrainedEmbedding,
     load_file,
 )
-from imdb_jax.models import LSTM, Conv1D, TextClassifier, attend, pool
+from imdb_jax.models import LSTM, Conv1D, TextClassifier, Words, attend, pool
 from tests.conftest import CONFIGS
 
 
@@ -41,7 +41,9 @@ def test_ids_equal_the_dense_product_of_one_hot_vectors(encoder) -> None:
     tokens = jnp.asarray(np.random.default_rng(0).integers(0, 12, (3, 5)), jnp.int32)
     for length in (5, 2):
         mask = jnp.arange(5) < jnp.array([[5], [length], [1]])
-        np.testing.assert_allclose(encoder(tokens, mask), encoder(jax.nn.one_hot(tokens, 12), mask), atol=1e-6)
+        np.testing.assert_allclose(
+            encoder(Words(tokens, None), mask), encoder(jax.nn.one_hot(tokens, 12), mask), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4), Conv1DConfig(features=4)])

@@ -1,0 +1,100 @@
+"""What the audit counts and refuses."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from imdb_jax.data.audit import audit, check, summary, table
+from imdb_jax.data.reviews import MAX_BYTES, Reviews
+from imdb_jax.errors import UserError
+
+
+class Listed(Reviews):
+    """Reviews given as (text, label)."""
+
+    name = fingerprint = "listed"
+
+    def __init__(self, *reviews: tuple[bytes, int]) -> None:
+        self._reviews = reviews
+
+    def __len__(self) -> int:
+        return len(self._reviews)
+
+    def chunks(self, size: int = 2) -> Iterator[tuple[list[bytes], np.ndarray]]:
+        for start in range(0, len(self), 2):
+            texts, labels = zip(*self._reviews[start : start + 2], strict=True)
+            yield list(texts), np.array(labels, np.int8)
+
+
+TRAIN = Listed(
+    (b"a good film", 1),
+    (b"a good film", 1),
+    (b"a bad film", 0),
+    (b" \n", 0),
+    (b"caf\xe9 \0", 0),
+    (b"x" * MAX_BYTES, 1),
+    ("café 🎬".encode(), 1),
+)
+TEST = Listed((b"a good film", 0), (b"a bad film", 0), (b"new", 1), (b"a bad film", 0))
+
+
+def test_counts_of_one_split() -> None:
+    split = audit({"train": TRAIN}).splits["train"]
+    assert (split.reviews, split.classes, split.longest_run) == (7, {"neg": 3, "pos": 4}, 3)
+    assert (split.duplicates, split.empty, split.invalid_utf8, split.nul, split.truncated) == (1, 1, 1, 1, 1)
+    assert split.bytes == sum(len(text) for texts, _ in TRAIN.chunks() for text in texts)
+    assert (split.words["min"], split.words["50 %"], split.words["max"]) == (0, 2, 3)
+    assert split.words["mean"] == pytest.approx(14 / 7)
+
+
+def test_overlap_between_splits() -> None:
+    (overlap,) = audit({"train": TRAIN, "test": TEST}).overlaps
+    assert (overlap.first, overlap.second, overlap.reviews, overlap.conflicting) == ("train", "test", 3, 1)
+
+
+def test_every_pair_of_splits_is_compared() -> None:
+    report = audit({"train": TRAIN, "validation": TEST, "test": TEST})
+    pairs = [(one.first, one.second) for one in report.overlaps]
+    assert pairs == [("train", "validation"), ("train", "test"), ("validation", "test")]
+
+
+def test_report_is_json_and_readable() -> None:
+    report = audit({"train": TRAIN, "test": TEST})
+    assert json.loads(json.dumps(dataclasses.asdict(report)))["splits"]["train"]["classes"] == {"neg": 3, "pos": 4}
+    line = summary(report)
+    assert "\n" not in line
+    assert "train 7 (57.1 % pos, median 2 words)" in line
+    assert "train invalid_utf8 1" in line
+    assert "test empty" not in line
+    assert "test texts also in train 3 (1 conflicting)" in line
+    output = StringIO()
+    Console(file=output, width=120).print(table(report))
+    assert "3 (1 conflicting)" in output.getvalue()
+
+
+def test_two_classes_pass() -> None:
+    check(audit({"train": TRAIN, "test": TEST}))
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"train": Listed((b"a", 1), (b"b", 1))}, "all 2 train reviews are pos; both classes are needed"),
+        ({"train": Listed((b"a", 0))}, "all 1 train reviews are neg"),
+        ({"train": Listed((b"a", 0), (b"b", 1), (b"c", 2))}, "label 2 among the train reviews; allowed: 0 and 1"),
+        ({"train": TRAIN, "test": Listed((b"a", -1))}, "label -1 among the test reviews"),
+    ],
+)
+def test_one_or_three_classes_are_refused(splits: dict[str, Reviews], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        check(audit(splits))
+    assert caught.value.exit_code == 65
+
+
+def test_a_test_split_of_one_class_is_allowed() -> None:
+    check(audit({"train": TRAIN, "test": Listed((b"a", 1))}))

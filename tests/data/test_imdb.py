@@ -1,0 +1,413 @@
+"""The IMDB reviews: prepared, from an archive or folder, downloaded, or not to be had."""
+
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+
+from imdb_jax.config import DataConfig
+from imdb_jax.data import aclimdb, imdb
+from imdb_jax.data.audit import audit, check
+from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
+from imdb_jax.errors import UserError
+
+PER_CLASS = 3
+FOLDERS = (*aclimdb.CLASS_FOLDERS, "train/unsup")
+MEMBERS = {f"aclImdb/{folder}/{i}_7.txt": f"{folder} {i}\xa0é".encode() for folder in FOLDERS for i in range(PER_CLASS)}
+LABELLED = {text: int("pos" in name) for name, text in MEMBERS.items() if "unsup" not in name}
+
+
+@pytest.fixture(autouse=True)
+def _small_imdb(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "real" not in request.node.name:
+        monkeypatch.setattr(aclimdb, "REVIEWS_PER_CLASS", PER_CLASS)
+        monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+
+
+def write_archive(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+    return path
+
+
+def write_folder(root: Path, members: dict[str, bytes]) -> Path:
+    for name, text in members.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text)
+    return root
+
+
+def read(reviews: Reviews) -> dict[bytes, int]:
+    pairs = [pair for texts, labels in reviews.chunks(2) for pair in zip(texts, labels.tolist(), strict=True)]
+    assert len(dict(pairs)) == len(pairs) == len(reviews)
+    return dict(pairs)
+
+
+def open_imdb(data_dir: Path, path: Path | None = None) -> Corpus:
+    return open_corpus(DataConfig(path=str(path) if path else None, data_dir=str(data_dir)))
+
+
+def assert_is_small_imdb(corpus: Corpus) -> None:
+    train, test = map(read, corpus)
+    assert train == {text: label for text, label in LABELLED.items() if text.startswith(b"train")}
+    assert test == {text: label for text, label in LABELLED.items() if text.startswith(b"test")}
+
+
+def assert_refused(data_dir: Path, path: Path | None, message: str, exit_code: int) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        open_imdb(data_dir, path)
+    assert caught.value.exit_code == exit_code
+    assert "\n" not in str(caught.value)
+
+
+def refuse_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imdb.Builder, "url_infos", {"http://127.0.0.1:9/aclImdb_v1.tar.gz": None})
+
+
+# Archives and folders
+
+
+def test_archive_and_folder_give_the_same_reviews(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "aclImdb_v1.tar.gz", MEMBERS)
+    parent = write_folder(tmp_path / "parent", MEMBERS)
+    sources = (archive, parent, parent / "aclImdb")
+    opened = [open_imdb(tmp_path / f"data{i}", source) for i, source in enumerate(sources)]
+    for corpus in opened:
+        assert_is_small_imdb(corpus)
+    assert len({corpus.train.fingerprint for corpus in opened}) == 1
+    assert opened[0].train.name == "imdb_reviews/plain_text/1.0.0 train"
+    assert opened[0].train.fingerprint != opened[0].test.fingerprint
+
+
+def test_the_result_is_the_one_that_tfds_knows(tmp_path: Path) -> None:
+    open_imdb(tmp_path, write_archive(tmp_path / "a.tar.gz", MEMBERS))
+    builder = tfds.builder("imdb_reviews", data_dir=tmp_path, file_format="array_record")
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
+        "train": 2 * PER_CLASS,
+        "test": 2 * PER_CLASS,
+        "unsupervised": PER_CLASS,
+    }
+
+
+def test_unsup_never_becomes_a_class_and_may_be_missing(tmp_path: Path) -> None:
+    labelled = {name: text for name, text in MEMBERS.items() if "unsup" not in name}
+    assert_is_small_imdb(open_imdb(tmp_path / "data", write_archive(tmp_path / "a.tar.gz", labelled)))
+
+
+def test_other_files_and_prefixes_are_no_matter(tmp_path: Path) -> None:
+    members = {f"./backup/{name}": text for name, text in MEMBERS.items()}
+    others = ("README", "imdb.vocab", "train/labeledBow.feat", "train/pos/._0_7.txt", "train/pos/.DS_Store")
+    members |= {f"./backup/aclImdb/{name}": b"noise" for name in others}
+    assert_is_small_imdb(open_imdb(tmp_path / "data", write_archive(tmp_path / "a.tar.gz", members)))
+
+
+def test_prepared_once_and_found_without_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_archive(tmp_path / "a.tar.gz", MEMBERS)
+    first = open_imdb(tmp_path / "data", archive)
+    monkeypatch.delattr(imdb, "prepare")
+    assert open_imdb(tmp_path / "data", archive).train.fingerprint == first.train.fingerprint
+    assert open_imdb(tmp_path / "data").train.fingerprint == first.train.fingerprint
+
+
+def test_a_given_path_wins_over_another_preparation_and_leaves_it(tmp_path: Path) -> None:
+    old = open_imdb(tmp_path / "data", write_archive(tmp_path / "old.tar.gz", MEMBERS))
+    changed = {name: text.replace(b"train", b"other") for name, text in MEMBERS.items()}
+    new = open_imdb(tmp_path / "data", write_archive(tmp_path / "new.tar.gz", changed))
+    assert all(text.startswith(b"other") for text in read(new.train))
+    assert open_imdb(tmp_path / "data").train.fingerprint == old.train.fingerprint
+
+
+def test_a_changed_folder_is_prepared_again(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "source", MEMBERS)
+    open_imdb(tmp_path / "data", folder)
+    (folder / "aclImdb/train/pos/0_7.txt").write_bytes(b"changed")
+    assert b"changed" in read(open_imdb(tmp_path / "data", folder).train)
+
+
+def without(part: str) -> dict[str, bytes]:
+    return {name: text for name, text in MEMBERS.items() if part not in name}
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+@pytest.mark.parametrize(
+    ("members", "message", "exit_code"),
+    [
+        (without("train/pos"), "no reviews in train/pos; needed are train/neg, train/pos, test/neg, test/pos", 66),
+        (without("test/"), "no reviews in test/neg", 66),
+        (without("train/neg/1_7"), "train/neg 2, train/pos 3, test/neg 3, test/pos 3; IMDB has 3 reviews in each", 65),
+        (MEMBERS | {"aclImdb/test/pos/9_9.txt": b"extra"}, "test/pos 4; IMDB has 3", 65),
+    ],
+)
+def test_missing_classes_and_wrong_counts(tmp_path: Path, write, members, message: str, exit_code: int) -> None:
+    source = write(tmp_path / "source", members)
+    assert_refused(tmp_path / "data", source, f"^{source}: .*{message}", exit_code)
+    assert not (tmp_path / "data" / imdb.PREPARED).exists()
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "aclImdb/../../evil.txt", "/evil.txt", "/aclImdb/train/pos/7.txt"])
+def test_unsafe_paths_are_refused_and_written_nowhere(tmp_path: Path, name: str) -> None:
+    source = write_archive(tmp_path / "a.tar.gz", {**MEMBERS, name: b"evil"})
+    assert_refused(tmp_path / "data", source, f"unsafe path in archive, '{name}'", 65)
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        link = tarfile.TarInfo("aclImdb/train/pos/link.txt")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
+        archive.addfile(link)
+        for name, text in MEMBERS.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+    assert_is_small_imdb(open_imdb(tmp_path / "data", tmp_path / "a.tar.gz"))
+
+
+@pytest.mark.parametrize("name", ["aclImdb/README", "aclImdb/train/pos/0.txt"])
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(aclimdb, "MAX_BYTES", 1 << 20)
+    source = write_archive(tmp_path / "a.tar.gz", {name: bytes(2 << 20), **MEMBERS})
+    assert source.stat().st_size < 10_000
+    assert_refused(tmp_path / "data", source, "a.tar.gz: unpacks to more than 1 MB", 65)
+
+
+def damaged(kind: str) -> bytes:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w:gz") as archive:
+        for name, text in MEMBERS.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+    raw = whole.getvalue()
+    flipped = raw[:300] + bytes([raw[300] ^ 0xFF]) + raw[301:]
+    return {
+        "empty": b"",
+        "text": b"not an archive",
+        "cut": raw[:-40],
+        "flipped": flipped,
+        "no tar": gzip.compress(b"x"),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "cut", "flipped", "no tar"])
+def test_damaged_archives(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(damaged(kind))
+    assert_refused(tmp_path / "data", tmp_path / "a.tar.gz", r"a\.tar\.gz: not a whole \.tar\.gz", 65)
+    assert not (tmp_path / "data" / imdb.PREPARED).exists()
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    assert_refused(tmp_path, tmp_path / "none.tar.gz", "none.tar.gz: no such file or folder; data.path is", 66)
+
+
+def test_unwritable_data_dir(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    source = write_archive(tmp_path / "a.tar.gz", MEMBERS)
+    assert_refused(tmp_path / "file", source, "cannot be written .*; set data.data_dir or TFDS_DATA_DIR", 73)
+
+
+# Prepared folders
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    open_imdb(tmp_path / "data", write_archive(tmp_path / "a.tar.gz", MEMBERS))
+    return tmp_path / "data" / imdb.PREPARED
+
+
+def as_tfrecord(folder: Path) -> None:
+    """Rewrites a prepared folder as TFDS with TensorFlow would have written it, but for the checksums."""
+    builder = tfds.builder_from_directory(folder)
+    for split in ("train", "test"):
+        source = builder.as_data_source(split).data_source
+        (old,) = builder.info.splits[split].filepaths
+        records = [struct.pack("<Q4x", len(record)) + record + bytes(4) for record in source.__getitems__(range(6))]
+        Path(str(old).replace("array_record", "tfrecord")).write_bytes(b"".join(records))
+        old.unlink()
+    info = json.loads((folder / "dataset_info.json").read_text())
+    (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
+
+
+def test_tfrecord_gives_what_array_record_gives(prepared: Path) -> None:
+    before = open_imdb(prepared.parents[2])
+    as_tfrecord(prepared)
+    after = open_imdb(prepared.parents[2])
+    assert_is_small_imdb(after)
+    assert [reviews.fingerprint for reviews in after] == [reviews.fingerprint for reviews in before]
+
+
+def test_environment_names_the_data_dir(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared.parents[2]))
+    assert_is_small_imdb(open_corpus(DataConfig()))
+
+
+@pytest.mark.parametrize("file_format", ["array_record", "tfrecord"])
+@pytest.mark.parametrize("damage", ["cut", "emptied", "removed"])
+def test_damaged_records(prepared: Path, file_format: str, damage: str) -> None:
+    if file_format == "tfrecord":
+        as_tfrecord(prepared)
+    (file,) = prepared.glob(f"*-test.{file_format}*")
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: -20 if damage == "cut" else 0])
+    assert_refused(prepared.parents[2], None, f"^{prepared}: .*delete .* to prepare it again", 65)
+
+
+def test_incomplete_and_foreign_folders(prepared: Path) -> None:
+    info = json.loads((prepared / "dataset_info.json").read_text())
+    (prepared / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "parquet"}))
+    assert_refused(prepared.parents[2], None, "cannot be read", 65)
+    (prepared / "dataset_info.json").unlink()
+    assert_refused(prepared.parents[2], None, "cannot be read", 65)
+
+
+def test_fewer_reviews_than_imdb_has(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aclimdb, "REVIEWS_PER_CLASS", 12_500)
+    assert_refused(prepared.parents[2], None, "6 and 6 reviews in train and test; IMDB has 25,000 in each", 65)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_preparation_does_not_block_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]
+) -> None:
+    source = write_archive(tmp_path / "a.tar.gz", MEMBERS)
+
+    def interrupted(self, archive, directory, labeled=True):
+        for i, (name, _) in enumerate(archive):
+            if i == 7:
+                raise interruption
+            yield name, {"text": "x", "label": 0}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(imdb.Builder, "_generate_examples", interrupted)
+        with pytest.raises(interruption):
+            open_imdb(tmp_path / "data", source)
+    leftover = (tmp_path / "data" / imdb.PREPARED).with_name("1.0.0.incompleteABCDEF_1")  # as kill -9 leaves it
+    leftover.mkdir(parents=True)
+    assert_is_small_imdb(open_imdb(tmp_path / "data", source))
+
+
+# The network
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Serves `tmp_path`."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, url: str, archive: Path, checksum: str | None = None) -> None:
+    """Makes a URL the publisher's."""
+    checksum = checksum or hashlib.sha256(archive.read_bytes()).hexdigest()
+    info = tfds.download.checksums.UrlInfo(archive.stat().st_size, checksum, archive.name)
+    monkeypatch.setattr(imdb.stock, "_DOWNLOAD_URL", url)
+    monkeypatch.setattr(imdb.Builder, "url_infos", {url: info})
+
+
+def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, capfd) -> None:
+    archive = write_archive(tmp_path / "aclImdb_v1.tar.gz", MEMBERS)
+    publish(monkeypatch, f"{server}/{archive.name}", archive)
+    assert_is_small_imdb(open_imdb(tmp_path / "data"))
+    assert capfd.readouterr().out == ""
+
+
+def test_a_download_with_another_checksum_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    archive = write_archive(tmp_path / "aclImdb_v1.tar.gz", MEMBERS)
+    publish(monkeypatch, f"{server}/{archive.name}", archive, checksum="0" * 64)
+    assert_refused(tmp_path / "data", None, "download failed .*; try again, or give --config.data.data_dir", 66)
+    assert not (tmp_path / "data" / imdb.PREPARED).exists()
+
+
+def test_no_network_names_the_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_network(monkeypatch)
+    ways_out = "127.0.0.1 can't be reached .*data.data_dir=.*data.path=.*machine with network.*source=synthetic"
+    assert_refused(tmp_path / "data", None, ways_out, 66)
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imdb, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/aclImdb_v1.tar.gz"
+        monkeypatch.setattr(imdb.Builder, "url_infos", {url: None})
+        assert_refused(tmp_path / "data", None, r"can't be reached \((no answer|timed out)\)", 66)
+
+
+def test_a_hanging_name_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(*_, **__) -> None:
+        released.wait(60)
+        raise OSError("released")
+
+    monkeypatch.setattr(imdb, "PATIENCE", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert_refused(tmp_path / "data", None, r"ai\.stanford\.edu can't be reached \(no answer\)", 66)
+    finally:
+        released.set()
+
+
+# The real reviews
+
+REAL = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")
+needs_real = pytest.mark.skipif(not (REAL / imdb.PREPARED).exists(), reason=f"{REAL} holds no prepared imdb_reviews")
+
+
+@needs_real
+def test_real_reviews() -> None:
+    corpus = open_corpus(DataConfig(data_dir=str(REAL)))
+    report = audit(corpus._asdict())
+    check(report)
+    for split in report.splits.values():
+        assert split.reviews == 25_000
+        assert split.classes == {"neg": 12_500, "pos": 12_500}
+        assert (split.empty, split.invalid_utf8, split.nul, split.truncated) == (0, 0, 0, 0)
+        assert split.longest_run < 20
+    assert (report.splits["train"].duplicates, report.splits["test"].duplicates) == (96, 199)
+    (overlap,) = report.overlaps
+    assert (overlap.reviews, overlap.conflicting) == (123, 0)
+
+
+@needs_real
+def test_real_reviews_are_read_without_tensorflow_and_warnings() -> None:
+    code = """if True:
+        import sys
+        from imdb_jax.config import DataConfig
+        from imdb_jax.data.reviews import open_corpus
+        print(sum(len(texts) for texts, _ in open_corpus(DataConfig()).train.chunks()), "tensorflow" in sys.modules)
+    """
+    environment = {**os.environ, "TFDS_DATA_DIR": str(REAL)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("25000 False\n", "")
