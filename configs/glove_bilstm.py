@@ -11,7 +11,7 @@ from imdb_jax.config import (
 )
 
 config = Config(
-    data=DataConfig(vocabulary_size=20_000, max_length=600, buckets=(96, 160, 256, 400)),
+    data=DataConfig(vocabulary_size=20_000, max_length=600),
     model=ModelConfig(
         embedding=PretrainedEmbedding(vectors="glove.6B.100d", trainable=False),
         encoder=LSTMConfig(hidden_dim=32, bidirectional=True, pooling="last"),

@@ -1,0 +1,166 @@
+"""Law 6: a run that was stopped and started again equals one that was not, bit for bit."""
+
+import dataclasses
+import json
+import os
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from imdb_jax.config import (
+    Config,
+    DataConfig,
+    LearnedEmbedding,
+    LSTMConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainingConfig,
+)
+from imdb_jax.errors import UserError
+from imdb_jax.experiment import run_experiment
+from imdb_jax.predictor import Predictor
+from imdb_jax.run import Run
+from imdb_jax.training import step as step_module
+from imdb_jax.training.loop import Interrupted, best_epoch, is_finished
+
+CONFIG = Config(
+    seed=3,
+    data=DataConfig(source="synthetic", limit=60, vocabulary_size=200, max_length=40, buckets=(16,)),
+    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=LSTMConfig(hidden_dim=4), embedding_dropout=0.1),
+    optimizer=OptimizerConfig(name="adam", learning_rate=1e-2, schedule="cosine", clip_norm=1.0, ema_decay=0.9),
+    training=TrainingConfig(batch_size=16, epochs=3),
+)
+TIMES = {"seconds", "reviews_per_second", "tokens_per_second"}
+
+
+def without_times(record: dict) -> dict:
+    return {name: value for name, value in record.items() if name not in TIMES}
+
+
+def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
+    """What must be equal: metrics, results, weights."""
+    metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    predictor = Predictor(Run(folder))
+    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._params)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
+    cache = tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(cache))
+        run_experiment(CONFIG, str(folder), started=0.0)
+        return outcome(folder)
+
+
+def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets training take some steps, then acts in the middle of the next."""
+    original = step_module.Learner.train_step
+
+    def train_step(self):
+        inner, taken = original(self), [0]
+
+        def step(*arguments):
+            taken[0] += 1
+            if taken[0] > steps:
+                action()
+            return inner(*arguments)
+
+        return step
+
+    monkeypatch.setattr(step_module.Learner, "train_step", train_step)
+
+
+class PowerCut(Exception):
+    """Ends a run without any warning."""
+
+
+def power_cut() -> None:
+    raise PowerCut
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("steps", [2, 6, 9, 13])
+@pytest.mark.parametrize("action", [power_cut, terminate])
+def test_stopped_run_goes_on_exactly(
+    uninterrupted, action, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(steps, action, patch)
+        with pytest.raises(Interrupted if action is terminate else PowerCut) as stopped:
+            run_experiment(CONFIG, str(tmp_path), started=0.0)
+    if action is terminate:
+        assert stopped.value.exit_code == 143
+    assert Run(tmp_path).results() is None
+    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    metrics, results, params = outcome(tmp_path)
+    assert metrics == uninterrupted[0]
+    assert results == uninterrupted[1]
+    jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
+
+
+def test_terminated_run_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(8, terminate, patch)
+        with pytest.raises(Interrupted):
+            run_experiment(CONFIG, str(tmp_path), started=0.0)
+    assert (tmp_path / "checkpoints" / "9").is_dir()  # 6 steps an epoch: in the middle of the second
+
+
+def test_finished_run_is_left_alone(tmp_path: Path) -> None:
+    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name not in (".lock", "train.log")}
+    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert len((tmp_path / "test_readings.jsonl").read_text().splitlines()) == 1
+
+
+def test_another_config_is_refused_by_name(tmp_path: Path) -> None:
+    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    other = dataclasses.replace(CONFIG, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=0.5))
+    with pytest.raises(UserError, match=r"optimizer\.learning_rate: 0\.01 -> 0\.5"):
+        run_experiment(other, str(tmp_path), started=0.0)
+
+
+def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
+    first = Run(tmp_path)
+    first.start(CONFIG)
+    with pytest.raises(UserError, match="another process") as refused:
+        Run(tmp_path).start(CONFIG)
+    assert refused.value.exit_code == 73
+
+
+def history(*accuracies: float) -> list[dict]:
+    return [{"validation": {"accuracy": value, "loss": -value}} for value in accuracies]
+
+
+def test_best_epoch_is_the_first_of_equals_and_never_nan() -> None:
+    assert best_epoch(history(0.5, 0.7, 0.7, 0.6), "accuracy") == 1
+    assert best_epoch(history(0.5, 0.7, 0.9, 0.6), "loss") == 2
+    assert best_epoch(history(float("nan"), 0.1), "accuracy") == 1
+    assert best_epoch(history(0.1, float("nan")), "accuracy") == 0
+
+
+def test_patience_counts_epochs_without_a_better_one() -> None:
+    config = TrainingConfig(epochs=10, patience=2)
+    assert not is_finished([], config)
+    assert not is_finished(history(0.5, 0.4), config)
+    assert is_finished(history(0.5, 0.4, 0.5), config)
+    assert not is_finished(history(0.5, 0.4, 0.6), config)
+    assert is_finished(history(*[0.1 * i for i in range(10)]), config)
+    assert not is_finished(history(0.5, 0.4, 0.3), TrainingConfig(epochs=10, patience=None))
+
+
+def test_diverging_loss_is_told_in_one_line(tmp_path: Path) -> None:
+    wild = dataclasses.replace(
+        CONFIG, optimizer=OptimizerConfig(name="adam", learning_rate=1e30), training=TrainingConfig(epochs=2)
+    )
+    with pytest.raises(UserError, match=r"training loss is (nan|inf) after epoch 1; lower optimizer\.learning_rate"):
+        run_experiment(wild, str(tmp_path), started=0.0)
