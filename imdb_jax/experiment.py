@@ -24,7 +24,7 @@ from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, keep_compiled
-from imdb_jax.training.logs import RunLog, parameter_table, render
+from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
 from imdb_jax.training.loop import best_epoch, evaluate, fit
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
@@ -77,12 +77,15 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
     """
     seconds = {"import": time.perf_counter() - started}
     run = Run(workdir)
-    run.start(config)
-    log.addHandler(logging.FileHandler(run.folder / "train.log"))
-    if results := run.results():
-        log.info("%s is finished; choose another --workdir to train again", run.folder)
+    with run.taken(config), log_file(run.folder / "train.log"):
+        if (results := run.results()) is None:
+            results = _train(config, run, started, seconds)
+        else:
+            log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
-        return
+
+
+def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) -> dict[str, Any]:
     keep_compiled(cache_dir() / "compilation")
     clock = CompileClock()
 
@@ -135,7 +138,7 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
         "config": json.loads(to_json(config)),
     }
     run.write_text("results.json", json.dumps(results, indent=2) + "\n")
-    log.info(results_table(results))
+    return results
 
 
 def pretrained_vectors(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:

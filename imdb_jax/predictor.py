@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from imdb_jax.data.batches import Split
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.text import split_words
-from imdb_jax.data.batches import Split
 from imdb_jax.experiment import batches, build_learner
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints

@@ -6,9 +6,11 @@ checkpoints/, tensorboard/, train.log, results.json, and test_readings.jsonl: on
 looked at the test split.
 """
 
+import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from imdb_jax.config import Config, differences, from_json, to_json
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, USAGE, UserError
+from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 
 class Run:
@@ -30,7 +32,8 @@ class Run:
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
 
-    def start(self, config: Config) -> None:
+    @contextlib.contextmanager
+    def taken(self, config: Config) -> Iterator[None]:
         """Makes the directory and takes it for this process; a second start on the same config goes on with it.
 
         Raises:
@@ -38,21 +41,25 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("w")  # the kernel lets go of it however the process ends
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{self.folder}: another process is training there; choose another --workdir", LOCKED
-            ) from None
+            lock = (self.folder / ".lock").open("w")
         except OSError as error:
             raise UserError(f"{self.folder}: {error.strerror}; choose another --workdir", LOCKED) from None
+        with lock:  # the kernel lets go of it however the process ends
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = f"{self.folder}: another process is training there; choose another --workdir"
+                raise UserError(message, LOCKED) from None
+            self._begin(config)
+            yield
+
+    def _begin(self, config: Config) -> None:
         if not (self.folder / "config.json").exists():
             self.write_text("config.json", to_json(config))
         elif changes := differences(self.config(), config):
             raise UserError(
                 f"{self.folder}: begun with another config ({'; '.join(changes)}); "
-                "go on with the old one or choose another --workdir",
-                USAGE,
+                "go on with the old one or choose another --workdir"
             )
 
     def config(self) -> Config:

@@ -60,16 +60,16 @@ def load_dataset(config: DataConfig) -> Dataset:
         _write_entry(config, entry)
     vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
     dtype = _ids_dtype(vocabulary)
-    splits = [
+    train, validation, test = (
         Split(
             np.memmap(entry / f"{name}.ids", dtype, mode="r"),
             np.load(entry / f"{name}.offsets.npy"),
             np.load(entry / f"{name}.labels.npy"),
         )
         for name in SPLITS
-    ]
+    )
     report = json.loads((entry / "audit.json").read_text())
-    return Dataset(*splits, vocabulary, np.load(entry / "counts.npy"), report, key)
+    return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, key)
 
 
 def _key(config: DataConfig, corpus: Corpus) -> str:

@@ -1,8 +1,10 @@
 """What a run tells: lines for people, metrics.jsonl for programs, TensorBoard events for plots."""
 
+import contextlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -14,7 +16,18 @@ from tqdm import tqdm
 
 from imdb_jax.training.checkpoint import History
 
-log = logging.getLogger(__name__)
+
+@contextlib.contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Also writes the log of this package to a file, after what an earlier start wrote there."""
+    handler = logging.FileHandler(path)
+    package = logging.getLogger("imdb_jax")
+    package.addHandler(handler)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        handler.close()
 
 
 class RunLog:

@@ -1,6 +1,5 @@
 """Fit and evaluate: epochs, early stopping, signals."""
 
-import dataclasses
 import logging
 import math
 import signal
@@ -144,6 +143,6 @@ def fit(
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
             log.info(epoch_line(record, config.epochs, remaining, best))
-            state = dataclasses.replace(state, metrics=Metrics.zero())
+            state = state._replace(metrics=Metrics.zero())
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
     return state

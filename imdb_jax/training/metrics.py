@@ -1,7 +1,6 @@
 """How good predictions are: running sums while training, exact figures over all logits in evaluation."""
 
-import dataclasses
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +10,7 @@ from jaxtyping import Array, Bool, Float
 from scipy.stats import rankdata
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Metrics:
+class Metrics(NamedTuple):
     """Weighted sums over reviews; sums of parts add up to those of the whole."""
 
     loss: Float[Array, ""]

@@ -130,11 +130,12 @@ def test_another_config_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
-    first = Run(tmp_path)
-    first.start(CONFIG)
-    with pytest.raises(UserError, match="another process") as refused:
-        Run(tmp_path).start(CONFIG)
-    assert refused.value.exit_code == 73
+    with Run(tmp_path).taken(CONFIG):
+        with pytest.raises(UserError, match="another process") as refused, Run(tmp_path).taken(CONFIG):
+            pass
+        assert refused.value.exit_code == 73
+    with Run(tmp_path).taken(CONFIG):
+        pass  # free again
 
 
 def history(*accuracies: float) -> list[dict]:
