@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
 from imdb_jax.models.convolution import Conv1D
+from imdb_jax.models.dropout import bernoulli, dropout
 from imdb_jax.models.embedding import Embedding, OneHot
 from imdb_jax.models.recurrent import LSTM
 from imdb_jax.models.words import Words
@@ -81,7 +82,7 @@ class TextClassifier(nnx.Module):
         mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
         words, numbers, features = (None,) * 3 if key is None else jax.random.split(key, 3)
         if words is not None and self.config.word_dropout:
-            dropped = jax.random.bernoulli(words, self.config.word_dropout, tokens.shape)
+            dropped = bernoulli(words, self.config.word_dropout, tokens.shape)
             tokens = jnp.where(dropped, self.unknown, tokens)
         embedded = self.embedding(tokens)
         if numbers is not None and self.config.embedding_dropout:
@@ -91,13 +92,6 @@ class TextClassifier(nnx.Module):
             x = jax.nn.relu(layer(x))
         x = dropout(x, self.config.dropout, features)
         return self.output(x)[:, 0].astype(jnp.float32)
-
-
-def dropout(x: Array, rate: float, key: Key[Array, ""] | None) -> Array:
-    """Zeroes a share of x and scales up the rest (Srivastava et al. 2014); without a key returns x."""
-    if key is None or not rate:
-        return x
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
 
 
 def _build_embedding(

@@ -1,11 +1,15 @@
-"""Convolutional encoders."""
+"""Convolutional encoders.
+
+The gradient of a maximum over the review reaches one window per filter. On a CPU the backward pass follows just
+those windows, F rows instead of W x F; elsewhere a dense convolution is quicker than many small steps.
+"""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
 
-from imdb_jax.models.pooling import pool
 from imdb_jax.models.words import Words
 
 
@@ -17,14 +21,13 @@ class Conv1D(nnx.Module):
     Args:
       input_dim: D; numbers per word.
       features: F; filters.
-      kernel_size: words in a window.
+      kernel_size: K; words in a window.
       rngs: draws the weights.
     """
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, *, rngs: nnx.Rngs) -> None:
-        self.kernel = nnx.Param(
-            nnx.initializers.glorot_uniform()(rngs.params(), (kernel_size, input_dim, features)),
-        )
+        shape = (kernel_size, input_dim, features)
+        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(features))
         self.features = features
 
@@ -33,21 +36,100 @@ class Conv1D(nnx.Module):
         words, kernel = Words.of(words), self.kernel[...]
         size = kernel.shape[0]
         missing = (0, 0), (0, max(0, size - mask.shape[1]))
-        words, mask = words._replace(ids=jnp.pad(words.ids, missing)), jnp.pad(mask, missing)
+        ids, mask = jnp.pad(words.ids, missing), jnp.pad(mask, missing)
         windows = jnp.maximum(mask.sum(axis=1) - size + 1, 1)
-        inside = jnp.arange(mask.shape[1] - size + 1) < windows[:, None]
-        # The bias and ReLU are monotone, so they may follow the maximum, where there is T times less to compute.
-        return jax.nn.relu(pool(_convolve(words, kernel, mask), inside, "max") + self.bias[...])
+        if words.table is None:
+            highest = _max(_convolve_one_hot(ids, kernel, mask), windows)[0]
+        else:
+            highest = convolve_max(jnp.where(mask[:, :, None], words.table[ids], 0), kernel, windows)
+        # Bias and ReLU are monotone, so they may follow the maximum, where there is W times less to compute.
+        return jax.nn.relu(highest + self.bias[...])
 
 
-def _convolve(words: Words, kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]) -> Float[Array, "B W F"]:
-    """The valid convolution of words, zero vectors where the mask is false; W = T - K + 1."""
-    if words.table is not None:
-        x = jnp.where(mask[:, :, None], words.vectors(), 0)
-        return jax.lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
-    size, time = kernel.shape[0], mask.shape[1]
-    rows = jnp.where(mask, words.ids, kernel.shape[1])  # out of range: the row of padding is zero
-    outputs = jnp.zeros((len(rows), time - size + 1, kernel.shape[2]), kernel.dtype)
+@jax.custom_vjp
+def convolve_max(
+    x: Float[Array, "B T D"], kernel: Float[Array, "K D F"], windows: Int[Array, " B"]
+) -> Float[Array, "B F"]:
+    """The maximum of each filter of a valid convolution over the first `windows` windows of each row.
+
+    The gradient goes to the first window that attains the maximum.
+    """
+    return _max(_convolve(x, kernel), windows)[0]
+
+
+def _forward(x, kernel, windows):
+    highest, position = _max(_convolve(x, kernel), windows)
+    return highest, (x, kernel, position)
+
+
+def _backward(residuals, gradient):
+    dx, dkernel = lax.platform_dependent(*residuals, gradient, cpu=_sparse_backward, default=_dense_backward)
+    return dx, dkernel, None
+
+
+convolve_max.defvjp(_forward, _backward)
+
+
+def _convolve(x: Float[Array, "B T D"], kernel: Float[Array, "K D F"]) -> Float[Array, "B W F"]:
+    return lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+
+
+def _convolve_one_hot(
+    ids: Int[Array, "B T"], kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]
+) -> Float[Array, "B W F"]:
+    """The valid convolution of one-hot words: sums of the kernel's rows, none where the mask is false."""
+    size, _, features = kernel.shape
+    rows = jnp.where(mask, ids, kernel.shape[1])  # out of range: the row of padding is zero
+    count = ids.shape[1] - size + 1
+    outputs = jnp.zeros((len(ids), count, features), kernel.dtype)
     for k in range(size):
-        outputs += kernel[k].at[rows[:, k : time - size + 1 + k]].get(mode="fill", fill_value=0)
+        outputs += kernel[k].at[rows[:, k : k + count]].get(mode="fill", fill_value=0)
     return outputs
+
+
+def _max(outputs: Float[Array, "B W F"], windows: Int[Array, " B"]) -> tuple[Float[Array, "B F"], Int[Array, "B F"]]:
+    """Maximum over the first windows of each row, and where it is first attained."""
+    return lax.platform_dependent(outputs, windows, cpu=_running_max, default=_masked_max)
+
+
+def _masked_max(outputs, windows):
+    inside = jnp.arange(outputs.shape[1]) < windows[:, None]
+    masked = jnp.where(inside[:, :, None], outputs, -jnp.inf)
+    return masked.max(axis=1), masked.argmax(axis=1).astype(jnp.int32)
+
+
+def _running_max(outputs, windows):
+    """Maximum and position in one pass; XLA's argmax on CPU takes several times as long."""
+
+    def window(index, best):
+        highest, position = best
+        output = lax.dynamic_index_in_dim(outputs, index, axis=1, keepdims=False)
+        higher = (output > highest) & (index < windows)[:, None]
+        return jnp.where(higher, output, highest), jnp.where(higher, index, position)
+
+    first = outputs[:, 0], jnp.zeros(outputs[:, 0].shape, jnp.int32)
+    return lax.fori_loop(1, outputs.shape[1], window, first)
+
+
+def _dense_backward(x, kernel, position, gradient):
+    at_window = jnp.arange(x.shape[1] - kernel.shape[0] + 1)[None, :, None]
+    _, pull = jax.vjp(_convolve, x, kernel)
+    return pull(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
+
+
+def _sparse_backward(x, kernel, position, gradient):
+    size = kernel.shape[0]
+    filters = kernel.transpose(2, 0, 1)
+
+    def review(dfilters, row):
+        x, position, gradient = row
+        dfilters += x[position[:, None] + jnp.arange(size)] * gradient[:, None, None]
+
+        def one_filter(f, dx):
+            window = lax.dynamic_slice_in_dim(dx, position[f], size) + filters[f] * gradient[f]
+            return lax.dynamic_update_slice_in_dim(dx, window, position[f], axis=0)
+
+        return dfilters, lax.fori_loop(0, len(filters), one_filter, jnp.zeros_like(x))
+
+    dfilters, dx = lax.scan(review, jnp.zeros_like(filters), (x, position, gradient))
+    return dx, dfilters.transpose(1, 2, 0)

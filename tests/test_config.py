@@ -1,0 +1,319 @@
+"""Configs: checked when built, JSON both ways, files that define one."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imdb_jax.config import (
+    Config,
+    Conv1DConfig,
+    DataConfig,
+    LearnedEmbedding,
+    LSTMConfig,
+    ModelConfig,
+    OneHotEmbedding,
+    OptimizerConfig,
+    PretrainedEmbedding,
+    TextConfig,
+    TrainingConfig,
+    ValidationConfig,
+    differences,
+    from_json,
+    load_file,
+    to_json,
+)
+from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
+from tests.conftest import CONFIGS
+
+EMBEDDINGS = [LearnedEmbedding(dim=7), PretrainedEmbedding(vectors="é", trainable=True), OneHotEmbedding()]
+ENCODERS = [LSTMConfig(hidden_dim=3, pooling="attention"), Conv1DConfig(features=5, kernel_size=2)]
+NAN, INF = float("nan"), float("inf")
+
+
+def section(cls: type, **fields: st.SearchStrategy) -> st.SearchStrategy:
+    """Draws every field of a section; a field without a strategy is an error."""
+    assert {field.name for field in dataclasses.fields(cls)} - {"kind"} == set(fields)
+    return st.builds(cls, **fields)
+
+
+sizes = st.integers(min_value=1, max_value=2**40)
+rates = st.floats(0, 1, exclude_max=True)
+shares = st.floats(0, 1, exclude_min=True, exclude_max=True)
+positive_floats = st.floats(0, exclude_min=True, allow_infinity=False)
+
+
+@st.composite
+def data_configs(draw: st.DrawFn) -> DataConfig:
+    source = draw(st.sampled_from(["imdb", "synthetic", "files"]))
+    *buckets, max_length = sorted(draw(st.sets(st.integers(100, 10_000), min_size=1, max_size=4)))
+    paths = {"imdb": st.none() | st.text(), "synthetic": st.none(), "files": st.text()}
+    fields = section(
+        DataConfig,
+        source=st.just(source),
+        path=paths[source],
+        test_path=st.none() | st.text() if source == "files" else st.none(),
+        test_fraction=shares,
+        data_dir=st.none() | st.text(),
+        text_column=st.text(),
+        label_column=st.text(),
+        limit=st.none() | sizes,
+        split_seed=st.integers(min_value=0),
+        validation=section(
+            ValidationConfig,
+            method=st.sampled_from(["stratified", "random", "first", "last"]),
+            size=shares | sizes.map(float),
+        ),
+        text=section(
+            TextConfig,
+            break_tags_as_spaces=st.booleans(),
+            keep_apostrophes=st.booleans(),
+            special_tokens=st.sampled_from(["text_vectorization", "keras_imdb"]),
+        ),
+        vocabulary_size=st.integers(min_value=5),
+        max_length=st.just(max_length),
+        keep=st.sampled_from(["head", "tail"]),
+        buckets=st.just(tuple(buckets)),
+    )
+    return draw(fields)
+
+
+@st.composite
+def model_configs(draw: st.DrawFn) -> ModelConfig:
+    embedding = draw(
+        section(LearnedEmbedding, dim=sizes)
+        | section(
+            PretrainedEmbedding,
+            vectors=st.text(),
+            trainable=st.booleans(),
+            missing=st.sampled_from(["zeros", "normal"]),
+        )
+        | section(OneHotEmbedding)
+    )
+    encoders = section(
+        LSTMConfig,
+        hidden_dim=sizes,
+        bidirectional=st.booleans(),
+        pooling=st.sampled_from(["last", "mean", "max", "attention"]),
+    ) | section(Conv1DConfig, features=sizes, kernel_size=st.integers(1, 100))
+    fields = section(
+        ModelConfig,
+        embedding=st.just(embedding),
+        encoder=encoders,
+        word_dropout=rates,
+        embedding_dropout=st.just(0.0) if embedding.kind == "one_hot" else rates,
+        hidden_dims=st.lists(sizes, max_size=3).map(tuple),
+        dropout=rates,
+        dtype=st.sampled_from(["float32", "bfloat16"]),
+    )
+    return draw(fields)
+
+
+@st.composite
+def optimizer_configs(draw: st.DrawFn) -> OptimizerConfig:
+    name = draw(st.sampled_from(["rmsprop", "adam", "adamw"]))
+    fields = section(
+        OptimizerConfig,
+        name=st.just(name),
+        learning_rate=positive_floats,
+        schedule=st.sampled_from(["constant", "cosine", "one_cycle"]),
+        weight_decay=st.just(0.0) | positive_floats if name == "adamw" else st.just(0.0),
+        clip_norm=st.none() | positive_floats,
+        ema_decay=st.none() | shares,
+    )
+    return draw(fields)
+
+
+configs = section(
+    Config,
+    seed=st.integers(0, 2**31 - 1),
+    data=data_configs(),
+    model=model_configs(),
+    optimizer=optimizer_configs(),
+    training=section(
+        TrainingConfig,
+        batch_size=sizes,
+        epochs=sizes,
+        monitor=st.sampled_from(["accuracy", "loss", "auc", "f1"]),
+        patience=st.none() | sizes,
+        eval_batch_size=sizes,
+    ),
+)
+
+
+@settings(deadline=None)
+@given(configs)
+def test_json_gives_back_an_equal_config(config: Config) -> None:
+    assert from_json(to_json(config), "config.json") == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_json_gives_back_the_config_of_each_file(path: Path) -> None:
+    config = load_file(path)
+    assert from_json(to_json(config), "config.json") == config
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: encoder.kind)
+@pytest.mark.parametrize("embedding", EMBEDDINGS, ids=lambda embedding: embedding.kind)
+def test_json_keeps_the_kind_of_embedding_and_encoder(embedding: Any, encoder: Any) -> None:
+    read = from_json(to_json(Config(model=ModelConfig(embedding=embedding, encoder=encoder))), "config.json")
+    assert (read.model.embedding, read.model.encoder) == (embedding, encoder)
+
+
+WRONG = [
+    (LSTMConfig, {"hidden_dim": 0}, "model.encoder.hidden_dim: 0", "greater than or equal to 1"),
+    (LSTMConfig, {"hidden_dim": 3.5}, "model.encoder.hidden_dim: 3.5", "valid integer"),
+    (LSTMConfig, {"pooling": "x"}, "model.encoder.pooling: 'x'", "'last', 'mean', 'max' or 'attention'"),
+    (LSTMConfig, {"units": 3}, "model.encoder.units: 3", "unexpected"),
+    (LearnedEmbedding, {"dim": None}, "model.embedding.dim: None", "valid integer"),
+    (ModelConfig, {"dropout": 1.0}, "model.dropout: 1.0", "less than 1"),
+    (ModelConfig, {"dropout": 1.5}, "model.dropout: 1.5", "less than 1"),
+    (ModelConfig, {"dropout": -0.1}, "model.dropout: -0.1", "greater than or equal to 0"),
+    (ModelConfig, {"dropout": NAN}, "model.dropout: nan", "less than 1"),
+    (ModelConfig, {"hidden_dims": (4, 0)}, "model.hidden_dims.1: 0", "greater than or equal to 1"),
+    (ModelConfig, {"dtype": "float16"}, "model.dtype: 'float16'", "'float32' or 'bfloat16'"),
+    (
+        ModelConfig,
+        {"embedding": OneHotEmbedding(), "embedding_dropout": 0.1},
+        "model.embedding_dropout: 0.1",
+        "word_dropout only",
+    ),
+    (OptimizerConfig, {"learning_rate": 0}, "optimizer.learning_rate: 0", "greater than 0"),
+    (OptimizerConfig, {"learning_rate": NAN}, "optimizer.learning_rate: nan", "finite"),
+    (OptimizerConfig, {"learning_rate": INF}, "optimizer.learning_rate: inf", "finite"),
+    (OptimizerConfig, {"ema_decay": 1.0}, "optimizer.ema_decay: 1.0", "less than 1"),
+    (OptimizerConfig, {"clip_norm": 0.0}, "optimizer.clip_norm: 0.0", "greater than 0"),
+    (OptimizerConfig, {"name": "adam", "weight_decay": 0.1}, "optimizer.weight_decay: 0.1", "'adamw'"),
+    (TrainingConfig, {"batch_size": 0}, "training.batch_size: 0", "greater than or equal to 1"),
+    (DataConfig, {"source": "files"}, "data.path: None", "folder, .csv or .jsonl"),
+    (DataConfig, {"source": "synthetic", "path": "x"}, "data.path: 'x'", "has no path"),
+    (DataConfig, {"test_path": "x"}, "data.test_path: 'x'", "only data.source 'files'"),
+    (DataConfig, {"buckets": (8, 4)}, "data.buckets: (8, 4)", "must ascend"),
+    (DataConfig, {"buckets": (4, 4)}, "data.buckets: (4, 4)", "must ascend"),
+    (DataConfig, {"buckets": (8,), "max_length": 8}, "data.buckets: (8,)", "below data.max_length, 8"),
+    (DataConfig, {"vocabulary_size": 4}, "data.vocabulary_size: 4", "greater than or equal to 5"),
+    (ValidationConfig, {"size": 0}, "data.validation.size: 0", "greater than 0"),
+    (ValidationConfig, {"size": 1.5}, "data.validation.size: 1.5", "a whole number of reviews"),
+    (Config, {"seed": 2**31}, f"seed: {2**31}", f"less than {2**31}"),
+    (
+        Config,
+        {"model": ModelConfig(encoder=Conv1DConfig(kernel_size=9)), "data": DataConfig(max_length=8)},
+        "model.encoder.kernel_size: 9",
+        "at most data.max_length, 8",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cls", "fields", "given", "allowed"), WRONG, ids=[given for _, _, given, _ in WRONG])
+def test_error_names_field_value_and_what_is_allowed(cls: type, fields: dict, given: str, allowed: str) -> None:
+    with pytest.raises(UserError) as caught:
+        cls(**fields)
+    message = str(caught.value)
+    assert message.startswith(f"{given}; ")
+    assert allowed in message
+    assert "\n" not in message
+    assert caught.value.exit_code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"bogus": 1}', "bogus: 1; unexpected"),
+        ('{"data": {"bogus": 1}}', "data.bogus: 1; unexpected"),
+        ('{"seed": 0.5}', "seed: 0.5; input should be a valid integer"),
+        ('{"optimizer": {"learning_rate": NaN}}', "optimizer.learning_rate: nan; input should be a finite number"),
+        ('{"optimizer": {"weight_decay": 0.1}}', "optimizer.weight_decay: 0.1; only optimizer.name 'adamw'"),
+        ('{"data": {"source": "files"}}', "data.path: None; data.source is 'files'"),
+        ('{"model": {"encoder": {"kind": "gru"}}}', "model.encoder: {'kind': 'gru'}; "),
+        ('{"model": {"encoder": {}}}', "model.encoder: {}; "),
+        ("[]", "config: []; input should be an object"),
+        ('{"seed": 1', "config: "),
+    ],
+)
+def test_json_errors_name_the_file_and_the_field(text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        from_json(text, "runs/a/config.json")
+    assert str(caught.value).startswith(f"runs/a/config.json: {message}")
+    assert caught.value.exit_code == USAGE
+
+
+def test_json_of_an_unknown_kind_lists_those_there_are() -> None:
+    with pytest.raises(UserError, match=r"'gru' .*'lstm', 'conv1d'"):
+        from_json('{"model": {"encoder": {"kind": "gru"}}}', "config.json")
+
+
+@pytest.mark.parametrize("part", [Config(), DataConfig(), *EMBEDDINGS, *ENCODERS], ids=lambda part: type(part).__name__)
+def test_configs_are_frozen(part: Any) -> None:
+    for field in dataclasses.fields(part):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(part, field.name, getattr(part, field.name))
+
+
+def test_replace_checks_too() -> None:
+    with pytest.raises(UserError, match=r"training\.epochs: 0;"):
+        dataclasses.replace(TrainingConfig(), epochs=0)
+
+
+def load(tmp_path: Path, text: str) -> Config:
+    (tmp_path / "mine.py").write_text(text)
+    return load_file(tmp_path / "mine.py")
+
+
+def test_a_file_defines_config(tmp_path: Path) -> None:
+    assert load(tmp_path, "from imdb_jax.config import Config\nconfig = Config(seed=7)\n") == Config(seed=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\ny = 1 / 0\n", ":2: ZeroDivisionError: division by zero"),
+        ("def half():\n    raise KeyError('a')\n\nhalf()\n", ":2: KeyError: 'a'"),
+        ("import json\n\njson.loads('')\n", ":3: JSONDecodeError: "),
+        ("x = 1\n\nconfig = (\n", ":3: SyntaxError: "),
+        ("from imdb_jax.config import Config\n", ": defines no config; "),
+        ("config = {'seed': 1}\n", ": defines no config; "),
+        ("from imdb_jax.config import Config\nconfig = Config(seed=-1)\n", ": seed: -1; "),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'mine.py'}{message}")
+    assert caught.value.exit_code == USAGE
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.py", tmp_path):
+        with pytest.raises(UserError) as caught:
+            load_file(path)
+        assert str(caught.value).startswith(f"{path}: no such config file")
+        assert caught.value.exit_code == MISSING_INPUT
+
+
+def test_differences_name_nested_fields_with_both_values() -> None:
+    old = Config(data=DataConfig(buckets=(8,)))
+    new = Config(seed=3, training=TrainingConfig(patience=2))
+    assert differences(old, new) == ["seed: 0 -> 3", "data.buckets: [8] -> []", "training.patience: None -> 2"]
+    assert differences(old, old) == []
+
+
+def test_differences_tell_another_kind_and_its_fields() -> None:
+    told = differences(
+        Config(model=ModelConfig(encoder=LSTMConfig(hidden_dim=4))),
+        Config(model=ModelConfig(encoder=Conv1DConfig(features=9))),
+    )
+    assert "model.encoder.kind: 'lstm' -> 'conv1d'" in told
+    assert "model.encoder.hidden_dim: 4 -> 'absent'" in told
+    assert "model.encoder.features: 'absent' -> 9" in told
+    assert all(line.startswith("model.encoder.") for line in told)
+
+
+@pytest.mark.parametrize("module", ["imdb_jax", "imdb_jax.config", "imdb_jax.train"])
+def test_import_leaves_jax_alone(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code]).returncode == 0
