@@ -1,0 +1,255 @@
+"""Every command as a user types it, in a process of its own."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imdb_jax.config import Config, DataConfig, from_json
+from imdb_jax.data.reviews import open_corpus
+from imdb_jax.predictor import Predictor
+from imdb_jax.run import Run
+
+CONFIG = """
+from imdb_jax.config import *
+
+config = Config(
+    data=DataConfig(source="synthetic", vocabulary_size=300, max_length=48, buckets=(24,)),
+    model=ModelConfig(embedding=LearnedEmbedding(dim=16), encoder=LSTMConfig(hidden_dim=8)),
+    optimizer=OptimizerConfig(learning_rate=1e-2),
+    training=TrainingConfig(batch_size=32, epochs=2),
+)
+"""
+
+
+def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-m", *map(str, arguments)], input=stdin, capture_output=True)
+
+
+def fails(code: int, *arguments: str | Path, stdin: bytes = b"") -> str:
+    """The one line that a user's mistake gives."""
+    process = run(*arguments, stdin=stdin)
+    lines = process.stderr.decode().splitlines()
+    assert process.returncode == code, process.stderr
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_JAX_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "config.py").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(cache))
+        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run")
+    assert process.returncode == 0, process.stderr.decode()
+    return folder / "run"
+
+
+def predictions(*arguments: str | Path, stdin: bytes = b"") -> list[dict]:
+    process = run("imdb_jax.predict", *arguments, stdin=stdin)
+    assert process.returncode == 0, process.stderr.decode()
+    assert not process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+def test_a_run_directory_holds_all_that_it_promises(trained: Path) -> None:
+    results = json.loads((trained / "results.json").read_text())
+    for split, examples in (("validation", 400), ("test", 1_000)):
+        assert results[split]["examples"] == examples
+        assert 0 <= results[split]["accuracy"] <= 1
+        assert results[split]["loss"] > 0
+    assert results["seed"] == 0
+    assert {"import", "data", "compile", "train", "evaluation"} <= results["seconds"].keys()
+    assert {"jax", "flax", "optax", "numpy"} <= results["versions"].keys()
+    assert results["device"]["platform"]
+    assert from_json(json.dumps(results["config"]), "results.json") == Run(trained).config()
+    metrics = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [(record["epoch"], record["step"]) for record in metrics] == [(1, 50), (2, 100)]
+    assert {"accuracy", "loss", "auc", "f1"} <= metrics[0]["validation"].keys()
+    assert json.loads((trained / "test_readings.jsonl").read_text().splitlines()[0])["command"] == "train"
+    assert json.loads((trained / "audit.json").read_text())["splits"]["train"]
+    log = (trained / "train.log").read_text()
+    assert "embedding.table" in log
+    assert "epoch  2/2  step 100" in log
+
+
+def test_tensorboard_reads_the_events(trained: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(trained / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [50, 100]
+    assert {"loss/train", "loss/validation", "auc/validation"} <= set(events.Tags()["scalars"])
+
+
+def test_evaluate_repeats_the_results_and_records_each_look_at_the_test_split(trained: Path) -> None:
+    results = json.loads((trained / "results.json").read_text())
+    before = (trained / "test_readings.jsonl").read_text().splitlines()
+    for split in ("validation", "test"):
+        process = run("imdb_jax.evaluate", "--workdir", trained, "--split", split)
+        assert process.returncode == 0, process.stderr.decode()
+        scores = json.loads(process.stdout)
+        assert {name: scores[name] for name in results[split]} == results[split]
+    after = (trained / "test_readings.jsonl").read_text().splitlines()
+    assert len(after) == len(before) + 1
+    assert json.loads(after[-1])["command"] == "evaluate"
+
+
+def test_predict_equals_evaluate_review_for_review(trained: Path) -> None:
+    test = open_corpus(Run(trained).config().data).test
+    texts = [text for chunk, _ in test.chunks() for text in chunk]
+    found = predictions("--workdir", trained, stdin=b"".join(text.replace(b"\n", b" ") + b"\n" for text in texts))
+    called = [prediction["label"] == "positive" for prediction in found]
+    accuracy = sum(c == bool(label) for c, label in zip(called, test.labels, strict=True)) / len(texts)
+    assert accuracy == json.loads((trained / "results.json").read_text())["test"]["accuracy"]
+
+
+def test_predict_reads_arguments_lines_csv_and_jsonl_alike(trained: Path) -> None:
+    texts = ["A wonderful film.", 'Not good, dull; "boring" – naïve 🙂', "it, was\nterrible"]
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(["id", "review"])
+    rows.writerows(enumerate(texts))
+    expected = predictions("--workdir", trained, *texts)
+    assert [set(line) for line in expected] == [{"label", "probability", "flags"}] * 3
+    for prediction in expected:
+        assert prediction["label"] == ("positive" if prediction["probability"] > 0.5 else "negative")
+    jsonl = "".join(json.dumps({"review": text}) + "\n" for text in texts)
+    lines = "".join(text.replace("\n", " ") + "\r\n" for text in texts)
+    for arguments, stdin in (
+        (["--input", "csv", "--text_column", "review"], table.getvalue()),
+        (["--input", "jsonl", "--text_column", "review"], jsonl),
+        ([], lines),
+    ):
+        found = predictions("--workdir", trained, *arguments, stdin=stdin.encode())
+        for got, wanted in zip(found, expected, strict=True):
+            assert got["probability"] == pytest.approx(wanted["probability"], abs=1e-6)
+
+
+def test_predict_answers_every_line_and_flags_the_odd_ones(trained: Path) -> None:
+    lines = [b"", b"  !?  ", b"xyzzy", b"\xff\xfe broken", b"good " * 100, "<b>great</b> 🙂".encode(), b"fine\x00"]
+    found = predictions("--workdir", trained, stdin=b"\n".join(lines) + b"\n")
+    flags = [prediction["flags"] for prediction in found]
+    assert flags[:5] == [["empty"], ["empty"], ["all_unknown"], ["all_unknown"], ["truncated"]]
+    assert len(found) == len(lines)
+    assert all(0 <= prediction["probability"] <= 1 for prediction in found)
+
+
+def test_predict_table_is_for_people(trained: Path) -> None:
+    process = run("imdb_jax.predict", "--workdir", trained, "--output", "table", "A wonderful film.", "")
+    first, second = process.stdout.decode().splitlines()
+    assert first.split()[0] in ("positive", "negative")
+    assert first.endswith("%  A wonderful film.")
+    assert second.endswith("[empty]")
+
+
+def test_predict_ends_quietly_on_a_closed_pipe(trained: Path) -> None:
+    command = f"yes good film | {sys.executable} -m imdb_jax.predict --workdir {trained} | head -n 1"
+    process = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=300)
+    assert process.stdout.count(b"\n") == 1
+    assert not process.stderr
+
+
+def test_same_command_again_leaves_a_finished_run_alone(trained: Path) -> None:
+    process = run("imdb_jax.train", "--workdir", trained)
+    assert process.returncode == 0
+    assert b"is finished" in process.stderr
+    assert process.stderr.count(b"epoch  1/2") == 0
+
+
+def test_train_on_own_reviews(tmp_path: Path) -> None:
+    train = open_corpus(DataConfig(source="synthetic")).train
+    texts, labels = next(train.chunks(300))
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["what", "mood"])
+        rows.writerows((text.decode(), "pos" if label else "neg") for text, label in zip(texts, labels, strict=True))
+    (tmp_path / "config.py").write_text(CONFIG)
+    own = ["--config.data.source=files", f"--config.data.path={tmp_path / 'mine.csv'}"]
+    own += ["--config.data.text_column=what", "--config.data.label_column=mood", "--config.training.epochs=1"]
+    process = run("imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run", *own)
+    assert process.returncode == 0, process.stderr.decode()
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["test"]["examples"] == 60
+    assert results["config"]["training"]["epochs"] == 1
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_audit(output: str, tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG)
+    process = run("imdb_jax.audit", "--config", tmp_path / "config.py", "--output", output)
+    assert process.returncode == 0, process.stderr.decode()
+    if output == "json":
+        assert json.loads(process.stdout)["splits"]["train"]["reviews"] == 1_600
+    else:
+        assert "1,600" in process.stdout.decode()
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "audit"])
+def test_help(command: str) -> None:
+    process = run(f"imdb_jax.{command}", "--help")
+    assert process.returncode == 0, process.stderr.decode()
+    text = process.stdout.decode()
+    assert f"python -m imdb_jax.{command}" in text
+    if command == "train":
+        for section in dataclasses.fields(Config):
+            default = getattr(Config(), section.name)
+            for field in dataclasses.fields(default) if dataclasses.is_dataclass(default) else ():
+                if not dataclasses.is_dataclass(getattr(default, field.name)):
+                    assert f"--config.{section.name}.{field.name}" in text
+
+
+def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG)
+    train = ["imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run"]
+    assert "model.encoder.hidden_dim: 0;" in fails(2, *train, "--config.model.encoder.hidden_dim=0")
+    said = fails(2, *train, "--config.model.encoder.hidden_dims=4")
+    assert "--config.model.encoder.hidden_dims=4" in said
+    assert "--config.model.encoder.hidden_dim" in said.replace("hidden_dims=4", "")
+    assert "'imdb', 'synthetic', 'files'" in fails(2, *train, "--config.data.source=imbd")
+    assert "--workdir" in fails(2, *train[:3])
+    assert "--config" in fails(2, "imdb_jax.train", "--workdir", tmp_path / "run")
+    assert "no such config file" in fails(66, "imdb_jax.train", "--config", "nowhere.py", "--workdir", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    for command in ("evaluate", "predict"):
+        assert "config.json: no such file" in fails(66, f"imdb_jax.{command}", "--workdir", tmp_path / "run")
+    assert "training.epochs: 2 -> 3" in fails(2, "imdb_jax.train", "--workdir", trained, "--config.training.epochs=3")
+    assert "stdin:2:" in fails(
+        65, "imdb_jax.predict", "--workdir", trained, "--input", "jsonl", stdin=b'{"text": ""}\n[]\n'
+    )
+    assert "columns are a, b" in fails(
+        65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n"
+    )
+
+
+def test_read_only_workdir(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "config.py").write_text(CONFIG)
+    train = ["imdb_jax.train", "--config", tmp_path / "config.py", "--workdir"]
+    assert "choose another --workdir" in fails(73, *train, tmp_path / "file")
+    if os.geteuid():
+        (tmp_path / "closed").mkdir(mode=0o500)
+        assert "choose another --workdir" in fails(73, *train, tmp_path / "closed" / "run")
+
+
+def test_the_library_predicts_in_three_lines(trained: Path) -> None:
+    predictor = Predictor(Run(trained))
+    positive, negative = predictor.predict(["A wonderful, brilliant film.", "A terrible, dull film."])
+    assert positive.probability > negative.probability
