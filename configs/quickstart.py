@@ -11,12 +11,12 @@ from imdb_jax.config import (
 )
 
 config = Config(
-    data=DataConfig(source="synthetic", vocabulary_size=2_000, max_length=128, buckets=(32, 64)),
+    data=DataConfig(source="synthetic", vocabulary_size=2_000, max_length=128),
     model=ModelConfig(
         embedding=LearnedEmbedding(dim=32),
-        encoder=LSTMConfig(hidden_dim=32),
+        encoder=LSTMConfig(hidden_dim=32, pooling="max"),
         dropout=0.3,
     ),
     optimizer=OptimizerConfig(name="adam", learning_rate=5e-3),
-    training=TrainingConfig(batch_size=32, epochs=8, patience=3),
+    training=TrainingConfig(batch_size=32, epochs=15, patience=5),
 )
