@@ -13,15 +13,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
-from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
+from imdb_jax.errors import MISSING_INPUT, UserError
 
 T = TypeVar("T")
+
+
+def _utf8(text: str) -> str:
+    """Refuses what JSON can't hold: bytes of an argument or a path that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("utf8", "must be UTF-8") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_utf8)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+KINDS = ("learned", "pretrained", "one_hot", "lstm", "conv1d")  # tags that pydantic puts into a field's path
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
 
 
@@ -30,7 +44,7 @@ def section(path: str) -> Callable[[type[T]], type[T]]:
     """Makes a class a frozen, checked dataclass whose errors name the field as `path.field`."""
 
     def decorate(cls: type[T]) -> type[T]:
-        built: Any = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+        built: Any = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))(cls)
         validate = built.__init__
 
         @functools.wraps(validate)
@@ -54,9 +68,11 @@ def describe(error: ValidationError, path: str = "") -> str:
       path: where the checked object stands in the config, such as `model.encoder`.
     """
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in (path, *first["loc"]) if part != "")
-    if first["type"] == "value_error":  # a cross-field check of ours: it names the field and what was given
-        return f"{where}.{first['msg']}".removeprefix(".").replace("Value error, ", "")
+    if first["type"] == "json_invalid":
+        return first["msg"][0].lower() + first["msg"][1:]
+    where = ".".join(str(part) for part in (path, *first["loc"]) if part not in ("", *KINDS))
+    if first["type"] == "value_error":  # a check of ours: it says itself what was given
+        return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
     complaint = first["msg"][0].lower() + first["msg"][1:]
     return f"{where or 'config'}: {first['input']!r}; {complaint}"
 
@@ -95,17 +111,17 @@ class DataConfig:
 
     source: Literal["imdb", "synthetic", "files"] = "imdb"
     """imdb: the IMDB reviews; synthetic: a small generated corpus; files: your own labelled text at data.path."""
-    path: str | None = None
+    path: Text | None = None
     """imdb: a local aclImdb_v1.tar.gz or aclImdb folder; files: a folder with pos and neg, a .csv or a .jsonl."""
-    test_path: str | None = None
+    test_path: Text | None = None
     """files: test reviews, like data.path; without it data.test_fraction of data.path is held out."""
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """files: the stratified share held out for testing when there is neither test_path nor a test folder."""
-    data_dir: str | None = None
+    data_dir: Text | None = None
     """Where TFDS keeps prepared data sets; default $TFDS_DATA_DIR, then ~/tensorflow_datasets."""
-    text_column: str = "text"
+    text_column: Text = "text"
     """files: the CSV column or JSONL key with the review."""
-    label_column: str = "label"
+    label_column: Text = "label"
     """files: the CSV column or JSONL key with the label: 0/1, neg/pos, negative/positive, false/true."""
     limit: Positive | None = None
     """Keep only the first N reviews of each class in every split, for quick looks."""
@@ -149,7 +165,7 @@ class PretrainedEmbedding:
     """A table that starts from GloVe or word2vec vectors."""
 
     kind: Kind[Literal["pretrained"]] = "pretrained"
-    vectors: str = "glove.6B.100d"
+    vectors: Text = "glove.6B.100d"
     """A file (GloVe text, word2vec text or .bin; .gz and .zip too) or the name of a published set."""
     trainable: bool = False
     """Tune the vectors; otherwise they stay as they are (stop-gradient)."""
@@ -314,24 +330,23 @@ def load_file(path: str | Path) -> Config:
         raise UserError(f"{path}: no such config file; see configs/ for those that come along", MISSING_INPUT)
     try:
         config = runpy.run_path(str(path)).get("config")
-    except UserError as error:
-        raise UserError(f"{path}: {error}", error.exit_code) from None
     except Exception as error:
-        line = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
-        raise UserError(f"{path}:{line}: {type(error).__name__}: {error}", USAGE) from None
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        raise UserError(f"{path}{_line_in(path, error)}: {kind}{error}") from None
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
     return config
 
 
-def _line_in(path: Path, error: Exception) -> int:
-    """The last line of `path` on the way to an error."""
-    lines, traceback = [0], error.__traceback__
+def _line_in(path: Path, error: Exception) -> str:
+    """The last line of `path` on the way to an error, as `:LINE`; nothing where there is none."""
+    line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
+    traceback = error.__traceback__
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):
-            lines.append(traceback.tb_lineno)
+            line = traceback.tb_lineno
         traceback = traceback.tb_next
-    return lines[-1]
+    return f":{line}" if line else ""
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -232,7 +232,7 @@ def test_error_names_field_value_and_what_is_allowed(cls: type, fields: dict, gi
         ('{"model": {"encoder": {"kind": "gru"}}}', "model.encoder: {'kind': 'gru'}; "),
         ('{"model": {"encoder": {}}}', "model.encoder: {}; "),
         ("[]", "config: []; input should be an object"),
-        ('{"seed": 1', "config: "),
+        ('{"seed": 1', "invalid JSON: "),
     ],
 )
 def test_json_errors_name_the_file_and_the_field(text: str, message: str) -> None:
@@ -277,7 +277,7 @@ def test_a_file_defines_config(tmp_path: Path) -> None:
         ("x = 1\n\nconfig = (\n", ":3: SyntaxError: "),
         ("from imdb_jax.config import Config\n", ": defines no config; "),
         ("config = {'seed': 1}\n", ": defines no config; "),
-        ("from imdb_jax.config import Config\nconfig = Config(seed=-1)\n", ": seed: -1; "),
+        ("from imdb_jax.config import Config\nconfig = Config(seed=-1)\n", ":2: seed: -1; "),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -317,3 +317,32 @@ def test_differences_tell_another_kind_and_its_fields() -> None:
 def test_import_leaves_jax_alone(module: str) -> None:
     code = f"import sys, {module}; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "error", "-c", code]).returncode == 0
+
+
+def test_a_broken_json_file_is_not_printed_whole() -> None:
+    with pytest.raises(UserError) as refused:
+        from_json(to_json(Config())[:-30], "config.json")
+    assert len(str(refused.value)) < 120
+
+
+def test_json_errors_name_the_field_as_it_is_typed() -> None:
+    with pytest.raises(UserError, match=r"^config\.json: model\.encoder\.hidden_dim: 0; "):
+        from_json('{"model": {"encoder": {"kind": "lstm", "hidden_dim": 0}}}', "config.json")
+
+
+@pytest.mark.parametrize("fields", [{"data_dir": "\udcff"}, {"source": "files", "path": "a\udcff"}])
+def test_text_that_json_cannot_hold_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^data\.(data_dir|path): .*; must be UTF-8$"):
+        DataConfig(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"batch_size": True}, {"epochs": "4"}])
+def test_numbers_are_not_guessed(fields: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="valid integer"):
+        TrainingConfig(**fields)
+
+
+def test_a_syntax_error_in_an_imported_module_is_not_blamed_on_its_line_here(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import ast\n\nast.literal_eval('1\\n\\n\\n\\n(')\n")
+    with pytest.raises(UserError, match=r"mine\.py:3: SyntaxError"):
+        load_file(tmp_path / "mine.py")

@@ -3,12 +3,11 @@
 Nothing is remembered between steps, so a run resumes from its step number alone.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Float, Int, Int8, Integer
 
 POOL_BATCHES = 50  # batches sorted together: wide enough to waste little padding, narrow enough to keep order random
 
@@ -16,7 +15,7 @@ POOL_BATCHES = 50  # batches sorted together: wide enough to waste little paddin
 class Split(NamedTuple):
     """Encoded reviews, ragged: review i has ids `ids[offsets[i] : offsets[i + 1]]`, at least one."""
 
-    ids: Int[np.ndarray, " tokens"]
+    ids: Integer[np.ndarray, " tokens"]
     offsets: Int[np.ndarray, " N+1"]
     labels: Int8[np.ndarray, " N"]
 
@@ -81,7 +80,6 @@ class Batches:
         slots = sum(self.batch_size * self._width(rows) for rows in self._shuffled_rows(seed, epoch))
         return 1 - self.lengths.sum() / slots
 
-    @functools.lru_cache(maxsize=1)  # noqa: B019 - one epoch's plan, 100 kB, lives as long as its Batches
     def _shuffled_rows(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Draws an order, sorts each pool of batches by length, cuts it into batches and shuffles those."""
         random = np.random.Generator(np.random.Philox(key=[seed, epoch]))

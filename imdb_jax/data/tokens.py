@@ -26,7 +26,7 @@ from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
 from imdb_jax.data.splits import split_corpus
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import LOCKED, UserError
+from imdb_jax.errors import IO_FAILED, LOCKED, UserError
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,14 @@ def load_dataset(config: DataConfig) -> Dataset:
     entry = cache_dir() / "tokens" / key
     if not entry.is_dir():
         _write_entry(config, entry)
+    try:
+        return _read_entry(config, entry)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: gone; delete the folder it was in, it is made again", IO_FAILED) from None
+
+
+def _read_entry(config: DataConfig, entry: Path) -> Dataset:
+    report = json.loads((entry / "audit.json").read_text())
     vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
     dtype = _ids_dtype(vocabulary)
     train, validation, test = (
@@ -68,8 +76,7 @@ def load_dataset(config: DataConfig) -> Dataset:
         )
         for name in SPLITS
     )
-    report = json.loads((entry / "audit.json").read_text())
-    return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, key)
+    return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, entry.name)
 
 
 def _key(config: DataConfig, corpus: Corpus) -> str:
@@ -102,7 +109,9 @@ def _write_entry(config: DataConfig, entry: Path) -> None:
         draft.rename(entry)
     except OSError as error:
         if not entry.is_dir():  # else another run made the same entry meanwhile
-            raise UserError(f"{entry}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+            raise UserError(
+                f"{entry}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room", LOCKED
+            ) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

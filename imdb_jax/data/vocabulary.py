@@ -83,7 +83,9 @@ class Vocabulary:
         """
         if not path.is_file():
             raise UserError(f"{path}: no vocabulary there; it is written when training starts", MISSING_INPUT)
-        tokens = path.read_bytes().split(b"\n")[:-1]
+        *tokens, rest = path.read_bytes().split(b"\n")
+        if rest:
+            raise UserError(f"{path}:{len(tokens) + 1}: the last line is cut off", BAD_DATA)
         special = SPECIAL_TOKENS[text.special_tokens].tokens
         if tuple(tokens[: len(special)]) != special:
             expected = b", ".join(special).decode()

@@ -93,7 +93,7 @@ def _max(outputs: Float[Array, "B W F"], windows: Int[Array, " B"]) -> tuple[Flo
 
 
 def _masked_max(outputs, windows):
-    inside = jnp.arange(outputs.shape[1]) < windows[:, None]
+    inside = jnp.arange(outputs.shape[1], dtype=windows.dtype) < windows[:, None]
     masked = jnp.where(inside[:, :, None], outputs, -jnp.inf)
     return masked.max(axis=1), masked.argmax(axis=1).astype(jnp.int32)
 
@@ -104,15 +104,15 @@ def _running_max(outputs, windows):
     def window(index, best):
         highest, position = best
         output = lax.dynamic_index_in_dim(outputs, index, axis=1, keepdims=False)
-        higher = (output > highest) & (index < windows)[:, None]
-        return jnp.where(higher, output, highest), jnp.where(higher, index, position)
+        higher = (output > highest) & (index < windows.astype(index.dtype))[:, None]
+        return jnp.where(higher, output, highest), jnp.where(higher, index.astype(jnp.int32), position)
 
     first = outputs[:, 0], jnp.zeros(outputs[:, 0].shape, jnp.int32)
     return lax.fori_loop(1, outputs.shape[1], window, first)
 
 
 def _dense_backward(x, kernel, position, gradient):
-    at_window = jnp.arange(x.shape[1] - kernel.shape[0] + 1)[None, :, None]
+    at_window = jnp.arange(x.shape[1] - kernel.shape[0] + 1, dtype=jnp.int32)[None, :, None]
     _, pull = jax.vjp(_convolve, x, kernel)
     return pull(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
 
@@ -123,7 +123,7 @@ def _sparse_backward(x, kernel, position, gradient):
 
     def review(dfilters, row):
         x, position, gradient = row
-        dfilters += x[position[:, None] + jnp.arange(size)] * gradient[:, None, None]
+        dfilters += x[position[:, None] + jnp.arange(size, dtype=jnp.int32)] * gradient[:, None, None]
 
         def one_filter(f, dx):
             window = lax.dynamic_slice_in_dim(dx, position[f], size) + filters[f] * gradient[f]

@@ -12,6 +12,7 @@ import pytest
 from imdb_jax.config import DataConfig, TextConfig, ValidationConfig
 from imdb_jax.data import tokens
 from imdb_jax.data.batches import Split
+from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.splits import split_corpus
 from imdb_jax.data.text import split_words
@@ -211,3 +212,14 @@ def test_a_vocabulary_of_more_than_65536_tokens_reads_back(own: DataConfig, tmp_
     assert dataset.train.ids.dtype == np.int32
     assert dataset.vocabulary.decode(rows(dataset.train)[0].tolist()).startswith("w0 w1 w2 ")
     assert dataset.train.ids.max() == len(dataset.vocabulary) - 1 > 65_535
+
+
+def test_a_file_gone_from_the_cache_is_named() -> None:
+    config = DataConfig(source="synthetic", vocabulary_size=77)
+    load_dataset(config)
+    entry = cache_dir() / "tokens" / load_dataset(config).fingerprint
+    (entry / "test.ids").unlink()
+    with pytest.raises(UserError, match=r"test\.ids: gone; delete the folder"):
+        load_dataset(config)
+    shutil.rmtree(entry)
+    assert len(load_dataset(config).test.labels) == 1_000

@@ -91,3 +91,9 @@ def test_fingerprint_tells_tokens_order_and_rules() -> None:
     }
     assert len(fingerprints) == 4
     assert Vocabulary(list(tokens), TextConfig()).fingerprint() in fingerprints
+
+
+def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "vocabulary.txt").write_bytes(b"\n[UNK]\nthe\nfil")
+    with pytest.raises(UserError, match=r"vocabulary\.txt:4: the last line is cut off"):
+        Vocabulary.load(tmp_path / "vocabulary.txt", TextConfig())

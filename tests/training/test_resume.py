@@ -75,12 +75,12 @@ def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step_module.Learner, "train_step", train_step)
 
 
-class PowerCut(Exception):
+class PowerCutError(Exception):
     """Ends a run without any warning."""
 
 
 def power_cut() -> None:
-    raise PowerCut
+    raise PowerCutError
 
 
 def terminate() -> None:
@@ -94,7 +94,7 @@ def test_stopped_run_goes_on_exactly(
 ) -> None:
     with monkeypatch.context() as patch:
         stop_after(steps, action, patch)
-        with pytest.raises(Interrupted if action is terminate else PowerCut) as stopped:
+        with pytest.raises(Interrupted if action is terminate else PowerCutError) as stopped:
             run_experiment(CONFIG, str(tmp_path), started=0.0)
     if action is terminate:
         assert stopped.value.exit_code == 143

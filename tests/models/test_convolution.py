@@ -1,0 +1,59 @@
+"""The sparse backward pass against autodiff of a plain convolution, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from imdb_jax.models.convolution import _dense_backward, _masked_max, _running_max, _sparse_backward, convolve_max
+
+
+def plain(x, kernel, windows):
+    outputs = lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    inside = jnp.arange(outputs.shape[1], dtype=jnp.int32) < windows[:, None]
+    return jnp.where(inside[:, :, None], outputs, -jnp.inf).max(axis=1)
+
+
+@pytest.fixture
+def inputs():
+    with jax.enable_x64(True):
+        random = np.random.default_rng(0)
+        x, kernel = (jnp.asarray(random.normal(size=shape)) for shape in ((4, 9, 5), (3, 5, 6)))
+        yield x, kernel, jnp.array([7, 1, 4, 2], jnp.int32)
+
+
+def test_equals_autodiff_of_the_plain_convolution(inputs) -> None:
+    def loss(function, x, kernel, windows):
+        out = function(x, kernel, windows)
+        return jnp.sum(out * jnp.cos(jnp.arange(out.size, dtype=out.dtype)).reshape(out.shape)), out
+
+    results = [jax.value_and_grad(loss, (1, 2), has_aux=True)(function, *inputs) for function in (convolve_max, plain)]
+    jax.tree.map(lambda got, want: np.testing.assert_allclose(got, want, atol=1e-12), *results)
+
+
+def test_both_ways_back_agree(inputs) -> None:
+    x, kernel, windows = inputs
+    outputs = lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    (highest, position), masked = _running_max(outputs, windows), _masked_max(outputs, windows)
+    np.testing.assert_array_equal(highest, masked[0])
+    np.testing.assert_array_equal(position, masked[1])
+    gradient = jnp.cos(highest)
+    sparse, dense = (back(x, kernel, position, gradient) for back in (_sparse_backward, _dense_backward))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), sparse, dense)
+
+
+def test_a_tie_goes_to_the_first_window(inputs) -> None:
+    _, kernel, _ = inputs
+    x = jnp.ones((1, 6, 5), kernel.dtype)
+    gradient = jax.grad(lambda x: convolve_max(x, kernel, jnp.array([4], jnp.int32)).sum())(x)
+    np.testing.assert_allclose(gradient[0, :3], kernel.sum(axis=2), atol=1e-12)
+    np.testing.assert_array_equal(gradient[0, 3:], 0)
+
+
+def test_vmap_over_kernels_equals_each_alone(inputs) -> None:
+    x, kernel, windows = inputs
+    kernels = jnp.stack([kernel, -kernel])
+    grad = jax.grad(lambda kernel: (convolve_max(x, kernel, windows) ** 2).sum())
+    together = jax.vmap(grad)(kernels)
+    np.testing.assert_allclose(together, jnp.stack([grad(k) for k in kernels]), atol=1e-12)
