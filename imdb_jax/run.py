@@ -34,7 +34,7 @@ class Run:
 
     @contextlib.contextmanager
     def taken(self, config: Config) -> Iterator[None]:
-        """Makes the directory and takes it for this process; a second start on the same config goes on with it.
+        """Makes the directory and takes it for this process.
 
         Raises:
           UserError: not writable, in use by another process, or begun with another config.
@@ -50,17 +50,25 @@ class Run:
             except BlockingIOError:
                 message = f"{self.folder}: another process is training there; choose another --workdir"
                 raise UserError(message, LOCKED) from None
-            self._begin(config)
+            if (self.folder / "config.json").exists() and (changes := differences(self.config(), config)):
+                raise UserError(
+                    f"{self.folder}: begun with another config ({'; '.join(changes)}); "
+                    "go on with the old one or choose another --workdir"
+                )
             yield
 
-    def _begin(self, config: Config) -> None:
-        if not (self.folder / "config.json").exists():
-            self.write_text("config.json", to_json(config))
-        elif changes := differences(self.config(), config):
-            raise UserError(
-                f"{self.folder}: begun with another config ({'; '.join(changes)}); "
-                "go on with the old one or choose another --workdir"
-            )
+    def begin(self, config: Config, vocabulary: Vocabulary, audit: dict[str, Any]) -> None:
+        """Writes what later commands need; until then the directory can still become another run.
+
+        Raises:
+          UserError: the run was begun with another vocabulary, so the reviews have changed since.
+        """
+        if (self.folder / "vocabulary.txt").exists():
+            self.check_vocabulary(vocabulary)
+            return
+        self.write_text("config.json", to_json(config))
+        self.write_text("audit.json", json.dumps(audit, indent=2) + "\n")
+        vocabulary.save(self.folder / "vocabulary.txt")
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -72,13 +80,6 @@ class Run:
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that the run was trained with."""
         return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
-
-    def save_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Keeps the vocabulary; a run that has one must have the same."""
-        if (self.folder / "vocabulary.txt").exists():
-            self.check_vocabulary(vocabulary)
-        else:
-            vocabulary.save(self.folder / "vocabulary.txt")
 
     def check_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Makes sure that the data are those the run was trained on.

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
@@ -52,16 +53,16 @@ def newest_python() -> str:
     """This Python if it is new enough, else one that is on the PATH."""
     if sys.version_info >= OLDEST:
         return sys.executable
-    for minor in (13, 12, 11):
-        if found := shutil.which(f"python3.{minor}"):
-            return found
-    stop(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]}")
+    found = [path for minor in (13, 12, 11) if (path := shutil.which(f"python3.{minor}"))]
+    if not found:
+        stop(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]}")
+    return found[0]
 
 
 def say(text: str) -> None:
     print(f"[{Path(sys.argv[0]).name}] {text}", file=sys.stderr, flush=True)
 
 
-def stop(text: str):
+def stop(text: str) -> NoReturn:
     say(f"error: {text}")
     sys.exit(1)

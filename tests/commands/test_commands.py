@@ -253,3 +253,12 @@ def test_the_library_predicts_in_three_lines(trained: Path) -> None:
     predictor = Predictor(Run(trained))
     positive, negative = predictor.predict(["A wonderful, brilliant film.", "A terrible, dull film."])
     assert positive.probability > negative.probability
+
+
+def test_a_start_without_data_leaves_the_workdir_free(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG)
+    train = ["imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run"]
+    missing = ["--config.data.source=files", "--config.data.path=nowhere.csv"]
+    assert "nowhere.csv" in fails(66, *train, *missing)
+    process = run(*train, "--config.training.epochs=1", "--config.data.limit=100")
+    assert process.returncode == 0, process.stderr.decode()
