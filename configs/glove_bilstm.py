@@ -7,16 +7,17 @@ from imdb_jax.config import (
     ModelConfig,
     OptimizerConfig,
     PretrainedEmbedding,
+    TextConfig,
     TrainingConfig,
 )
 
 config = Config(
-    data=DataConfig(vocabulary_size=20_000, max_length=600),
+    data=DataConfig(vocabulary_size=20_000, max_length=600, text=TextConfig(break_tags_as_spaces=True)),
     model=ModelConfig(
         embedding=PretrainedEmbedding(vectors="glove.6B.100d", trainable=False),
         encoder=LSTMConfig(hidden_dim=32, bidirectional=True, pooling="last"),
         dropout=0.5,
     ),
-    optimizer=OptimizerConfig(name="rmsprop", learning_rate=1e-3),
+    optimizer=OptimizerConfig(name="rmsprop", learning_rate=1e-3, ema_decay=0.999),
     training=TrainingConfig(batch_size=32, epochs=15, monitor="accuracy"),
 )

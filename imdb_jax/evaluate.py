@@ -28,8 +28,10 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.data.tokens import load_dataset
     from imdb_jax.predictor import Predictor
     from imdb_jax.run import Run
+    from imdb_jax.training.devices import set_up_process
     from imdb_jax.training.metrics import score
 
+    set_up_process()
     run = Run(args.workdir)
     predictor = Predictor(run)
     dataset = load_dataset(predictor.config.data)

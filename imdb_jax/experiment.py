@@ -15,7 +15,6 @@ from rich.table import Table
 
 from imdb_jax.config import Config, PretrainedEmbedding, to_json
 from imdb_jax.data.batches import Batches, Split
-from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset, load_dataset
 from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
@@ -23,11 +22,12 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import CompileClock, keep_compiled
+from imdb_jax.training.devices import CompileClock, training_devices
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
-from imdb_jax.training.loop import best_epoch, evaluate, fit
+from imdb_jax.training.loop import best_epoch, fit
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import Learner, TrainState
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,6 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
 
 
 def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) -> dict[str, Any]:
-    keep_compiled(cache_dir() / "compilation")
     clock = CompileClock()
 
     before = time.perf_counter()
@@ -110,16 +109,17 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
         with RunLog(run.folder, history) as run_log:
-            fit(learner, state, config.training, config.seed, train, validation, checkpoints, run_log)
+            replicas = Replicas(learner, training_devices(config.training.batch_size))
+            fit(replicas, state, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()
         best = checkpoints.restore_best(state)
 
     scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
+    states = replicas.place(best)
     for name, split in (("validation", validation), ("test", test)):
-        logits = evaluate(learner.predict_step(), best.eval_params, learner.frozen, split)
-        scores[name] = score(logits, split.split.labels)
+        scores[name] = score(replicas.logits(states, split), split.split.labels)
     ended = time.perf_counter()
     seconds["compile"] = clock.seconds
     seconds["train"] = sum(record["seconds"] for record in history)

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str]) -> None:
     args = cli.parse(Args, arguments, "predict")
     from imdb_jax.predictor import Predictor
     from imdb_jax.run import Run
+    from imdb_jax.training.devices import set_up_process
 
+    set_up_process()
     predictor = Predictor(Run(args.workdir))
     reviews = iter([os.fsencode(text) for text in args.texts]) if args.texts else _read(args, sys.stdin.buffer)
     batch_size = len(args.texts) or predictor.config.training.eval_batch_size

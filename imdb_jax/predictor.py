@@ -7,13 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from imdb_jax.data.batches import Split
-from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.text import split_words
 from imdb_jax.experiment import batches, build_learner
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import keep_compiled
-from imdb_jax.training.loop import evaluate
+from imdb_jax.training.devices import training_devices
+from imdb_jax.training.replicas import Replicas
 
 
 class Prediction(NamedTuple):
@@ -43,18 +42,17 @@ class Predictor:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.vocabulary = run.vocabulary()
-        keep_compiled(cache_dir() / "compilation")
         learner, state = build_learner(self.config, self.vocabulary, run.load_vectors(), steps=1)
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             state = checkpoints.restore_best(state)
         self.step = int(state.step)
-        self._params, self._frozen = state.eval_params, learner.frozen
-        self._predict_step = learner.predict_step()
+        self._replicas = Replicas(learner, training_devices(self.config.training.eval_batch_size))
+        self._states = self._replicas.place(state)
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
         split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
-        return evaluate(self._predict_step, self._params, self._frozen, split_batches)
+        return self._replicas.logits(self._states, split_batches)
 
     def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
         """Reads reviews exactly as training did.

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> None:
     config, rest = cli.start_config(arguments)
     args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
     from imdb_jax.experiment import run_experiment  # after the arguments: JAX takes a second to import
+    from imdb_jax.training.devices import set_up_process
 
+    set_up_process()
     run_experiment(args.config, args.workdir, started)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -10,6 +11,8 @@ from flax import nnx
 from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
+
+jax.config.update("jax_num_cpu_devices", 4)
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
 VOCABULARY_SIZE = 60

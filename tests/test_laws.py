@@ -10,10 +10,11 @@ import pytest
 from flax import nnx
 
 from imdb_jax.config import Config
-from imdb_jax.data.batches import Batches
+from imdb_jax.data.batches import Batch, Batches
 from imdb_jax.training.metrics import Metrics
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.step import Learner
+from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import build_model, random_split
 
 LENGTHS = [1, 2, 3, 5, 8, 8, 7, 4]
@@ -26,6 +27,17 @@ def first_batch(lengths: list[int] = LENGTHS, width: int = 8):
 def learner_of(config: Config, steps: int = 100):
     optimizer = build_optimizer(config.optimizer, steps)
     return Learner.create(build_model(config), optimizer, config.seed, ema_decay=config.optimizer.ema_decay)
+
+
+def train(learner: Learner, state: TrainState, batches: list[Batch], devices: int = 1) -> TrainState:
+    """The state after a step on each batch."""
+    replicas = Replicas(learner, jax.devices()[:devices])
+    states = replicas.place(state)
+    for shards in replicas.send(batches):
+        states = replicas.step(states, shards)
+    for other in states[1:]:
+        jax.tree.map(np.testing.assert_array_equal, jax.device_get(other.params), jax.device_get(states[0].params))
+    return states[0]
 
 
 def widened(batch, width: int):
@@ -68,8 +80,7 @@ def test_rows_of_weight_zero_never_matter(config: Config) -> None:
         labels=np.where(filled.weights > 0, filled.labels, 1 - filled.labels),
         tokens=np.where(filled.weights[:, None] > 0, filled.tokens, 9),
     )
-    step = learner.train_step()
-    after, after_other = (step(jax.tree.map(jnp.copy, state), learner.frozen, b) for b in (filled, other))
+    after, after_other = (train(learner, state, [b]) for b in (filled, other))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.params, after_other.params)
     assert float(after.metrics.weight) == 5
 
@@ -77,9 +88,7 @@ def test_rows_of_weight_zero_never_matter(config: Config) -> None:
 def test_every_trainable_leaf_moves_and_no_frozen_one(config: Config) -> None:
     learner, state = learner_of(config)
     before, frozen_before = jax.device_get((state.params, learner.frozen))
-    step = learner.train_step()
-    for _ in range(2):
-        state = step(state, learner.frozen, first_batch())
+    state = train(learner, state, [first_batch()] * 2)
     for (path, old), new in zip(
         jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(state.params), strict=True
     ):
@@ -104,25 +113,46 @@ def test_frozen_table_gets_no_gradient_even_when_asked_for(config: Config) -> No
 def test_one_compilation_per_bucket_and_no_hidden_transfer(config: Config) -> None:
     batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8, 16))
     learner, state = learner_of(config)
-    step = learner.train_step()
+    replicas = Replicas(learner, jax.devices()[:1])
+    states = replicas.place(state)
     for epoch in range(3):
-        for batch in batches.shuffled(seed=0, epoch=epoch):
-            batch = jax.device_put(batch)
+        for shards in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
             with jax.transfer_guard("disallow"):
-                state = step(state, learner.frozen, batch)
-        assert step._cache_size() == 3
+                states = replicas.step(states, shards)
+        assert replicas._train_step._cache_size() == 3
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_do_not_matter(config: Config, devices: int) -> None:
+    learner, state = learner_of(config)
+    batches = list(Batches(random_split([*range(1, 23)] * 2), 8, 24).shuffled(seed=0, epoch=0))
+    assert batches[-1].weights.sum() < 8 or any(batch.weights.sum() < 8 for batch in batches)
+    one, several = (train(learner, state, batches, count) for count in (1, devices))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), several.params, one.params)
+    for name, value in one.metrics.compute().items():
+        assert several.metrics.compute()[name] == pytest.approx(value, rel=1e-5)
+
+
+def test_prediction_does_not_depend_on_devices(config: Config) -> None:
+    learner, state = learner_of(config)
+    batches = Batches(random_split([*range(1, 25)] * 2), 5, 24, buckets=(8, 16))
+    logits = []
+    for count in (1, 3):
+        replicas = Replicas(learner, jax.devices()[:count])
+        logits.append(replicas.logits(replicas.place(state), batches))
+    np.testing.assert_allclose(*logits, atol=1e-6)
+    first = learner.logits(state.params, learner.frozen, *(jnp.asarray(x) for x in next(batches.sorted())[1][:2]))
+    np.testing.assert_allclose(logits[0][next(batches.sorted())[0]], first, atol=1e-6)
 
 
 def test_overfits_32_reviews(config: Config) -> None:
     without_dropout = dataclasses.replace(config.model, dropout=0.0, word_dropout=0.0, embedding_dropout=0.0)
     config = dataclasses.replace(config, model=without_dropout)
     learner, state = Learner.create(build_model(config), optax.adam(1e-2), seed=0)
-    step = learner.train_step()
-    batch = jax.device_put(first_batch([*range(4, 12)] * 4, 12))
-    for _ in range(150):
-        state = step(state, learner.frozen, batch)
-    logits = learner.predict_step()(state.params, learner.frozen, batch.tokens, batch.lengths)
-    metrics = Metrics.of(logits, batch.labels, batch.weights).compute()
+    batch = first_batch([*range(4, 12)] * 4, 12)
+    state = train(learner, state, [batch] * 150)
+    tokens, lengths, labels, weights = map(jnp.asarray, batch)
+    metrics = Metrics.of(learner.logits(state.params, learner.frozen, tokens, lengths), labels, weights).compute()
     assert metrics["accuracy"] == 1
     assert metrics["loss"] < 0.01
 
@@ -132,7 +162,8 @@ def test_dropout_needs_a_key_and_changes_with_it(config: Config) -> None:
     batch = first_batch()
     tokens, lengths = jnp.asarray(batch.tokens), jnp.asarray(batch.lengths)
     np.testing.assert_array_equal(model(tokens, lengths), model(tokens, lengths))
-    assert not np.array_equal(model(tokens, lengths, jax.random.key(0)), model(tokens, lengths, jax.random.key(1)))
+    first, second = (jax.random.split(jax.random.key(seed), len(tokens)) for seed in range(2))
+    assert not np.array_equal(model(tokens, lengths, first), model(tokens, lengths, second))
 
 
 def test_bfloat16_stays_close(config: Config) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
 from imdb_jax.models.convolution import Conv1D
@@ -70,28 +70,35 @@ class TextClassifier(nnx.Module):
         self.output = _linear(widths[-1], 1, rngs)
 
     def __call__(
-        self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], key: Key[Array, ""] | None = None
+        self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], keys: Key[Array, " B"] | None = None
     ) -> Float[Array, " B"]:
         """Logits in float32.
 
         Args:
           tokens: ids, padded at the end with anything.
           lengths: tokens per review, 1 <= length <= T.
-          key: draws dropout; without one nothing is dropped.
+          keys: draw the dropout of each row; without them nothing is dropped.
         """
         mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
-        words, numbers, features = (None,) * 3 if key is None else jax.random.split(key, 3)
-        if words is not None and self.config.word_dropout:
-            dropped = bernoulli(words, self.config.word_dropout, tokens.shape)
+        of_words, of_numbers, of_features = _seeds(keys)
+        if of_words is not None and self.config.word_dropout:
+            dropped = bernoulli(of_words, self.config.word_dropout, tokens.shape[1:])
             tokens = jnp.where(dropped, self.unknown, tokens)
-        embedded = self.embedding(tokens)
-        if numbers is not None and self.config.embedding_dropout:
-            embedded = Words.of(dropout(embedded.vectors(), self.config.embedding_dropout, numbers))
-        x = self.encoder(embedded, mask)
+        words = self.embedding(tokens)
+        if of_numbers is not None and self.config.embedding_dropout:
+            words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
+        x = self.encoder(words, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
-        x = dropout(x, self.config.dropout, features)
+        x = dropout(x, self.config.dropout, of_features)
         return self.output(x)[:, 0].astype(jnp.float32)
+
+
+def _seeds(keys: Key[Array, " B"] | None) -> tuple[UInt32[Array, "B 2"] | None, ...]:
+    """Seeds for the three places where dropout can happen."""
+    if keys is None:
+        return None, None, None
+    return tuple(jnp.unstack(jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys), axis=1))
 
 
 def _build_embedding(

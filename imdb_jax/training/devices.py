@@ -1,30 +1,38 @@
-"""Batches on their way to the device, and compiled programs kept on disk."""
+"""The devices of this machine, and compiled programs kept on disk."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TypeVar
+import os
+from typing import Any
 
 import jax
 
-Tree = TypeVar("Tree")
+from imdb_jax.data.cache import cache_dir
+from imdb_jax.errors import LOCKED, UserError
+
+ROWS = 16  # of a batch that keep one core busy; LOG.md
 
 
-def prefetch(batches: Iterable[Tree], depth: int = 2) -> Iterator[Tree]:
-    """Sends batches ahead of their use: copies run while the device computes."""
-    waiting: deque[Tree] = deque()
-    for batch in batches:
-        waiting.append(jax.device_put(batch))
-        if len(waiting) > depth:
-            yield waiting.popleft()
-    yield from waiting
+def set_up_process() -> None:
+    """Sets JAX up for a command; must come before JAX looks for devices.
 
-
-def keep_compiled(folder: Path) -> None:
-    """Keeps compiled programs in a folder, so that the next run of the same program need not compile."""
-    folder.mkdir(parents=True, exist_ok=True)
+    Each core becomes a CPU device, and compiled programs are kept in the cache folder, so that the next run of the same
+    program need not compile.
+    """
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    folder = cache_dir() / "compilation"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def training_devices(batch_size: int) -> list[Any]:
+    """The CPU devices that share a batch, or the first accelerator."""
+    devices = jax.local_devices()
+    if devices[0].platform != "cpu":
+        return devices[:1]
+    return devices[: max(1, min(len(devices), batch_size // ROWS))]
 
 
 class CompileClock:

@@ -1,24 +1,19 @@
-"""Fit and evaluate: epochs, early stopping, signals."""
+"""Fit: epochs, early stopping, signals."""
 
 import logging
 import math
 import signal
 import time
 from types import FrameType
-from typing import Any
-
-import jax
-import numpy as np
-from jaxtyping import Float, PyTree
 
 from imdb_jax.config import TrainingConfig
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.checkpoint import Checkpoints, History
-from imdb_jax.training.devices import prefetch
 from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import Metrics, score
-from imdb_jax.training.step import Learner, Params, TrainState
+from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +47,6 @@ class StopSignal:
             signal.signal(handled, signal.SIG_DFL)
 
 
-def evaluate(predict_step: Any, params: Params, frozen: PyTree, batches: Batches) -> Float[np.ndarray, " N"]:
-    """Logits of a whole split, in its own order."""
-    logits = np.empty(len(batches.lengths), np.float32)
-    rows, inputs = [], []
-    for indices, batch in batches.sorted():
-        rows.append(indices)
-        inputs.append((batch.tokens, batch.lengths))
-    outputs = [predict_step(params, frozen, *arrays) for arrays in prefetch(inputs)]
-    for indices, output in zip(rows, jax.device_get(outputs), strict=True):
-        logits[indices] = output[: len(indices)]
-    return logits
-
-
 def best_epoch(history: History, monitor: str) -> int:
     """Index of the first of the best epochs by a validation metric; NaN is never best."""
     return max(range(len(history)), key=lambda epoch: (_score(history[epoch], monitor), -epoch))
@@ -85,7 +67,7 @@ def _score(record: dict, monitor: str) -> float:
 
 
 def fit(
-    learner: Learner,
+    replicas: Replicas,
     state: TrainState,
     config: TrainingConfig,
     seed: int,
@@ -93,11 +75,11 @@ def fit(
     validation: Batches,
     checkpoints: Checkpoints,
     run_log: RunLog,
-) -> TrainState:
+) -> None:
     """Trains until `is_finished`, evaluating and saving after each epoch.
 
     Args:
-      learner: the model and its steps.
+      replicas: the model on its devices.
       state: a fresh one, or a restored one, in mid-epoch too; training goes on from its step.
       config: how long, and what to choose by.
       seed: of the order of batches.
@@ -110,22 +92,22 @@ def fit(
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    train_step, predict_step = learner.train_step(), learner.predict_step()
     steps = len(train)
     step = int(state.step)
+    states = replicas.place(state)
     with StopSignal() as stop:
         while not is_finished(run_log.history, config):
             epoch, first_step = divmod(step, steps)
             started = time.perf_counter()
             with progress_bar(epoch + 1, config.epochs, steps, first_step) as bar:
-                for batch in prefetch(train.shuffled(seed, epoch, first_step)):
-                    state = train_step(state, learner.frozen, batch)
+                for shards in replicas.send(train.shuffled(seed, epoch, first_step)):
+                    states = replicas.step(states, shards)
                     step += 1
                     bar.update()
                     if stop.signum:
-                        checkpoints.save(state, run_log.history)
+                        checkpoints.save(states[0], run_log.history)
                         raise Interrupted(stop.signum)
-            record = {"epoch": epoch + 1, "step": step, "train": state.metrics.compute()}
+            record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
             seconds = time.perf_counter() - started
             if not math.isfinite(record["train"]["loss"]):
                 raise UserError(
@@ -133,7 +115,7 @@ def fit(
                     "lower optimizer.learning_rate or set optimizer.clip_norm",
                     BAD_DATA,
                 )
-            logits = evaluate(predict_step, state.eval_params, learner.frozen, validation)
+            logits = replicas.logits(states, validation)
             record["validation"] = score(logits, validation.split.labels)
             record["seconds"] = round(seconds, 3)
             share = (steps - first_step) / steps
@@ -143,6 +125,5 @@ def fit(
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
             log.info(epoch_line(record, config.epochs, remaining, best))
-            state = state._replace(metrics=Metrics.zero())
-            checkpoints.save(state, run_log.history, _score(record, config.monitor))
-    return state
+            states = replicas.place(states[0]._replace(metrics=Metrics.zero()))
+            checkpoints.save(states[0], run_log.history, _score(record, config.monitor))

@@ -1,7 +1,7 @@
 """The state of a training run and the pure functions that move it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -41,12 +41,27 @@ class TrainState(NamedTuple):
         return self.params if self.ema is None else self.ema
 
 
+class Shard(NamedTuple):
+    """Rows of a batch on one device.
+
+    Attributes:
+      batch: the rows.
+      first_row: the number of the first of them in the batch.
+      total_weight: sum of the weights of all rows of the batch, at least 1.
+    """
+
+    batch: Batch
+    first_row: Int[Array, ""]
+    total_weight: Float[Array, ""]
+
+
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """A model with the parts that training leaves as they are, and its jitted steps.
+    """A model and how it learns, as pure functions of a `TrainState`.
 
-    Args:
-      model: any module called as `model(tokens, lengths, key)` that returns logits.
+    Attributes:
+      graph: the model without its weights.
+      frozen: the weights that training leaves as they are.
       optimizer: the update.
       dtype: precision of activations; parameters are cast on their way into the model.
       ema_decay: keeps a moving average of the parameters with this decay per step.
@@ -68,7 +83,15 @@ class Learner:
         dtype: str = "float32",
         ema_decay: float | None = None,
     ) -> tuple["Learner", TrainState]:
-        """Splits a model into what is trained and what is not, and starts its state."""
+        """Splits a model into what is trained and what is not, and starts its state.
+
+        Args:
+          model: any module called as `model(tokens, lengths, keys)` that returns logits [B].
+          optimizer: the update.
+          seed: of dropout.
+          dtype: precision of activations.
+          ema_decay: of the moving average of the weights, if one is wanted.
+        """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)
         frozen = _cast(nnx.to_pure_dict(frozen), dtype)  # once: on a TPU each step would convert the table again
@@ -83,41 +106,45 @@ class Learner:
         return cls(graph, frozen, optimizer, dtype, ema_decay), state
 
     def logits(
-        self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, key: Array | None = None
+        self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, keys: Array | None = None
     ) -> Float[Array, " B"]:
         """The model as a pure function."""
         model = nnx.merge(self.graph, _cast(params, self.dtype), frozen)
-        return model(tokens, lengths, key)
+        return model(tokens, lengths, keys)
 
-    def train_step(self) -> Callable[[TrainState, PyTree[Array], Batch], TrainState]:
-        """A jitted update `(state, frozen, batch) -> state`; it consumes the state it is given."""
+    def gradients(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> tuple[Params, Metrics]:
+        """What the rows of a shard add to the gradient of the batch's mean loss, and to the metrics.
 
-        def step(state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
-            key = jax.random.fold_in(state.key, state.step)
-            tokens, lengths, labels, weights = map(jnp.asarray, batch)
+        Dropout is drawn for each row by its number in the batch, so it does not depend on how rows are shared out.
+        """
+        tokens, lengths, labels, weights = map(jnp.asarray, shard.batch)
+        rows = shard.first_row + jnp.arange(len(tokens), dtype=jnp.int32)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), rows)
 
-            def loss(params: Params) -> tuple[Array, Metrics]:
-                logits = self.logits(params, frozen, tokens, lengths, key)
-                metrics = Metrics.of(logits, labels, weights)
-                return metrics.loss / jnp.maximum(metrics.weight, 1), metrics
+        def loss(params: Params) -> tuple[Array, Metrics]:
+            logits = self.logits(params, frozen, tokens, lengths, keys)
+            metrics = Metrics.of(logits, labels, weights)
+            return metrics.loss / shard.total_weight, metrics
 
-            gradients, metrics = jax.grad(loss, has_aux=True)(state.params)
-            updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
-            return TrainState(
-                step=state.step + 1,
-                params=params,
-                opt_state=opt_state,
-                key=state.key,
-                metrics=state.metrics.merge(metrics),
-                ema=self._average(state.ema, params, state.step),
-            )
+        return jax.grad(loss, has_aux=True)(state.params)
 
-        return jax.jit(step, donate_argnums=0)
+    def update(self, state: TrainState, parts: Sequence[tuple[Params, Metrics]]) -> TrainState:
+        """The state after a step, from the gradients and metrics of all shards, added in their order."""
+        gradients, metrics = jax.tree.map(lambda *shards: sum(shards[1:], shards[0]), *parts)
+        updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            key=state.key,
+            metrics=state.metrics.merge(metrics),
+            ema=self._average(state.ema, params, state.step),
+        )
 
-    def predict_step(self) -> Callable[[Params, PyTree[Array], Array, Array], Float[Array, " B"]]:
-        """A jitted `(params, frozen, tokens, lengths) -> logits`."""
-        return jax.jit(self.logits)
+    def train_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
+        """The state after a step on a shard that is the whole batch."""
+        return self.update(state, [self.gradients(state, frozen, shard)])
 
     def _average(self, ema: Params | None, params: Params, step: Int[Array, ""]) -> Params | None:
         """Follows params closely at first, so that the average soon forgets the initial weights."""

@@ -23,8 +23,8 @@ from imdb_jax.errors import UserError
 from imdb_jax.experiment import run_experiment
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
-from imdb_jax.training import step as step_module
 from imdb_jax.training.loop import Interrupted, best_epoch, is_finished
+from imdb_jax.training.replicas import Replicas
 
 CONFIG = Config(
     seed=3,
@@ -44,7 +44,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     """What must be equal: metrics, results, weights."""
     metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     predictor = Predictor(Run(folder))
-    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._params)
+    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._states[0].params)
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +59,16 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
 
 def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets training take some steps, then acts in the middle of the next."""
-    original = step_module.Learner.train_step
+    original, taken = Replicas.step, 0
 
-    def train_step(self):
-        inner, taken = original(self), [0]
+    def step(self, states, shards):
+        nonlocal taken
+        taken += 1
+        if taken > steps:
+            action()
+        return original(self, states, shards)
 
-        def step(*arguments):
-            taken[0] += 1
-            if taken[0] > steps:
-                action()
-            return inner(*arguments)
-
-        return step
-
-    monkeypatch.setattr(step_module.Learner, "train_step", train_step)
+    monkeypatch.setattr(Replicas, "step", step)
 
 
 class PowerCutError(Exception):

@@ -1,0 +1,94 @@
+"""Data parallel training and prediction on the devices of one process.
+
+Several CPU devices get their own copy of the state and their own plain program each; gradients travel by `device_put`
+and are added on every device in the same order, so the copies stay equal to the bit. There is no collective between
+CPU devices on purpose: XLA's waits for a thread that a busy machine may never give it, and then ends the process.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from imdb_jax.data.batches import Batch, Batches
+from imdb_jax.training.step import Learner, Shard, TrainState
+
+DEPTH = 2  # batches sent ahead of their use: copies run while the device computes
+
+
+class Replicas:
+    """Copies of a training state, one per device.
+
+    Args:
+      learner: the model and how it learns.
+      devices: each takes an equal share of a batch's rows.
+    """
+
+    def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
+        self.devices = devices
+        self._frozen = [jax.device_put(learner.frozen, device) for device in devices]
+        self._train_step = jax.jit(learner.train_step, donate_argnums=0)
+        self._gradients = jax.jit(learner.gradients)
+        self._update = jax.jit(learner.update, donate_argnums=0)
+        self._logits = jax.jit(learner.logits)
+
+    def place(self, state: TrainState) -> list[TrainState]:
+        """A copy of a state on each device."""
+        return [jax.device_put(jax.tree.map(jnp.copy, state), device) for device in self.devices]
+
+    def send(self, batches: Iterable[Batch]) -> Iterator[list[Shard]]:
+        """Shares out batches over the devices, ahead of their use."""
+        waiting: deque[list[Shard]] = deque()
+        for batch in batches:
+            waiting.append(self._share(batch))
+            if len(waiting) > DEPTH:
+                yield waiting.popleft()
+        yield from waiting
+
+    def step(self, states: list[TrainState], shards: list[Shard]) -> list[TrainState]:
+        """The states after a step; it consumes those it is given."""
+        if len(states) == 1:
+            return [self._train_step(states[0], self._frozen[0], shards[0])]
+        parts = [self._gradients(*arguments) for arguments in zip(states, self._frozen, shards, strict=True)]
+        return [
+            self._update(state, [jax.device_put(part, device) for part in parts])
+            for state, device in zip(states, self.devices, strict=True)
+        ]
+
+    def logits(self, states: list[TrainState], batches: Batches) -> Float[np.ndarray, " N"]:
+        """Logits of a whole split in its own order, by the weights that are evaluated; devices take turns."""
+        logits = np.empty(len(batches.lengths), np.float32)
+        pending: deque = deque()
+
+        def read() -> None:
+            rows, output = pending.popleft()
+            logits[rows] = np.asarray(output)[: len(rows)]
+
+        for turn, (rows, batch) in enumerate(batches.sorted()):
+            k = turn % len(self.devices)
+            inputs = jax.device_put((batch.tokens, batch.lengths), self.devices[k])
+            pending.append((rows, self._logits(states[k].eval_params, self._frozen[k], *inputs)))
+            if len(pending) > DEPTH * len(self.devices):
+                read()
+        while pending:
+            read()
+        return logits
+
+    def _share(self, batch: Batch) -> list[Shard]:
+        rows = -(-len(batch.weights) // len(self.devices))
+        total = jnp.float32(max(batch.weights.sum(), 1))
+        shards = []
+        for k, device in enumerate(self.devices):
+            part = Batch(*(_padded(x[k * rows : (k + 1) * rows], rows) for x in batch))
+            part.lengths[part.lengths == 0] = 1
+            shards.append(jax.device_put(Shard(part, jnp.int32(k * rows), total), device))
+        return shards
+
+
+def _padded(x: np.ndarray, rows: int) -> np.ndarray:
+    """Fills an array up with rows of zeros."""
+    return x if len(x) == rows else np.pad(x, [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1))

@@ -1,0 +1,58 @@
+"""imdb_jax, with the pieces and defaults that `python -m imdb_jax.train` puts together."""
+
+import itertools
+from collections.abc import Iterable
+
+import jax
+import numpy as np
+
+from imdb_jax.config import load_file
+from imdb_jax.data.batches import Batch
+from imdb_jax.data.cache import cache_dir
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.experiment import batches, build_learner
+from imdb_jax.training.devices import keep_compiled, training_devices, use_all_cores
+from imdb_jax.training.metrics import Metrics
+from imdb_jax.training.replicas import Replicas
+from scripts.peers.protocol import serve
+from scripts.peers.task import Task
+
+
+class Ours:
+    """The model of the task's config."""
+
+    def __init__(self, task: Task, _: str) -> None:
+        use_all_cores()
+        keep_compiled(cache_dir() / "compilation")
+        config = load_file(task.config)
+        vocabulary = Vocabulary(task.tokens, config.data.text)
+        table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
+        self.seed, self.epochs = config.seed, itertools.count()
+        self.batches = batches(task.train, config, task.batch_size)
+        self.test_batches = batches(task.test, config, task.eval_batch_size)
+        learner, state = build_learner(config, vocabulary, table, len(self.batches) * config.training.epochs)
+        self.replicas = Replicas(learner, training_devices(task.batch_size))
+        self.states = self.replicas.place(state)
+        self.initial_params = jax.device_get(state.params)
+
+    def reset(self) -> None:
+        self.states = self.replicas.place(self.states[0]._replace(params=self.initial_params))
+
+    def step(self) -> None:
+        self._train(itertools.islice(self.batches.shuffled(self.seed, 0), 1))
+
+    def train(self) -> None:
+        self._train(self.batches.shuffled(self.seed, next(self.epochs)))
+
+    def _train(self, epoch: Iterable[Batch]) -> None:
+        for shards in self.replicas.send(epoch):
+            self.states = self.replicas.step(self.states, shards)
+        self.states[0].metrics.compute()
+        self.states = self.replicas.place(self.states[0]._replace(metrics=Metrics.zero()))
+
+    def infer(self) -> np.ndarray:
+        return self.replicas.logits(self.states, self.test_batches)
+
+
+if __name__ == "__main__":
+    serve(Ours)

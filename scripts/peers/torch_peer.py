@@ -1,0 +1,159 @@
+"""PyTorch.
+
+documented: shuffled batches of a DataLoader, each padded to its longest review and packed. bucketed: the same model on
+batches of reviews of like length. unmasked: those batches without packing, much faster, but the forward direction
+reads the padding too.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+from torch.utils.data import DataLoader, TensorDataset
+
+from imdb_jax.data.batches import Batches
+from scripts.peers.protocol import serve
+from scripts.peers.task import Task, lengths, padded
+
+
+class BiLSTM(nn.Module):
+    """The model of W1."""
+
+    def __init__(self, vocabulary_size: int, packed: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, 100).requires_grad_(False)
+        self.lstm = nn.LSTM(100, 32, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(0.5)
+        self.output = nn.Linear(64, 1)
+        self.packed = packed
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        x = self.embedding(tokens[:, : lengths.max()])
+        if self.packed:
+            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        _, (h, _) = self.lstm(x)
+        return self.output(self.dropout(torch.cat([h[0], h[1]], dim=1)))[:, 0]
+
+    def weights(self, task: dict[str, Tensor]) -> dict[str, Tensor]:
+        own = {
+            "embedding.weight": task["embedding.table"],
+            "output.weight": task["output.kernel"].T,
+            "output.bias": task["output.bias"],
+        }
+        for direction, suffix in (("forward", "l0"), ("backward", "l0_reverse")):
+            own[f"lstm.weight_ih_{suffix}"] = task[f"encoder.{direction}.kernel"].T
+            own[f"lstm.weight_hh_{suffix}"] = task[f"encoder.{direction}.recurrent_kernel"].T
+            own[f"lstm.bias_ih_{suffix}"] = task[f"encoder.{direction}.bias"]
+            own[f"lstm.bias_hh_{suffix}"] = torch.zeros(128)
+        return own
+
+
+class Conv1D(nn.Module):
+    """The model of W2."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, 256)
+        self.conv = nn.Conv1d(256, 256, 3)
+        self.hidden = nn.Linear(256, 128)
+        self.output = nn.Linear(128, 1)
+        self.dropout = nn.Dropout(0.3)
+
+    def forward(self, tokens: Tensor, _: Tensor) -> Tensor:
+        x = self.dropout(self.embedding(tokens))
+        x = torch.relu(self.conv(x.transpose(1, 2))).amax(dim=2)
+        x = torch.relu(self.hidden(x))
+        return self.output(self.dropout(x))[:, 0]
+
+    def weights(self, task: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            "embedding.weight": task["embedding.table"],
+            "conv.weight": task["encoder.kernel"].permute(2, 1, 0),
+            "conv.bias": task["encoder.bias"],
+            "hidden.weight": task["hidden.0.kernel"].T,
+            "hidden.bias": task["hidden.0.bias"],
+            "output.weight": task["output.kernel"].T,
+            "output.bias": task["output.bias"],
+        }
+
+
+class Torch:
+    """Trains one of the models on batches of a variant."""
+
+    def __init__(self, task: Task, variant: str) -> None:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        self.task, self.variant = task, variant
+        self.epochs = itertools.count()
+        vocabulary_size = len(task.weights["embedding.table"])
+        if task.workload == "W1":
+            self.model = BiLSTM(vocabulary_size, packed=variant != "unmasked")
+            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            self.optimizer = torch.optim.RMSprop(trained, lr=1e-3, alpha=0.9, eps=1e-7)
+        else:
+            self.model = Conv1D(vocabulary_size)
+            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=True)
+        self.loss = nn.BCEWithLogitsLoss()
+        if variant == "documented":
+            self.loader = self._loader(task.train, task.batch_size, shuffle=True)
+            self.test_loader = self._loader(task.test, task.eval_batch_size, shuffle=False)
+        else:
+            self.batches = Batches(task.train, task.batch_size, task.max_length)
+            self.test_batches = Batches(task.test, task.eval_batch_size, task.max_length)
+        self.reset()
+
+    def _loader(self, split, batch_size: int, shuffle: bool) -> DataLoader:
+        arrays = padded(split, self.task.max_length), lengths(split), split.labels.astype(np.float32)
+        return DataLoader(TensorDataset(*map(torch.from_numpy, arrays)), batch_size, shuffle)
+
+    def reset(self) -> None:
+        weights = {name: torch.from_numpy(weight) for name, weight in self.task.weights.items()}
+        self.model.load_state_dict(self.model.weights(weights))
+
+    def step(self) -> None:
+        self._train(itertools.islice(self._batches(), 1))
+
+    def train(self) -> None:
+        self._train(self._batches())
+
+    def _batches(self) -> Iterable[list[Tensor]]:
+        if self.variant == "documented":
+            return self.loader
+        return map(tensors, self.batches.shuffled(0, next(self.epochs)))
+
+    def _train(self, batches: Iterable[list[Tensor]]) -> None:
+        self.model.train()
+        for tokens, sizes, labels in batches:
+            self.optimizer.zero_grad()
+            self.loss(self.model(tokens, sizes), labels).backward()
+            self.optimizer.step()
+
+    def infer(self) -> np.ndarray:
+        logits = np.empty(len(self.task.test.labels), np.float32)
+        self.model.eval()
+        with torch.inference_mode():
+            for rows, (tokens, sizes, _) in self._test_batches():
+                logits[rows] = self.model(tokens, sizes).numpy()
+        return logits
+
+    def _test_batches(self) -> Iterator[tuple[np.ndarray, list[Tensor]]]:
+        if self.variant == "documented":
+            rows = np.arange(len(self.task.test.labels))
+            for start, batch in zip(itertools.count(0, self.task.eval_batch_size), self.test_loader, strict=False):
+                yield rows[start : start + self.task.eval_batch_size], batch
+        else:
+            for rows, batch in self.test_batches.sorted():
+                yield rows, tensors(batch)
+
+
+def tensors(batch) -> list[Tensor]:
+    """Tokens, lengths and labels of a batch without the rows that only fill it."""
+    count = int(batch.weights.sum())
+    return [torch.from_numpy(array[:count]) for array in (batch.tokens, batch.lengths, batch.labels)]
+
+
+if __name__ == "__main__":
+    serve(Torch)
