@@ -22,6 +22,7 @@ def log_file(path: Path) -> Iterator[None]:
     """Also writes the log of this package to a file, after what an earlier start wrote there."""
     handler = logging.FileHandler(path)
     package = logging.getLogger("imdb_jax")
+    package.setLevel(logging.INFO)
     package.addHandler(handler)
     try:
         yield

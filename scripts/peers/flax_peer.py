@@ -6,6 +6,7 @@ plain jax.jit over `nnx.split`, which Flax's guide to performance recommends ove
 """
 
 import itertools
+from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -26,7 +27,7 @@ class BiLSTM(nnx.Module):
         self.table = nnx.Variable(jnp.asarray(weights["embedding.table"]))  # no nnx.Param: it is frozen
         directions = [nnx.RNN(nnx.OptimizedLSTMCell(100, 32, rngs=rngs)) for _ in range(2)]
         self.lstm = nnx.Bidirectional(*directions, return_carry=True)
-        self.dropout = nnx.Dropout(0.5)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
         self.output = nnx.Linear(64, 1, rngs=rngs)
         for name, direction in zip(("forward", "backward"), directions, strict=True):
             direction.cell.dense_i.kernel.set_value(jnp.asarray(weights[f"encoder.{name}.kernel"]))
@@ -34,10 +35,10 @@ class BiLSTM(nnx.Module):
             direction.cell.dense_h.bias.set_value(jnp.asarray(weights[f"encoder.{name}.bias"]))
         set_linear(self.output, weights, "output")
 
-    def __call__(self, tokens, lengths, rngs: nnx.Rngs | None = None):
+    def __call__(self, tokens, lengths):
         ((_, forward), (_, backward)), _ = self.lstm(self.table[...][tokens], seq_lengths=lengths)
         x = jnp.concatenate([forward, backward], axis=-1)
-        return self.output(self.dropout(x, rngs=rngs, deterministic=rngs is None))[:, 0]
+        return self.output(self.dropout(x))[:, 0]
 
 
 class Conv1D(nnx.Module):
@@ -49,17 +50,17 @@ class Conv1D(nnx.Module):
         self.conv = nnx.Conv(256, 256, kernel_size=3, padding="VALID", rngs=rngs)
         self.hidden = nnx.Linear(256, 128, rngs=rngs)
         self.output = nnx.Linear(128, 1, rngs=rngs)
-        self.dropout = nnx.Dropout(0.3)
+        self.dropout = nnx.Dropout(0.3, rngs=rngs)
         self.embedding.embedding.set_value(jnp.asarray(table))
         set_linear(self.conv, weights, "encoder")
         set_linear(self.hidden, weights, "hidden.0")
         set_linear(self.output, weights, "output")
 
-    def __call__(self, tokens, _, rngs: nnx.Rngs | None = None):
-        x = self.dropout(self.embedding(tokens), rngs=rngs, deterministic=rngs is None)
+    def __call__(self, tokens, _):
+        x = self.dropout(self.embedding(tokens))
         x = nnx.relu(self.conv(x)).max(axis=1)
         x = nnx.relu(self.hidden(x))
-        return self.output(self.dropout(x, rngs=rngs, deterministic=rngs is None))[:, 0]
+        return self.output(self.dropout(x))[:, 0]
 
 
 def set_linear(layer: nnx.Linear | nnx.Conv, weights: dict[str, np.ndarray], name: str) -> None:
@@ -70,20 +71,23 @@ def set_linear(layer: nnx.Linear | nnx.Conv, weights: dict[str, np.ndarray], nam
 MODELS = {"W1": (BiLSTM, optax.rmsprop(1e-3, decay=0.9, eps=1e-7)), "W2": (Conv1D, optax.adam(1e-3, eps=1e-7))}
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
-def train_step(optimizer, graph, params, opt_state, rest, key, batch: Batch):
-    def loss(params):
-        logits = nnx.merge(graph, params, rest)(batch.tokens, batch.lengths, nnx.Rngs(key))
-        losses = optax.sigmoid_binary_cross_entropy(logits, batch.labels)
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def train_step(graph, state, batch: Batch):
+    model, optimizer = nnx.merge(graph, state)
+
+    def loss(model):
+        losses = optax.sigmoid_binary_cross_entropy(model(batch.tokens, batch.lengths), batch.labels)
         return (losses * batch.weights).sum() / batch.weights.sum()
 
-    updates, opt_state = optimizer.update(jax.grad(loss)(params), opt_state)
-    return optax.apply_updates(params, updates), opt_state
+    optimizer.update(model, nnx.grad(loss)(model))
+    return nnx.state((model, optimizer))
 
 
 @partial(jax.jit, static_argnums=0)
-def predict_step(graph, params, rest, tokens, lengths):
-    return nnx.merge(graph, params, rest)(tokens, lengths)
+def predict_step(graph, state, tokens, lengths):
+    model, _ = nnx.merge(graph, state)
+    model.eval()
+    return model(tokens, lengths)
 
 
 class Flax:
@@ -95,14 +99,12 @@ class Flax:
         self.batches = Batches(task.train, task.batch_size, task.max_length, buckets=buckets)
         self.test_batches = Batches(task.test, task.eval_batch_size, task.max_length, buckets=buckets)
         self.epochs = itertools.count()
-        self.keys = map(partial(jax.random.fold_in, jax.random.key(0)), itertools.count())
         self.reset()
 
     def reset(self) -> None:
-        build, self.optimizer = MODELS[self.task.workload]
+        build, update = MODELS[self.task.workload]
         model = build(self.task.weights, nnx.Rngs(0))
-        self.graph, self.params, self.rest = nnx.split(model, nnx.Param, ...)
-        self.opt_state = self.optimizer.init(self.params)
+        self.graph, self.state = nnx.split((model, nnx.Optimizer(model, update, wrt=nnx.Param)))
 
     def step(self) -> None:
         self._train(itertools.islice(self.batches.shuffled(0, 0), 1))
@@ -110,17 +112,15 @@ class Flax:
     def train(self) -> None:
         self._train(self.batches.shuffled(0, next(self.epochs)))
 
-    def _train(self, batches) -> None:
-        for batch, key in zip(batches, self.keys, strict=False):
-            self.params, self.opt_state = train_step(
-                self.optimizer, self.graph, self.params, self.opt_state, self.rest, key, batch
-            )
-        jax.block_until_ready(self.params)
+    def _train(self, epoch: Iterable[Batch]) -> None:
+        for batch in epoch:
+            self.state = train_step(self.graph, self.state, batch)
+        jax.block_until_ready(self.state)
 
     def infer(self) -> np.ndarray:
         logits = np.empty(len(self.task.test.labels), np.float32)
         outputs = [
-            (rows, predict_step(self.graph, self.params, self.rest, batch.tokens, batch.lengths))
+            (rows, predict_step(self.graph, self.state, batch.tokens, batch.lengths))
             for rows, batch in self.test_batches.sorted()
         ]
         for rows, output in outputs:

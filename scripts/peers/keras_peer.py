@@ -102,6 +102,7 @@ class Bucketed(Documented):
         return (
             tf.data.Dataset.from_tensor_slices((ids, self.labels[:count]))
             .shuffle(count)
+            .map(lambda ids, label: (tf.identity(ids), label))  # a ragged row becomes a tensor
             .bucket_by_sequence_length(
                 lambda ids, label: tf.shape(ids)[0],
                 bucket_boundaries=[width + 1 for width in self.widths],
