@@ -117,9 +117,9 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
 
     scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
-    states = replicas.place(best)
+    readers = replicas.readers(replicas.place(best))
     for name, split in (("validation", validation), ("test", test)):
-        scores[name] = score(replicas.logits(states, split), split.split.labels)
+        scores[name] = score(replicas.logits(readers, split), split.split.labels)
     ended = time.perf_counter()
     seconds["compile"] = clock.seconds
     seconds["train"] = sum(record["seconds"] for record in history)

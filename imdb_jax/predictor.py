@@ -47,12 +47,12 @@ class Predictor:
             state = checkpoints.restore_best(state)
         self.step = int(state.step)
         self._replicas = Replicas(learner, training_devices(self.config.training.eval_batch_size))
-        self._states = self._replicas.place(state)
+        self._readers = self._replicas.readers(self._replicas.place(state))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
         split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
-        return self._replicas.logits(self._states, split_batches)
+        return self._replicas.logits(self._readers, split_batches)
 
     def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
         """Reads reviews exactly as training did.

@@ -139,7 +139,7 @@ def test_prediction_does_not_depend_on_devices(config: Config) -> None:
     logits = []
     for count in (1, 3):
         replicas = Replicas(learner, jax.devices()[:count])
-        logits.append(replicas.logits(replicas.place(state), batches))
+        logits.append(replicas.logits(replicas.readers(replicas.place(state)), batches))
     np.testing.assert_allclose(*logits, atol=1e-6)
     first = learner.logits(state.params, learner.frozen, *(jnp.asarray(x) for x in next(batches.sorted())[1][:2]))
     np.testing.assert_allclose(logits[0][next(batches.sorted())[0]], first, atol=1e-6)

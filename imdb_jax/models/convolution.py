@@ -39,11 +39,15 @@ class Conv1D(nnx.Module):
         ids, mask = jnp.pad(words.ids, missing), jnp.pad(mask, missing)
         windows = jnp.maximum(mask.sum(axis=1) - size + 1, 1)
         if words.table is None:
-            highest = _max(_convolve_one_hot(ids, kernel, mask), windows)[0]
+            highest = _one_hot_max(ids, kernel, mask, windows.astype(jnp.int32))
         else:
             highest = convolve_max(jnp.where(mask[:, :, None], words.table[ids], 0), kernel, windows)
         # Bias and ReLU are monotone, so they may follow the maximum, where there is W times less to compute.
         return jax.nn.relu(highest + self.bias[...])
+
+    def fold(self, table: Float[Array, "V D"]) -> None:
+        """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
+        self.kernel = nnx.Param(jnp.einsum("vd,kdf->kvf", table, self.kernel[...]))
 
 
 @jax.custom_vjp
@@ -74,17 +78,22 @@ def _convolve(x: Float[Array, "B T D"], kernel: Float[Array, "K D F"]) -> Float[
     return lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
 
 
-def _convolve_one_hot(
-    ids: Int[Array, "B T"], kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"]
-) -> Float[Array, "B W F"]:
-    """The valid convolution of one-hot words: sums of the kernel's rows, none where the mask is false."""
-    size, _, features = kernel.shape
-    rows = jnp.where(mask, ids, kernel.shape[1])  # out of range: the row of padding is zero
-    count = ids.shape[1] - size + 1
-    outputs = jnp.zeros((len(ids), count, features), kernel.dtype)
-    for k in range(size):
-        outputs += kernel[k].at[rows[:, k : k + count]].get(mode="fill", fill_value=0)
-    return outputs
+def _one_hot_max(
+    ids: Int[Array, "B T"], kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"], windows: Int[Array, " B"]
+) -> Float[Array, "B F"]:
+    """`convolve_max` of one-hot words: sums of the kernel's rows, none where the mask is false."""
+    size = kernel.shape[0]
+    rows = jnp.where(mask, ids, kernel.shape[1]).T  # out of range: the row of padding is zero
+
+    def window(highest, index):
+        at = lax.dynamic_slice_in_dim(rows, index, size)
+        output = kernel[0].at[at[0]].get(mode="fill", fill_value=0)
+        for k in range(1, size):
+            output += kernel[k].at[at[k]].get(mode="fill", fill_value=0)
+        return jnp.where((index < windows)[:, None], jnp.maximum(highest, output), highest), None
+
+    lowest = jnp.full((ids.shape[0], kernel.shape[2]), -jnp.inf, kernel.dtype)
+    return lax.scan(window, lowest, jnp.arange(ids.shape[1] - size + 1, dtype=jnp.int32))[0]
 
 
 def _max(outputs: Float[Array, "B W F"], windows: Int[Array, " B"]) -> tuple[Float[Array, "B F"], Int[Array, "B F"]]:

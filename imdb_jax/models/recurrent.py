@@ -30,6 +30,10 @@ class Direction(nnx.Module):
         out = lstm(ids, words.table, valid, *weights, all_states=all_states)
         return jnp.swapaxes(out[steps], 0, 1) if all_states else out
 
+    def fold(self, table: Float[Array, "V D"]) -> None:
+        """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
+        self.kernel = nnx.Param(table @ self.kernel[...])
+
 
 class LSTM(nnx.Module):
     """Encodes a review by the states of an LSTM in one or two directions.
@@ -57,6 +61,12 @@ class LSTM(nnx.Module):
         self.pooling: Literal["last", "mean", "max", "attention"] = pooling
         if pooling == "attention":
             self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1)))
+
+    def fold(self, table: Float[Array, "V D"]) -> None:
+        """Multiplies an embedding's table into the kernels: from now on words are one-hot."""
+        self.forward.fold(table)
+        if self.backward is not None:
+            self.backward.fold(table)
 
     def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         """Features [B, F] of words; the mask is true from a review's first word to its last."""

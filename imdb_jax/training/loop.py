@@ -115,7 +115,7 @@ def fit(
                     "lower optimizer.learning_rate or set optimizer.clip_norm",
                     BAD_DATA,
                 )
-            logits = replicas.logits(states, validation)
+            logits = replicas.logits(replicas.readers(states), validation)
             record["validation"] = score(logits, validation.split.labels)
             record["seconds"] = round(seconds, 3)
             share = (steps - first_step) / steps

@@ -7,6 +7,7 @@ CPU devices on purpose: XLA's waits for a thread that a busy machine may never g
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from imdb_jax.data.batches import Batch, Batches
-from imdb_jax.training.step import Learner, Shard, TrainState
+from imdb_jax.training.step import Learner, Reader, Shard, TrainState, read
 
 DEPTH = 2  # batches sent ahead of their use: copies run while the device computes
 
@@ -34,7 +35,9 @@ class Replicas:
         self._train_step = jax.jit(learner.train_step, donate_argnums=0)
         self._gradients = jax.jit(learner.gradients)
         self._update = jax.jit(learner.update, donate_argnums=0)
-        self._logits = jax.jit(learner.logits)
+        # On a CPU a row of a table is cheaper than a product; an accelerator would rather multiply.
+        self._reader = jax.jit(partial(learner.reader, folded=devices[0].platform == "cpu"))
+        self._read = jax.jit(read)
 
     def place(self, state: TrainState) -> list[TrainState]:
         """A copy of a state on each device."""
@@ -59,23 +62,27 @@ class Replicas:
             for state, device in zip(states, self.devices, strict=True)
         ]
 
-    def logits(self, states: list[TrainState], batches: Batches) -> Float[np.ndarray, " N"]:
-        """Logits of a whole split in its own order, by the weights that are evaluated; devices take turns."""
+    def readers(self, states: list[TrainState]) -> list[Reader]:
+        """The model for prediction on each device, by the weights that are evaluated."""
+        return [self._reader(state.eval_params, frozen) for state, frozen in zip(states, self._frozen, strict=True)]
+
+    def logits(self, readers: list[Reader], batches: Batches) -> Float[np.ndarray, " N"]:
+        """Logits of a whole split in its own order; devices take turns."""
         logits = np.empty(len(batches.lengths), np.float32)
         pending: deque = deque()
 
-        def read() -> None:
+        def collect() -> None:
             rows, output = pending.popleft()
             logits[rows] = np.asarray(output)[: len(rows)]
 
         for turn, (rows, batch) in enumerate(batches.sorted()):
             k = turn % len(self.devices)
             inputs = jax.device_put((batch.tokens, batch.lengths), self.devices[k])
-            pending.append((rows, self._logits(states[k].eval_params, self._frozen[k], *inputs)))
+            pending.append((rows, self._read(readers[k], *inputs)))
             if len(pending) > DEPTH * len(self.devices):
-                read()
+                collect()
         while pending:
-            read()
+            collect()
         return logits
 
     def _share(self, batch: Batch) -> list[Shard]:

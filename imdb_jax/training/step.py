@@ -41,6 +41,15 @@ class TrainState(NamedTuple):
         return self.params if self.ema is None else self.ema
 
 
+Reader = tuple[nnx.GraphDef, Any]  # a model and its weights
+
+
+def read(reader: Reader, tokens: Array, lengths: Array) -> Float[Array, " B"]:
+    """Logits of a batch."""
+    model: Any = nnx.merge(*reader)
+    return model(tokens, lengths)
+
+
 class Shard(NamedTuple):
     """Rows of a batch on one device.
 
@@ -109,8 +118,15 @@ class Learner:
         self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, keys: Array | None = None
     ) -> Float[Array, " B"]:
         """The model as a pure function."""
-        model = nnx.merge(self.graph, _cast(params, self.dtype), frozen)
-        return model(tokens, lengths, keys)
+        return self._model(params, frozen)(tokens, lengths, keys)
+
+    def reader(self, params: Params, frozen: PyTree[Array], *, folded: bool) -> Reader:
+        """The model for prediction alone, its embedding folded into the encoder if asked for."""
+        model = self._model(params, frozen)
+        return nnx.split(model.folded() if folded else model)
+
+    def _model(self, params: Params, frozen: PyTree[Array]) -> Any:
+        return nnx.merge(self.graph, _cast(params, self.dtype), frozen)
 
     def gradients(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> tuple[Params, Metrics]:
         """What the rows of a shard add to the gradient of the batch's mean loss, and to the metrics.

@@ -8,6 +8,7 @@ from flax import nnx
 
 from imdb_jax.config import (
     Conv1DConfig,
+    LearnedEmbedding,
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,
@@ -103,3 +104,13 @@ def test_vectors_of_another_vocabulary_are_refused() -> None:
         TextClassifier(
             ModelConfig(embedding=PretrainedEmbedding()), 10, vectors=np.zeros((9, 100), np.float32), rngs=nnx.Rngs(0)
         )
+
+
+@pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4, pooling="max"), Conv1DConfig(features=4)])
+def test_folded_model_is_the_same_function(encoder) -> None:
+    model = TextClassifier(ModelConfig(embedding=LearnedEmbedding(dim=6), encoder=encoder), 20, rngs=nnx.Rngs(0))
+    tokens = jnp.asarray(np.random.default_rng(0).integers(0, 20, (4, 7)), jnp.int32)
+    lengths = jnp.array([7, 1, 4, 2])
+    np.testing.assert_allclose(model.folded()(tokens, lengths), model(tokens, lengths), atol=1e-6)
+    assert "embedding" in nnx.state(model)
+    assert "embedding" not in nnx.state(model.folded())

@@ -44,7 +44,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     """What must be equal: metrics, results, weights."""
     metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     predictor = Predictor(Run(folder))
-    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._states[0].params)
+    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._readers[0])
 
 
 @pytest.fixture(scope="module")
