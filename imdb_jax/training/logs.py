@@ -70,13 +70,13 @@ def _line(record: dict) -> str:
     return json.dumps(record) + "\n"
 
 
-def progress_bar(epoch: int, epochs: int, steps: int, first_step: int) -> tqdm:
+def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
     """A bar for one epoch on a terminal; nothing in a log file, where the line after each epoch does."""
     return tqdm(
-        total=steps,
-        initial=first_step,
+        total=reviews,
+        initial=done,
         desc=f"epoch {epoch}/{epochs}",
-        unit="step",
+        unit=" reviews",
         leave=False,
         disable=not sys.stderr.isatty(),
     )

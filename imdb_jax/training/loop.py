@@ -99,11 +99,12 @@ def fit(
         while not is_finished(run_log.history, config):
             epoch, first_step = divmod(step, steps)
             started = time.perf_counter()
-            with progress_bar(epoch + 1, config.epochs, steps, first_step) as bar:
+            rows = config.batch_size
+            with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
                 for shards in replicas.send(train.shuffled(seed, epoch, first_step)):
                     states = replicas.step(states, shards)
                     step += 1
-                    bar.update()
+                    bar.update(min(rows, bar.total - bar.n))
                     if stop.signum:
                         checkpoints.save(states[0], run_log.history)
                         raise Interrupted(stop.signum)

@@ -5,7 +5,8 @@ import json
 import logging
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from imdb_jax.errors import UserError
 from scripts.peers import report, workloads
-from scripts.peers.protocol import Child, Died
+from scripts.peers.protocol import Child, ChildError
 from scripts.peers.task import Task, lengths
 
 
@@ -84,8 +85,8 @@ def main(arguments: list[str]) -> None:
 def compete(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
     """Lets the competitors work in turn and records what they took.
 
-    Each is started twice, cold and with what it compiled the first time, and before the first round each reads the
-    test reviews and trains for an epoch, so that nothing compiles in a round.
+    Each is started twice, cold and with what it compiled the first time, and before the first round each trains for
+    an epoch and reads the test reviews, so that nothing compiles in a round.
 
     Returns:
       A record for each entrant, in their order; one that died says so in `error`.
@@ -97,38 +98,49 @@ def compete(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, 
         for entrant in entrants:
             record: dict[str, Any] = {"name": entrant.name, "variant": entrant.variant}
             records.append(record)
-            say(f"{task.workload} {entrant.name}: starting, reading, training once to warm up")
-            try:
+            say(f"{task.workload} {entrant.name}: starting, training and reading once to warm up")
+            with surviving(record):
                 cold = entrant.start(folder / "task", folder)
                 cold.close()
                 child = stack.enter_context(entrant.start(folder / "task", folder))
+                child.ask("train")
                 child.ask("reset")
                 logits[entrant.name] = np.array(child.ask("infer")["logits"])
-                child.ask("train")
-            except Died as error:
-                record["error"] = str(error)
-                say(f"{entrant.name} {error}")
-                continue
-            children.append((record, child))
-            record |= {
-                "import_seconds": child.import_seconds,
-                "first_step_seconds": {"cold": cold.first_step_seconds, "cached": child.first_step_seconds},
-                "logits_differ": difference(task, logits[entrant.name], logits[OURS.name]),
-                "train_seconds": [],
-                "infer_seconds": [],
-            }
+                record |= {
+                    "import_seconds": child.import_seconds,
+                    "first_step_seconds": {"cold": cold.first_step_seconds, "cached": child.first_step_seconds},
+                    "logits_differ": difference(task, logits[entrant.name], logits[OURS.name]),
+                    "train_seconds": [],
+                    "infer_seconds": [],
+                }
+                children.append((record, child))
         for number in range(1, rounds + 1):
             for record, child in children:
-                trained, inferred = child.ask("train"), child.ask("infer")
-                record["train_seconds"].append(trained["seconds"])
-                record["infer_seconds"].append(inferred["seconds"])
-                record["memory_mb"] = inferred["memory_mb"]
-                record["accuracy"] = float(((np.array(inferred["logits"]) > 0) == task.test.labels).mean())
-                say(
-                    f"{task.workload} round {number}/{rounds} {record['name']}: "
-                    f"trained {trained['seconds']:.1f} s, inferred {inferred['seconds']:.1f} s"
-                )
+                if "error" in record:
+                    continue
+                with surviving(record):
+                    trained, inferred = child.ask("train"), child.ask("infer")
+                    record["train_seconds"].append(trained["seconds"])
+                    record["infer_seconds"].append(inferred["seconds"])
+                    record["memory_mb"] = inferred["memory_mb"]
+                    record["accuracy"] = float(((np.array(inferred["logits"]) > 0) == task.test.labels).mean())
+                    say(
+                        f"{task.workload} round {number}/{rounds} {record['name']}: "
+                        f"trained {trained['seconds']:.1f} s, inferred {inferred['seconds']:.1f} s"
+                    )
     return records
+
+
+@contextmanager
+def surviving(record: dict[str, Any]) -> Iterator[None]:
+    """Notes the death of a peer and goes on without it; without ours there is nothing to compare."""
+    try:
+        yield
+    except ChildError as error:
+        if record["name"] == OURS.name:
+            raise
+        record["error"] = str(error)
+        say(f"{record['name']} {error}")
 
 
 def difference(task: Task, logits: np.ndarray, ours: np.ndarray) -> dict[str, float | None]:
@@ -146,5 +158,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="[benchmark] %(message)s")
     try:
         main(sys.argv[1:])
-    except UserError as error:
+    except (UserError, ChildError) as error:
         sys.exit(f"error: {error}")

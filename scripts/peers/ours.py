@@ -3,15 +3,13 @@
 import itertools
 from collections.abc import Iterable
 
-import jax
 import numpy as np
 
 from imdb_jax.config import load_file
 from imdb_jax.data.batches import Batch
-from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import batches, build_learner
-from imdb_jax.training.devices import keep_compiled, training_devices, use_all_cores
+from imdb_jax.training.devices import set_up_process, training_devices
 from imdb_jax.training.metrics import Metrics
 from imdb_jax.training.replicas import Replicas
 from scripts.peers.protocol import serve
@@ -22,8 +20,7 @@ class Ours:
     """The model of the task's config."""
 
     def __init__(self, task: Task, _: str) -> None:
-        use_all_cores()
-        keep_compiled(cache_dir() / "compilation")
+        set_up_process()
         config = load_file(task.config)
         vocabulary = Vocabulary(task.tokens, config.data.text)
         table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
@@ -32,11 +29,11 @@ class Ours:
         self.test_batches = batches(task.test, config, task.eval_batch_size)
         learner, state = build_learner(config, vocabulary, table, len(self.batches) * config.training.epochs)
         self.replicas = Replicas(learner, training_devices(task.batch_size))
-        self.states = self.replicas.place(state)
-        self.initial_params = jax.device_get(state.params)
+        self.initial = state
+        self.reset()
 
     def reset(self) -> None:
-        self.states = self.replicas.place(self.states[0]._replace(params=self.initial_params))
+        self.states = self.replicas.place(self.initial)
 
     def step(self) -> None:
         self._train(itertools.islice(self.batches.shuffled(self.seed, 0), 1))
@@ -51,7 +48,7 @@ class Ours:
         self.states = self.replicas.place(self.states[0]._replace(metrics=Metrics.zero()))
 
     def infer(self) -> np.ndarray:
-        return self.replicas.logits(self.states, self.test_batches)
+        return self.replicas.logits(self.replicas.readers(self.states), self.test_batches)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The child writes one line of JSON when its imports are done, one when it has tra
 each command it reads: reset, train or infer.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -64,8 +65,8 @@ def peak_memory_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-class Died(Exception):
-    """A child ended without an answer."""
+class ChildError(Exception):
+    """A competitor ended without an answer."""
 
 
 class Child:
@@ -103,16 +104,17 @@ class Child:
         """Sends a command and waits for its answer.
 
         Raises:
-          Died: with the last line that the child printed.
+          ChildError: with the last line that the child printed.
         """
-        print(command, file=self._process.stdin)
+        with contextlib.suppress(BrokenPipeError):  # the missing answer tells
+            print(command, file=self._process.stdin)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
         if line := self._process.stdout.readline():
             return json.loads(line)
         last = self._log.read_text().strip().splitlines()[-1:]
-        raise Died(f"ended with code {self._process.wait()}: {''.join(last)}")
+        raise ChildError(f"ended with code {self._process.wait()}: {''.join(last)}")
 
     def close(self) -> None:
         """Ends the child."""

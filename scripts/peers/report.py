@@ -71,6 +71,7 @@ def markdown(results: dict[str, Any]) -> str:
             "rounds (least-most)\n",
             *table(workload),
             *(f"\n{record['name']}: {record['error']}" for record in workload["competitors"] if "error" in record),
+            f"\n{verdict(workload)}",
             f"\n{efficiency(workload, machine['peak_gflops'])}",
         ]
     return "\n".join(lines)
@@ -109,6 +110,20 @@ def cells(workload: dict[str, Any], record: dict[str, Any], ours: dict[str, Any]
     )
 
 
+def verdict(workload: dict[str, Any]) -> str:
+    """How far the best of each group is behind, in training and in inference."""
+    ours, *peers = finished(workload)
+    our_rates = rates(workload, ours)
+    parts = []
+    for variant, title in VARIANTS.items():
+        if group := [rates(workload, record) for record in peers if record["variant"] == variant]:
+            train, infer = (
+                our_rates[kind].median / max(both[kind].median for both in group) for kind in range(len(our_rates))
+            )
+            parts.append(f"{train:.1f} and {infer:.1f} ({title})")
+    return f"imdb_jax trains and infers faster than the best of each group by these factors: {'; '.join(parts) or '-'}"
+
+
 def efficiency(workload: dict[str, Any], peak_gflops: float) -> str:
     """How near our training comes to the machine's best."""
     seconds = statistics.median(finished(workload)[0]["train_seconds"])
@@ -122,7 +137,8 @@ def efficiency(workload: dict[str, Any], peak_gflops: float) -> str:
 
 def chart(results: dict[str, Any], path: Path) -> None:
     """Draws bars for training and inference, a row of panels for each workload."""
-    from matplotlib.figure import Figure  # here, since it takes a second to import
+    from matplotlib.figure import Figure  # here, so that the figures can be had without it
+    from matplotlib.patches import Patch
 
     colours = dict(zip(VARIANTS, ("#d1495b", "#30638e", "#7fa7c9", "#b8b8b8"), strict=True))
     workloads = results["workloads"]
@@ -143,15 +159,16 @@ def chart(results: dict[str, Any], path: Path) -> None:
             bars = axes.barh(
                 places, medians, xerr=spread, ecolor="#444444", color=[colours[record["variant"]] for record in records]
             )
-            labels = [
-                f" {value:,.0f}" + (f"  (1/{medians[0] / value:.1f})" if i else "") for i, value in enumerate(medians)
-            ]
+            axes.locator_params(axis="x", nbins=5)
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            labels = [f"{median:,.0f}  (ours: {medians[0] / median:.1f}x)" for median in medians]
+            labels[0] = f"{medians[0]:,.0f}"
             axes.bar_label(bars, labels, padding=2, fontsize=8)
             axes.set_title(f"{name} {title}, reviews/s", fontsize=10, loc="left")
-            axes.set_xlim(0, 1.3 * max(value.high for value in values))
+            axes.set_xlim(0, 1.25 * max(value.high for value in values))
             axes.spines[["top", "right"]].set_visible(False)
         row[0].set_yticks(places, [record["name"] for record in records])
         row[0].invert_yaxis()
-    handles = [figure.axes[0].barh([0], [0], color=colours[variant]) for variant in VARIANTS]
+    handles = [Patch(color=colour) for colour in colours.values()]
     figure.legend(handles, VARIANTS.values(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     figure.savefig(path, dpi=150)

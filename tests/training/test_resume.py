@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from imdb_jax import experiment
 from imdb_jax.config import (
     Config,
     DataConfig,
@@ -123,6 +124,23 @@ def test_another_config_is_refused_by_name(tmp_path: Path) -> None:
     other = dataclasses.replace(CONFIG, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=0.5))
     with pytest.raises(UserError, match=r"optimizer\.learning_rate: 0\.01 -> 0\.5"):
         run_experiment(other, str(tmp_path), started=0.0)
+
+
+def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 8: with every test label turned round, all but the test scores stays as it was."""
+    original = experiment.load_dataset
+
+    def turned_round(config: DataConfig):
+        dataset = original(config)
+        return dataset._replace(test=dataset.test._replace(labels=1 - dataset.test.labels))
+
+    monkeypatch.setattr(experiment, "load_dataset", turned_round)
+    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    metrics, results, params = outcome(tmp_path)
+    assert metrics == uninterrupted[0]
+    assert results["test"]["accuracy"] == pytest.approx(1 - uninterrupted[1]["test"]["accuracy"])
+    assert {**results, "test": 0} == {**uninterrupted[1], "test": 0}
+    jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
 
 
 def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
