@@ -1,4 +1,16 @@
-"""A learned embedding and a convolution over windows of three words."""
+"""A learned embedding and a convolution over windows of three words.
+
+    for seed in 0 1 2; do
+      python -m imdb_jax.train --config configs/conv1d.py --workdir runs/conv1d-$seed --config.seed=$seed
+    done
+    scripts/summarize runs/conv1d-?
+
+Test accuracy 88.95 ± 0.19 %, validation 89.28 ± 0.12 % (seeds 0, 1, 2); 57 ± 9 s a run, 54 ± 9 of them training 5 or
+6 epochs, on 2 CPU cores (AMD EPYC) with jax 0.10.2 and flax 0.12.8.
+
+The tutorial's 88.3 % was chosen on the test split; here validation chooses the epoch, and chose `<br />` read as a
+space and a moving average of the weights (LOG.md).
+"""
 
 from imdb_jax.config import (
     Config,

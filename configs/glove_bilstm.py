@@ -1,4 +1,16 @@
-"""Frozen GloVe vectors and a bidirectional LSTM."""
+"""Frozen GloVe vectors and a bidirectional LSTM: the tutorial's system, with its flaws mended.
+
+    for seed in 0 1 2; do
+      python -m imdb_jax.train --config configs/glove_bilstm.py --workdir runs/glove_bilstm-$seed --config.seed=$seed
+    done
+    scripts/summarize runs/glove_bilstm-?
+
+Test accuracy 87.99 ± 0.06 %, validation 88.58 ± 0.32 % (seeds 0, 1, 2); 78 ± 4 s a run, 72 ± 4 of them training 15
+epochs, on 2 CPU cores (AMD EPYC) with jax 0.10.2 and flax 0.12.8.
+
+The tutorial reached 50 %: it read the unlabelled reviews as a third class. Its size, optimizer and dropout are kept.
+Validation chose the two changes: `<br />` read as a space, and a moving average of the weights (LOG.md).
+"""
 
 from imdb_jax.config import (
     Config,

@@ -98,7 +98,7 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
     seconds["data"] = time.perf_counter() - before
     log.info(
         f"{len(train.lengths):,} training, {len(validation.lengths):,} validation, {len(test.lengths):,} test reviews; "
-        f"{len(dataset.vocabulary):,} tokens; padding {train.padding(config.seed, 0):.1%} of token slots"
+        f"{len(dataset.vocabulary):,} tokens"
     )
 
     learner, state = build_learner(config, dataset.vocabulary, vectors, len(train) * config.training.epochs)

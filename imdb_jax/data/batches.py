@@ -75,11 +75,6 @@ class Batches:
             rows = order[start : start + self.batch_size]
             yield rows, self._batch(rows)
 
-    def padding(self, seed: int, epoch: int) -> float:
-        """Share of an epoch's token slots that hold padding."""
-        slots = sum(self.batch_size * self._width(rows) for rows in self._shuffled_rows(seed, epoch))
-        return 1 - self.lengths.sum() / slots
-
     def _shuffled_rows(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Draws an order, sorts each pool of batches by length, cuts it into batches and shuffles those."""
         random = np.random.Generator(np.random.Philox(key=[seed, epoch]))

@@ -126,5 +126,6 @@ def fit(
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
             log.info(epoch_line(record, config.epochs, remaining, best))
-            states = replicas.place(states[0]._replace(metrics=Metrics.zero()))
-            checkpoints.save(states[0], run_log.history, _score(record, config.monitor))
+            state = states[0]._replace(metrics=Metrics.zero())
+            states = replicas.place(state)  # copies: training consumes them while the state is being written
+            checkpoints.save(state, run_log.history, _score(record, config.monitor))

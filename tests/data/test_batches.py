@@ -135,14 +135,6 @@ def test_sorted_reads_every_review_once_from_short_to_long(case: Case) -> None:
     assert kept == sorted(kept)
 
 
-@settings(deadline=None)
-@given(cases(), seeds, epochs)
-def test_padding_is_the_share_of_empty_slots(case: Case, seed: int, epoch: int) -> None:
-    batches = case.batches()
-    slots = np.concatenate([batch.tokens.ravel() for batch in batches.shuffled(seed, epoch)])
-    assert batches.padding(seed, epoch) == pytest.approx((slots == 0).mean())
-
-
 def reviews_like_imdb() -> list[int]:
     return np.random.default_rng(0).lognormal(5.2, 0.7, 6_400).astype(int).clip(1, 600).tolist()
 
@@ -157,12 +149,12 @@ def test_batches_gather_reviews_of_like_length() -> None:
 
 def test_buckets_then_save_padding() -> None:
     lengths = reviews_like_imdb()
-    split = split_of([1] * len(lengths))._replace(offsets=np.cumsum([0, *lengths]))
+    split = Split(np.zeros(sum(lengths), np.uint16), np.cumsum([0, *lengths]), np.zeros(len(lengths), np.int8))
     buckets = tuple(range(40, 600, 40))
     random = np.random.default_rng(1).permutation(lengths).reshape(-1, 32).max(axis=1)
     in_random_batches = 1 - sum(lengths) / (32 * 40 * np.ceil(random / 40).sum())
-    assert Batches(split, 32, 600, buckets=buckets).padding(0, 0) < 0.3 * in_random_batches
-    assert Batches(split, 32, 600).padding(0, 0) == pytest.approx(1 - np.mean(lengths) / 600)
+    slots = sum(batch.tokens.size for batch in Batches(split, 32, 600, buckets=buckets).shuffled(0, 0))
+    assert 1 - sum(lengths) / slots < 0.3 * in_random_batches
 
 
 def test_neighbouring_batches_are_not_of_like_length() -> None:
