@@ -175,7 +175,7 @@ def test_patience_counts_epochs_without_a_better_one() -> None:
 
 def test_diverging_loss_is_told_in_one_line(tmp_path: Path) -> None:
     wild = dataclasses.replace(
-        CONFIG, optimizer=OptimizerConfig(name="adam", learning_rate=1e30), training=TrainingConfig(epochs=2)
+        CONFIG, optimizer=OptimizerConfig(learning_rate=3e38), training=TrainingConfig(batch_size=8, epochs=2)
     )
     with pytest.raises(UserError, match=r"training loss is (nan|inf) after epoch 1; lower optimizer\.learning_rate"):
         run_experiment(wild, str(tmp_path), started=0.0)
