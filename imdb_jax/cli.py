@@ -43,7 +43,7 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
         if debug or exit_code is None:
             log.exception("this should not happen; please report it with the lines below")
             sys.exit(exit_code or INTERNAL)
-        log.error("error: %s", error)
+        log.error("error: %s" if isinstance(error, UserError) else "%s", error)
         sys.exit(exit_code)
     sys.exit(0)
 
