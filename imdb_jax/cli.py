@@ -39,11 +39,11 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        exit_code = getattr(error, "exit_code", None)
-        if debug or exit_code is None:
+        exit_code = getattr(error, "exit_code", INTERNAL)
+        if exit_code == INTERNAL:
             log.exception("this should not happen; please report it with the lines below")
-            sys.exit(exit_code or INTERNAL)
-        log.error("error: %s" if isinstance(error, UserError) else "%s", error)
+        else:
+            log.error("error: %s" if isinstance(error, UserError) else "%s", error, exc_info=debug)
         sys.exit(exit_code)
     sys.exit(0)
 
