@@ -22,7 +22,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import CompileClock, training_devices
+from imdb_jax.training.devices import CompileClock, devices_for
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
 from imdb_jax.training.loop import best_epoch, fit
 from imdb_jax.training.metrics import Scores, score
@@ -109,7 +109,7 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
         with RunLog(run.folder, history) as run_log:
-            replicas = Replicas(learner, training_devices(config.training.batch_size))
+            replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
             fit(replicas, state, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()

@@ -11,7 +11,7 @@ from imdb_jax.data.text import split_words
 from imdb_jax.experiment import batches, build_learner
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import training_devices
+from imdb_jax.training.devices import devices_for
 from imdb_jax.training.replicas import Replicas
 
 
@@ -46,7 +46,7 @@ class Predictor:
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             state = checkpoints.restore_best(state)
         self.step = int(state.step)
-        self._replicas = Replicas(learner, training_devices(self.config.training.eval_batch_size))
+        self._replicas = Replicas(learner, devices_for(state.params, self.config.training.eval_batch_size))
         self._readers = self._replicas.readers(self._replicas.place(state))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:

@@ -4,11 +4,13 @@ import os
 from typing import Any
 
 import jax
+from jaxtyping import Array, PyTree
 
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.errors import LOCKED, UserError
 
-ROWS = 16  # of a batch that keep one core busy; LOG.md
+ROWS = 16  # of a batch that keep one core busy
+EXCHANGED = 1_000_000  # trained weights above which copying their gradients between cores costs more than it gains
 
 
 def set_up_process() -> None:
@@ -27,10 +29,13 @@ def set_up_process() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def training_devices(batch_size: int) -> list[Any]:
-    """The CPU devices that share a batch, or the first accelerator."""
+def devices_for(params: PyTree[Array], batch_size: int) -> list[Any]:
+    """The CPU devices that share a batch, or the first accelerator.
+
+    A model with many weights stays on one device, whose large matrix products use all cores anyway (LOG.md).
+    """
     devices = jax.local_devices()
-    if devices[0].platform != "cpu":
+    if devices[0].platform != "cpu" or sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED:
         return devices[:1]
     return devices[: max(1, min(len(devices), batch_size // ROWS))]
 
