@@ -1,8 +1,8 @@
 """Dropout with masks that cost next to nothing.
 
-JAX's own generator is made to be hard to predict, which dropout does not need, and takes a third of a training step
-of the Conv1D model on a CPU (LOG.md). Here two words drawn by it for each row seed a counter-based hash, which fuses
-into the product that uses the mask.
+JAX's own generator is made to be hard to predict, which dropout does not need: it takes 6.0 ms for one mask of the
+Conv1D model on a CPU, the hash below 0.32 (LOG.md). Two words drawn by JAX for each row seed this counter-based hash,
+which fuses into the product that uses the mask.
 """
 
 import math

@@ -105,7 +105,7 @@ def fit(
                     states = replicas.step(states, shards)
                     step += 1
                     bar.update(min(rows, bar.total - bar.n))
-                    if stop.signum:
+                    if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
                         checkpoints.save(states[0], run_log.history)
                         raise Interrupted(stop.signum)
             record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
@@ -129,3 +129,5 @@ def fit(
             state = states[0]._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
+            if stop.signum:
+                raise Interrupted(stop.signum)

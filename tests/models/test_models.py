@@ -114,3 +114,17 @@ def test_folded_model_is_the_same_function(encoder) -> None:
     np.testing.assert_allclose(model.folded()(tokens, lengths), model(tokens, lengths), atol=1e-6)
     assert "embedding" in nnx.state(model)
     assert "embedding" not in nnx.state(model.folded())
+
+
+def test_an_encoder_that_cannot_be_folded_is_left_as_it_is() -> None:
+    class Mean(nnx.Module):
+        features = 6
+
+        def __call__(self, words: Words, mask: jax.Array) -> jax.Array:
+            return pool(words.vectors(), mask, "mean")
+
+    model = TextClassifier(ModelConfig(embedding=LearnedEmbedding(dim=6)), 20, rngs=nnx.Rngs(0))
+    model.encoder = Mean()
+    model.output = nnx.Linear(6, 1, rngs=nnx.Rngs(0))
+    tokens, lengths = jnp.array([[3, 4, 5]]), jnp.array([2])
+    np.testing.assert_array_equal(model.folded()(tokens, lengths), model(tokens, lengths))

@@ -84,7 +84,7 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("steps", [2, 6, 9, 13])
+@pytest.mark.parametrize("steps", [2, 5, 6, 9, 13])
 @pytest.mark.parametrize("action", [power_cut, terminate])
 def test_stopped_run_goes_on_exactly(
     uninterrupted, action, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
