@@ -35,7 +35,14 @@ def _utf8(text: str) -> str:
 Text = Annotated[str, AfterValidator(_utf8)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-KINDS = ("learned", "pretrained", "one_hot", "lstm", "conv1d")  # tags that pydantic puts into a field's path
+KINDS = (
+    "learned",
+    "pretrained",
+    "one_hot",
+    "lstm",
+    "simple_rnn",
+    "conv1d",
+)  # tags that pydantic puts into a field's path
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
 
 
@@ -194,6 +201,19 @@ class LSTMConfig:
 
 
 @section("model.encoder")
+class SimpleRNNConfig:
+    """A recurrence of one tanh layer (Elman 1990), one or two directions."""
+
+    kind: Kind[Literal["simple_rnn"]] = "simple_rnn"
+    hidden_dim: Positive = 8
+    """Units of each direction."""
+    bidirectional: bool = False
+    """Read the review from both ends."""
+    pooling: Literal["last", "mean", "max", "attention"] = "last"
+    """How states become features: the last of each direction, or a pool over all words."""
+
+
+@section("model.encoder")
 class Conv1DConfig:
     """Convolution over windows of words, then the maximum over the review (Kim 2014)."""
 
@@ -205,7 +225,7 @@ class Conv1DConfig:
 
 
 Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding | OneHotEmbedding, Field(discriminator="kind")]
-Encoder = Annotated[LSTMConfig | Conv1DConfig, Field(discriminator="kind")]
+Encoder = Annotated[LSTMConfig | SimpleRNNConfig | Conv1DConfig, Field(discriminator="kind")]
 
 
 @section("model")

@@ -20,6 +20,7 @@ from imdb_jax.config import (
     OneHotEmbedding,
     OptimizerConfig,
     PretrainedEmbedding,
+    SimpleRNNConfig,
     TextConfig,
     TrainingConfig,
     ValidationConfig,
@@ -32,7 +33,11 @@ from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
 from tests.conftest import CONFIGS
 
 EMBEDDINGS = [LearnedEmbedding(dim=7), PretrainedEmbedding(vectors="é", trainable=True), OneHotEmbedding()]
-ENCODERS = [LSTMConfig(hidden_dim=3, pooling="attention"), Conv1DConfig(features=5, kernel_size=2)]
+ENCODERS = [
+    LSTMConfig(hidden_dim=3, pooling="attention"),
+    SimpleRNNConfig(bidirectional=True),
+    Conv1DConfig(features=5, kernel_size=2),
+]
 NAN, INF = float("nan"), float("inf")
 
 
@@ -95,12 +100,13 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
         )
         | section(OneHotEmbedding)
     )
-    encoders = section(
-        LSTMConfig,
-        hidden_dim=sizes,
-        bidirectional=st.booleans(),
-        pooling=st.sampled_from(["last", "mean", "max", "attention"]),
-    ) | section(Conv1DConfig, features=sizes, kernel_size=st.integers(1, 100))
+    recurrent = {
+        "hidden_dim": sizes,
+        "bidirectional": st.booleans(),
+        "pooling": st.sampled_from(["last", "mean", "max", "attention"]),
+    }
+    encoders = section(LSTMConfig, **recurrent) | section(SimpleRNNConfig, **recurrent)
+    encoders |= section(Conv1DConfig, features=sizes, kernel_size=st.integers(1, 100))
     fields = section(
         ModelConfig,
         embedding=st.just(embedding),
@@ -243,7 +249,7 @@ def test_json_errors_name_the_file_and_the_field(text: str, message: str) -> Non
 
 
 def test_json_of_an_unknown_kind_lists_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"'gru' .*'lstm', 'conv1d'"):
+    with pytest.raises(UserError, match=r"'gru' .*'lstm', 'simple_rnn', 'conv1d'"):
         from_json('{"model": {"encoder": {"kind": "gru"}}}', "config.json")
 
 

@@ -10,11 +10,18 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OneHotEmbedding
+from imdb_jax.config import (
+    Conv1DConfig,
+    LearnedEmbedding,
+    LSTMConfig,
+    ModelConfig,
+    OneHotEmbedding,
+    SimpleRNNConfig,
+)
 from imdb_jax.models.convolution import Conv1D
 from imdb_jax.models.dropout import bernoulli, dropout
 from imdb_jax.models.embedding import Embedding, OneHot
-from imdb_jax.models.recurrent import LSTM
+from imdb_jax.models.recurrent import LSTM, SimpleRNN
 from imdb_jax.models.words import Words
 
 
@@ -35,6 +42,9 @@ class Encoder(Protocol):
 # config class -> (config, input_dim, rngs) -> encoder; a new encoder needs its config and one line here
 ENCODERS: dict[type, Callable[..., Encoder]] = {
     LSTMConfig: lambda c, input_dim, rngs: LSTM(
+        input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
+    ),
+    SimpleRNNConfig: lambda c, input_dim, rngs: SimpleRNN(
         input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
     ),
     Conv1DConfig: lambda c, input_dim, rngs: Conv1D(input_dim, c.features, c.kernel_size, rngs=rngs),

@@ -36,12 +36,13 @@ class Conv1D(nnx.Module):
         words, kernel = Words.of(words), self.kernel[...]
         size = kernel.shape[0]
         missing = (0, 0), (0, max(0, size - mask.shape[1]))
-        ids, mask = jnp.pad(words.ids, missing), jnp.pad(mask, missing)
         windows = jnp.maximum(mask.sum(axis=1) - size + 1, 1)
         if words.table is None:
+            ids, mask = jnp.pad(words.ids, missing), jnp.pad(mask, missing)
             highest = _one_hot_max(ids, kernel, mask, windows.astype(jnp.int32))
         else:
-            highest = convolve_max(jnp.where(mask[:, :, None], words.table[ids], 0), kernel, windows)
+            x = jnp.where(mask[:, :, None], words.vectors(), 0)
+            highest = convolve_max(jnp.pad(x, (*missing, (0, 0))), kernel, windows)
         # Bias and ReLU are monotone, so they may follow the maximum, where there is W times less to compute.
         return jax.nn.relu(highest + self.bias[...])
 
@@ -127,18 +128,13 @@ def _dense_backward(x, kernel, position, gradient):
 
 
 def _sparse_backward(x, kernel, position, gradient):
-    size = kernel.shape[0]
     filters = kernel.transpose(2, 0, 1)
 
     def review(dfilters, row):
         x, position, gradient = row
-        dfilters += x[position[:, None] + jnp.arange(size, dtype=jnp.int32)] * gradient[:, None, None]
-
-        def one_filter(f, dx):
-            window = lax.dynamic_slice_in_dim(dx, position[f], size) + filters[f] * gradient[f]
-            return lax.dynamic_update_slice_in_dim(dx, window, position[f], axis=0)
-
-        return dfilters, lax.fori_loop(0, len(filters), one_filter, jnp.zeros_like(x))
+        window = position[:, None] + jnp.arange(kernel.shape[0], dtype=jnp.int32)
+        gradient = gradient[:, None, None]
+        return dfilters + x[window] * gradient, jnp.zeros_like(x).at[window].add(filters * gradient)
 
     dfilters, dx = lax.scan(review, jnp.zeros_like(filters), (x, position, gradient))
     return dx, dfilters.transpose(1, 2, 0)

@@ -6,28 +6,33 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from imdb_jax.models.lstm import lstm
+from imdb_jax.models.cells import LSTM_CELL, SIMPLE_RNN_CELL
 from imdb_jax.models.pooling import attend, pool
+from imdb_jax.models.recurrence import Cell, recur
 from imdb_jax.models.words import Words
+
+Pooling = Literal["last", "mean", "max", "attention"]
 
 
 class Direction(nnx.Module):
-    """The weights of one direction: kernel W [D, 4H], recurrent_kernel U [H, 4H], bias b [4H]; gates i, f, g, o.
+    """The weights of one direction: kernel W [D, G], recurrent_kernel U [H, G], bias b [G].
 
-    Initial values are those of Keras: glorot-uniform, orthogonal, and zero with 1 for the forget gate.
+    Initial values are those of Keras: glorot-uniform, orthogonal, and zero but for an LSTM's forget gate, where b is 1.
     """
 
-    def __init__(self, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, 4 * hidden_dim)))
-        self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, 4 * hidden_dim)))
-        self.bias = nnx.Param(jnp.zeros(4 * hidden_dim).at[hidden_dim : 2 * hidden_dim].set(1.0))
+    def __init__(self, cell: Cell, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
+        self.cell = cell
+        width = cell.gates * hidden_dim
+        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, width)))
+        self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
+        self.bias = nnx.Param(cell.bias(hidden_dim))
 
     def __call__(self, words: Words, valid: Bool[Array, "B T"], *, reverse: bool, all_states: bool) -> Array:
-        """Runs over words; see `lstm`."""
+        """Runs over words; see `recur`."""
         steps = slice(None, None, -1 if reverse else 1)
         ids, valid = words.ids.T[steps], valid.T[steps]
         weights = self.kernel[...], self.recurrent_kernel[...], self.bias[...]
-        out = lstm(ids, words.table, valid, *weights, all_states=all_states)
+        out = recur(self.cell, ids, words.table, valid, *weights, all_states=all_states)
         return jnp.swapaxes(out[steps], 0, 1) if all_states else out
 
     def fold(self, table: Float[Array, "V D"]) -> None:
@@ -35,10 +40,11 @@ class Direction(nnx.Module):
         self.kernel = nnx.Param(table @ self.kernel[...])
 
 
-class LSTM(nnx.Module):
-    """Encodes a review by the states of an LSTM in one or two directions.
+class Recurrent(nnx.Module):
+    """Encodes a review by the states of a recurrence in one or two directions.
 
     Args:
+      cell: what one step does.
       input_dim: D; numbers per word.
       hidden_dim: H; units of each direction.
       bidirectional: also read from the end; features of both directions stand side by side.
@@ -48,17 +54,18 @@ class LSTM(nnx.Module):
 
     def __init__(
         self,
+        cell: Cell,
         input_dim: int,
         hidden_dim: int,
         *,
-        bidirectional: bool = True,
-        pooling: Literal["last", "mean", "max", "attention"] = "last",
+        bidirectional: bool,
+        pooling: Pooling = "last",
         rngs: nnx.Rngs,
     ) -> None:
-        self.forward = Direction(input_dim, hidden_dim, rngs=rngs)
-        self.backward = Direction(input_dim, hidden_dim, rngs=rngs) if bidirectional else None
+        self.forward = Direction(cell, input_dim, hidden_dim, rngs=rngs)
+        self.backward = Direction(cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
-        self.pooling: Literal["last", "mean", "max", "attention"] = pooling
+        self.pooling: Pooling = pooling
         if pooling == "attention":
             self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1)))
 
@@ -81,6 +88,38 @@ class LSTM(nnx.Module):
             states.append(self.backward(words, mask, reverse=True, all_states=True))
         both = jnp.concatenate(states, axis=-1)
         return attend(both, mask, self.query[...]) if self.pooling == "attention" else pool(both, mask, self.pooling)
+
+
+class LSTM(Recurrent):
+    """Long short-term memory; by default in both directions (see `Recurrent`)."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        *,
+        bidirectional: bool = True,
+        pooling: Pooling = "last",
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(LSTM_CELL, input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs)
+
+
+class SimpleRNN(Recurrent):
+    """A recurrence of one tanh layer; by default from the first word to the last (see `Recurrent`)."""
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        *,
+        bidirectional: bool = False,
+        pooling: Pooling = "last",
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(
+            SIMPLE_RNN_CELL, input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs
+        )
 
 
 def _padding_first(words: Words, mask: Bool[Array, "B T"]) -> tuple[Words, Bool[Array, "B T"]]:

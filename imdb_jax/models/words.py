@@ -16,10 +16,12 @@ class Words(NamedTuple):
     Attributes:
       ids: rows of the table.
       table: vectors; None stands for the identity, so that words are one-hot vectors.
+      known: the vectors, where they have been looked up already.
     """
 
     ids: Int[Array, "B T"]
     table: Float[Array, "N D"] | None
+    known: Float[Array, "B T D"] | None = None
 
     @classmethod
     def of(cls, x: "Words | Float[Array, 'B T D']") -> "Words":
@@ -27,10 +29,12 @@ class Words(NamedTuple):
         if isinstance(x, Words):
             return x
         batch, time, dim = x.shape
-        return cls(jnp.arange(batch * time).reshape(batch, time), x.reshape(batch * time, dim))
+        return cls(jnp.arange(batch * time).reshape(batch, time), x.reshape(batch * time, dim), x)
 
     def vectors(self) -> Float[Array, "B T D"]:
         """The vector of each word; a one-hot word has none."""
+        if self.known is not None:
+            return self.known
         if self.table is None:
             raise TypeError("one-hot words have no vectors: their product with a kernel is `kernel[ids]`")
         return self.table[self.ids]

@@ -6,15 +6,18 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import jax
-import tensorboardX
 from jaxtyping import PyTree
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from imdb_jax.training.checkpoint import History
+
+with patch.dict(sys.modules, torch=None):  # tensorboardX would import it: 0.6 s and 190 MB that serve nothing here
+    import tensorboardX
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
-from scipy.stats import rankdata
 
 
 class Metrics(NamedTuple):
@@ -78,5 +77,7 @@ def _auc(logits: np.ndarray, positive: Bool[np.ndarray, " N"]) -> float:
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")
-    wins = rankdata(logits)[positive].sum() - positives * (positives + 1) / 2
+    _, place, ties = np.unique(logits, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(ties) - (ties - 1) / 2  # equal logits share the mean of their ranks
+    wins = ranks[place][positive].sum() - positives * (positives + 1) / 2
     return float(wins / (positives * negatives))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key, PyTree
@@ -60,8 +61,8 @@ class Shard(NamedTuple):
     """
 
     batch: Batch
-    first_row: Int[Array, ""]
-    total_weight: Float[Array, ""]
+    first_row: np.int32 | Int[Array, ""]
+    total_weight: np.float32 | Float[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from imdb_jax.data.tokens import load_dataset
 from imdb_jax.data.vectors import fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import batches, build_learner
-from imdb_jax.models.lstm import CHUNK
+from imdb_jax.models.recurrence import CHUNK
 from scripts.peers.task import Task, lengths
 
 PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", "numpy")

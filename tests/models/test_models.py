@@ -13,6 +13,7 @@ from imdb_jax.config import (
     ModelConfig,
     OneHotEmbedding,
     PretrainedEmbedding,
+    SimpleRNNConfig,
     load_file,
 )
 from imdb_jax.models import LSTM, Conv1D, TextClassifier, Words, attend, pool
@@ -47,7 +48,7 @@ def test_ids_equal_the_dense_product_of_one_hot_vectors(encoder) -> None:
         )
 
 
-@pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4), Conv1DConfig(features=4)])
+@pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4), SimpleRNNConfig(hidden_dim=4), Conv1DConfig(features=4)])
 def test_one_hot_classifier(encoder) -> None:
     model = TextClassifier(ModelConfig(embedding=OneHotEmbedding(), encoder=encoder), 500, rngs=nnx.Rngs(0))
     logits = model(jnp.array([[3, 499, 0]]), jnp.array([2]))

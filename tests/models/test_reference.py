@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig
+from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, SimpleRNNConfig
 from imdb_jax.models import LSTM, TextClassifier
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models.npz"
@@ -29,7 +29,7 @@ def direction(weights: dict[str, jax.Array], prefix: str = "") -> dict[str, jax.
     return {name: weights[prefix + name] for name in ("kernel", "recurrent_kernel", "bias")}
 
 
-def lstm_params(weights: dict[str, jax.Array], *prefixes: str) -> dict:
+def recurrent_params(weights: dict[str, jax.Array], *prefixes: str) -> dict:
     names = dict(zip(("forward", "backward"), prefixes, strict=False))
     return {
         "embedding": {"table": weights["embedding"]},
@@ -42,7 +42,7 @@ def test_bidirectional_lstm(golden: dict[str, jax.Array]) -> None:
     weights = case(golden, "bilstm")
     config = ModelConfig(embedding=LearnedEmbedding(dim=7), encoder=LSTMConfig(hidden_dim=5))
     graph, _ = nnx.split(TextClassifier(config, 50, rngs=nnx.Rngs(0)))
-    params = lstm_params(weights, "forward_", "backward_")
+    params = recurrent_params(weights, "forward_", "backward_")
     logits = nnx.merge(graph, params)(weights["tokens"], weights["lengths"])
     np.testing.assert_allclose(logits, weights["logits"], atol=2e-7)
 
@@ -54,7 +54,7 @@ def test_bidirectional_lstm(golden: dict[str, jax.Array]) -> None:
 
     value, gradients = jax.value_and_grad(loss)(params)
     np.testing.assert_allclose(value, expected["loss"], atol=1e-6)
-    wanted = lstm_params(expected, "forward_", "backward_")
+    wanted = recurrent_params(expected, "forward_", "backward_")
     jax.tree.map(lambda got, want: np.testing.assert_allclose(got, want, atol=1e-6), gradients, wanted)
 
 
@@ -69,11 +69,15 @@ def test_states_of_all_steps(golden: dict[str, jax.Array]) -> None:
     np.testing.assert_allclose(mean, outputs.sum(axis=1) / weights["lengths"][:, None].astype(jnp.float32), atol=2e-7)
 
 
-def test_one_direction(golden: dict[str, jax.Array]) -> None:
-    weights = case(golden, "lstm")
-    config = ModelConfig(embedding=LearnedEmbedding(dim=7), encoder=LSTMConfig(hidden_dim=5, bidirectional=False))
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [("lstm", LSTMConfig(hidden_dim=5, bidirectional=False)), ("simple_rnn", SimpleRNNConfig(hidden_dim=5))],
+)
+def test_one_direction(golden: dict[str, jax.Array], name: str, encoder: LSTMConfig | SimpleRNNConfig) -> None:
+    weights = case(golden, name)
+    config = ModelConfig(embedding=LearnedEmbedding(dim=7), encoder=encoder)
     graph, _ = nnx.split(TextClassifier(config, 50, rngs=nnx.Rngs(0)))
-    model = nnx.merge(graph, lstm_params(weights, ""))
+    model = nnx.merge(graph, recurrent_params(weights, ""))
     logits = model(weights["tokens"], weights["lengths"])
     np.testing.assert_allclose(logits, weights["logits"], atol=2e-7)
 

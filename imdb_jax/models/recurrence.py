@@ -1,0 +1,203 @@
+"""A recurrence over words, with a backward pass derived by hand; `cells.py` says what one step is.
+
+Forward, at step t with input x_t:
+
+    z_t = x_t W + h_{t-1} U + b            pre-activations
+    h_t, ... = cell(z_t, h_{t-1}, ...)     state; an LSTM carries its cell besides
+
+Backward, dz_t comes from the gradients of what step t carries on, and dh_{t-1} = dz_t U^T. Only this must run one step
+after the other, and all its other factors are known before. So the backward loop is a few products and one small matrix
+product; W, U and b get their gradients from all steps at once, each by one large matrix product:
+dW = X^T dZ, dU = H^T dZ, db = sum dZ.
+
+Time is cut into chunks. The forward pass keeps what is carried, and nothing else; the backward pass computes a chunk's
+pre-activations again, by one matrix product, while it is in the cache: that is cheaper than fetching them from memory.
+Chunks that hold nothing but padding are skipped, so that one compiled program serves every length at its own cost.
+
+Padding that comes before a review gets pre-activations that leave a state of zeros exactly zero: no mask in the loop.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+CHUNK = 24  # steps whose pre-activations are computed together; 12 to 64 are as fast (LOG.md)
+Carry = tuple[Array, ...]  # the state h [B, H] first
+
+
+class Cell(NamedTuple):
+    """One step of a recurrence and its derivative.
+
+    Attributes:
+      carried: arrays [B, H] that go from step to step, h and what a cell has besides.
+      gates: pre-activations per unit, G / H.
+      bias: H -> [G], the initial bias.
+      closed: H -> [G], pre-activations that leave a carry of zeros as it is.
+      step: (carry before, z [B, G]) -> carry after.
+      factors: (z [C, B, G], carries [C + 1, B, H] from before the first step on, valid [C, B]) -> what `back` needs of
+        each step, computed for a chunk at once.
+      back: (gradients of the carry after, factors of the step) -> (dz, gradients of the carry before but for h, whose
+        gradient is dz U^T). No gradient may leave a step of padding before the first word.
+    """
+
+    carried: int
+    gates: int
+    bias: Callable[[int], Float[Array, " G"]]
+    closed: Callable[[int], Float[Array, " G"]]
+    step: Callable[[Carry, Array], Carry]
+    factors: Callable[[Array, Carry, Array], Any]
+    back: Callable[[Carry, Any], tuple[Array, Carry]]
+
+
+def recur(
+    cell: Cell,
+    ids: Int[Array, "T B"],
+    table: Float[Array, "N D"] | None,
+    valid: Bool[Array, "T B"],
+    kernel: Float[Array, "D G"],
+    recurrent_kernel: Float[Array, "H G"],
+    bias: Float[Array, " G"],
+    *,
+    all_states: bool,
+) -> Float[Array, "T B H"] | Float[Array, "B H"]:
+    """Runs a cell over `table[ids]` from a carry of zeros.
+
+    Works under jit, grad, vmap, jax.export with symbolic T and B, and shard_map over rows with `check_vma=False`.
+
+    Args:
+      cell: what a step does.
+      ids: rows of the table, a step after the other.
+      table: input vectors; None stands for the identity, so that inputs are one-hot.
+      valid: false at padding. Before a row's first word it leaves the state at zero; after the last word the state
+        means nothing, and no gradient may come from there.
+      kernel: W.
+      recurrent_kernel: U.
+      bias: b.
+      all_states: return the state after each step, not after the last alone.
+
+    Returns:
+      States in the dtype of the weights; between steps they are float32 at least.
+    """
+    missing = CHUNK * -(-ids.shape[0] // CHUNK) - ids.shape[0]
+    ids, valid = (jnp.pad(x, ((missing, 0), (0, 0))) for x in (ids, valid))
+    states: Any = _recur(cell, all_states, ids, table, valid, kernel, recurrent_kernel, bias)
+    states = states[missing:] if all_states else states
+    return states.astype(kernel.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _recur(cell: Cell, all_states: bool, ids, table, valid, kernel, recurrent_kernel, bias) -> Array:
+    keep = 1 if all_states else 0
+    last, history = _run(cell, keep, ids, table, valid, kernel, recurrent_kernel, bias)
+    return history[0][1:] if all_states else last[0]
+
+
+def _forward(cell: Cell, all_states: bool, *arguments: Any):
+    """Also keeps what the backward pass needs: the arguments and everything carried."""
+    values = [argument if argument is None else argument.value for argument in arguments]
+    last, history = _run(cell, cell.carried, *values)
+    table = arguments[1]
+    tune_table = table is not None and table.perturbed  # a frozen table needs no gradient
+    return history[0][1:] if all_states else last[0], (values, history, tune_table)
+
+
+def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bias) -> tuple[Carry, Carry]:
+    """The last carry, and the first `keep` parts of all carries [T + 1, B, H], from those before step 0 on."""
+    dtype = _state_dtype(kernel)
+
+    def step(carry, z):
+        h = carry[0].astype(recurrent_kernel.dtype)
+        carry = cell.step(carry, z + jnp.dot(h, recurrent_kernel, preferred_element_type=dtype))
+        return carry, carry[:keep]
+
+    def chunk(index, carry):
+        carry, history = carry
+        start = index * CHUNK
+        carry, after = lax.scan(step, carry, _inputs(cell, _at(ids, start), table, _at(valid, start), kernel, bias))
+        return carry, tuple(_put(kept, new, start + 1) for kept, new in zip(history, after, strict=True))
+
+    zero = jnp.zeros((ids.shape[1], recurrent_kernel.shape[0]), dtype)
+    history = (jnp.zeros((ids.shape[0] + 1, *zero.shape), dtype),) * keep
+    return lax.fori_loop(*_occupied(valid), chunk, ((zero,) * cell.carried, history))
+
+
+def _backward(cell: Cell, all_states: bool, residuals, gradient):
+    (ids, table, valid, kernel, recurrent_kernel, bias), history, tune_table = residuals
+    dtype = _state_dtype(kernel)
+    transposed = recurrent_kernel.T.astype(dtype)
+
+    def step(carry, inputs):
+        (dh, *others), (factors, dstate) = carry, inputs
+        dz, others = cell.back((dh if dstate is None else dh + dstate, *others), factors)
+        return (dz @ transposed, *others), dz
+
+    def chunk(index, carry):
+        carry, (dkernel, drecurrent_kernel, dbias, dtable) = carry
+        start = (last - 1 - (index - first)) * CHUNK
+        rows, words = _at(ids, start), _at(valid, start)
+        carries = tuple(_at(kept, start, CHUNK + 1) for kept in history)
+        h = carries[0][:-1]
+        z = _inputs(cell, rows, table, words, kernel, bias) + _rows_dot(h, recurrent_kernel.astype(dtype))
+        dstates = _at(gradient, start) if all_states else None
+        carry, dz = lax.scan(step, carry, (cell.factors(z, carries, words), dstates), reverse=True)
+
+        dz, h, rows = dz.reshape(-1, dz.shape[-1]), h.reshape(-1, h.shape[-1]), rows.reshape(-1)
+        if table is None:
+            dkernel = dkernel.at[rows].add(dz)
+        else:
+            dkernel += table[rows].astype(dtype).T @ dz
+        if tune_table:
+            dtable = dtable.at[rows].add(dz @ kernel.T.astype(dtype))
+        return carry, (dkernel, drecurrent_kernel + h.T @ dz, dbias + dz.sum(axis=0), dtable)
+
+    first, last = _occupied(valid)
+    zero = jnp.zeros(history[0].shape[1:], dtype)
+    weights = kernel, recurrent_kernel, bias, table if tune_table else None
+    sums = jax.tree.map(lambda weight: jnp.zeros(weight.shape, dtype), weights)
+    carry = (zero if all_states else gradient, *(zero,) * (cell.carried - 1))
+    _, sums = lax.fori_loop(first, last, chunk, (carry, sums))
+    dkernel, drecurrent_kernel, dbias, dtable = jax.tree.map(lambda sum_, w: sum_.astype(w.dtype), sums, weights)
+    return None, dtable, None, dkernel, drecurrent_kernel, dbias
+
+
+_recur.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+def _state_dtype(weights: Array) -> Any:
+    """What sums over many steps are kept in: float32, or float64 for weights of that dtype."""
+    return weights.dtype if weights.dtype.itemsize > 4 else jnp.float32
+
+
+def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"]:
+    """The part x W + b of a chunk's pre-activations; padding closes the cell."""
+    dtype = _state_dtype(kernel)
+    z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
+    closed = cell.closed(bias.shape[0] // cell.gates).astype(dtype)
+    return jnp.where(valid[:, :, None], z + bias.astype(dtype), closed)
+
+
+def _rows_dot(x: Float[Array, "C B D"], matrix: Float[Array, "D G"], dtype: Any = None) -> Float[Array, "C B G"]:
+    """`x @ matrix` as one product of two matrices."""
+    flat = jnp.dot(x.reshape(-1, x.shape[-1]), matrix, preferred_element_type=dtype)
+    return flat.reshape(*x.shape[:-1], -1)
+
+
+def _occupied(valid: Bool[Array, "T B"]) -> tuple[Array, Array]:
+    """The range of chunks from the first to the last that hold a word; empty if none does."""
+    count = valid.shape[0] // CHUNK
+    filled = valid.reshape(count, CHUNK * valid.shape[1]).any(axis=1)
+    index = jnp.arange(count)
+    return jnp.where(filled, index, count).min(), jnp.where(filled, index + 1, 0).max()
+
+
+def _at(x: Array, start: Array, size: int = CHUNK) -> Array:
+    return lax.dynamic_slice_in_dim(x, start, size)
+
+
+def _put(x: Array, part: Array, start: Array) -> Array:
+    return lax.dynamic_update_slice_in_dim(x, part, start, 0)
