@@ -142,8 +142,9 @@ class DataConfig:
     """Tokens kept of each review."""
     keep: Literal["head", "tail"] = "head"
     """Which end of a longer review is kept."""
-    buckets: tuple[Positive, ...] = ()
-    """Padded lengths below max_length that batches may have; each costs one compilation and saves padding."""
+    buckets: tuple[Positive, ...] | None = None
+    """Padded lengths below max_length that batches may have; each costs one compilation and saves padding. None: as
+    the encoder needs; recurrences skip padding and have none, others 256, 512 and so on, doubling."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
@@ -153,7 +154,7 @@ class DataConfig:
             raise ValueError(f"path: {self.path!r}; data.source is 'synthetic', which is generated and has no path")
         if self.source != "files" and self.test_path is not None:
             raise ValueError(f"test_path: {self.test_path!r}; only data.source 'files' reads one")
-        if any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):
+        if self.buckets and any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):
             raise ValueError(f"buckets: {self.buckets}; must ascend and stay below data.max_length, {self.max_length}")
         return self
 

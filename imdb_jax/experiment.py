@@ -1,6 +1,7 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
 import importlib.metadata
+import itertools
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import numpy as np
 from flax import nnx
 from rich.table import Table
 
-from imdb_jax.config import Config, PretrainedEmbedding, to_json
+from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig, to_json
 from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset, load_dataset
@@ -32,13 +33,18 @@ from imdb_jax.training.step import Learner, TrainState
 
 log = logging.getLogger(__name__)
 
+DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
 PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 
 
 def batches(split: Split, config: Config, batch_size: int) -> Batches:
     """A split's batches under a config."""
     data = config.data
-    return Batches(split, batch_size, data.max_length, data.keep, data.buckets)
+    buckets = data.buckets
+    if buckets is None:
+        skips_padding = isinstance(config.model.encoder, LSTMConfig | SimpleRNNConfig)
+        buckets = () if skips_padding else tuple(itertools.takewhile(lambda b: b < data.max_length, DOUBLING))
+    return Batches(split, batch_size, data.max_length, data.keep, buckets)
 
 
 def build_learner(
@@ -105,15 +111,18 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
     log.info(parameter_table(state.params, learner.frozen))
     before = time.perf_counter()
     with Checkpoints(run.checkpoints) as checkpoints:
-        state, history = checkpoints.restore_latest(state) or (state, [])
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+        state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
+        replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
+        states = replicas.place(state)
+        del state  # one copy less in memory
         with RunLog(run.folder, history) as run_log:
-            replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
-            fit(replicas, state, config.training, config.seed, train, validation, checkpoints, run_log)
+            fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()
-        best = checkpoints.restore_best(state)
+        best = checkpoints.restore_best(like)
 
     scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})

@@ -304,7 +304,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_differences_name_nested_fields_with_both_values() -> None:
     old = Config(data=DataConfig(buckets=(8,)))
     new = Config(seed=3, training=TrainingConfig(patience=2))
-    assert differences(old, new) == ["seed: 0 -> 3", "data.buckets: [8] -> []", "training.patience: None -> 2"]
+    assert differences(old, new) == ["seed: 0 -> 3", "data.buckets: [8] -> None", "training.patience: None -> 2"]
     assert differences(old, old) == []
 
 

@@ -1,10 +1,12 @@
 """Recurrent encoders."""
 
+from functools import partial
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from imdb_jax.models.cells import LSTM_CELL, SIMPLE_RNN_CELL
 from imdb_jax.models.pooling import attend, pool
@@ -21,19 +23,10 @@ class Direction(nnx.Module):
     """
 
     def __init__(self, cell: Cell, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
-        self.cell = cell
         width = cell.gates * hidden_dim
         self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, width)))
         self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
         self.bias = nnx.Param(cell.bias(hidden_dim))
-
-    def __call__(self, words: Words, valid: Bool[Array, "B T"], *, reverse: bool, all_states: bool) -> Array:
-        """Runs over words; see `recur`."""
-        steps = slice(None, None, -1 if reverse else 1)
-        ids, valid = words.ids.T[steps], valid.T[steps]
-        weights = self.kernel[...], self.recurrent_kernel[...], self.bias[...]
-        out = recur(self.cell, ids, words.table, valid, *weights, all_states=all_states)
-        return jnp.swapaxes(out[steps], 0, 1) if all_states else out
 
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
@@ -62,6 +55,7 @@ class Recurrent(nnx.Module):
         pooling: Pooling = "last",
         rngs: nnx.Rngs,
     ) -> None:
+        self.cell = cell
         self.forward = Direction(cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
@@ -78,16 +72,27 @@ class Recurrent(nnx.Module):
     def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         """Features [B, F] of words; the mask is true from a review's first word to its last."""
         words = Words.of(words)
+        # The last word of a review is the last step forward, its first word the last step backward: in both directions
+        # padding comes first, so that one loop steps through both.
+        position = jnp.arange(mask.shape[1]) - (~mask).sum(axis=1, keepdims=True)
+        orders = [words.ids[:, ::-1]] if self.backward is not None else []
+        ids = jnp.stack([jnp.take_along_axis(words.ids, jnp.maximum(position, 0), axis=1), *orders])
+        states = self._states(ids.swapaxes(1, 2), words.table, mask[:, ::-1].T)
         if self.pooling == "last":
-            last = [self.forward(*_padding_first(words, mask), reverse=False, all_states=False)]
-            if self.backward is not None:
-                last.append(self.backward(words, mask, reverse=True, all_states=False))
-            return jnp.concatenate(last, axis=-1)
-        states = [self.forward(words, mask, reverse=False, all_states=True)]
-        if self.backward is not None:
-            states.append(self.backward(words, mask, reverse=True, all_states=True))
-        both = jnp.concatenate(states, axis=-1)
+            return jnp.concatenate(list(states), axis=-1)
+        forward, *backward = states.swapaxes(1, 2)
+        step = jnp.minimum(jnp.arange(mask.shape[1]) + (~mask).sum(axis=1, keepdims=True), mask.shape[1] - 1)
+        forward = jnp.take_along_axis(forward, step[:, :, None], axis=1)
+        both = jnp.concatenate([forward, *(states[:, ::-1] for states in backward)], axis=-1)
         return attend(both, mask, self.query[...]) if self.pooling == "attention" else pool(both, mask, self.pooling)
+
+    def _states(self, ids: Int[Array, "N T B"], table: Array | None, valid: Bool[Array, "T B"]) -> Array:
+        """States [N, T, B, H] of N directions, or [N, B, H] where the last alone are wanted."""
+        directions = [self.forward] if self.backward is None else [self.forward, self.backward]
+        weights = [(each.kernel[...], each.recurrent_kernel[...], each.bias[...]) for each in directions]
+        stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
+        run = partial(recur, self.cell, all_states=self.pooling != "last")
+        return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
 
 
 class LSTM(Recurrent):
@@ -120,11 +125,3 @@ class SimpleRNN(Recurrent):
         super().__init__(
             SIMPLE_RNN_CELL, input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs
         )
-
-
-def _padding_first(words: Words, mask: Bool[Array, "B T"]) -> tuple[Words, Bool[Array, "B T"]]:
-    """Moves each row's padding from its end to its start, so that the last word is the last step."""
-    time = mask.shape[1]
-    source = jnp.arange(time) - (time - mask.sum(axis=1, keepdims=True))
-    ids = jnp.take_along_axis(words.ids, jnp.maximum(source, 0), axis=1)
-    return Words(ids, words.table), source >= 0

@@ -68,7 +68,7 @@ def _score(record: dict, monitor: str) -> float:
 
 def fit(
     replicas: Replicas,
-    state: TrainState,
+    states: list[TrainState],
     config: TrainingConfig,
     seed: int,
     train: Batches,
@@ -80,7 +80,8 @@ def fit(
 
     Args:
       replicas: the model on its devices.
-      state: a fresh one, or a restored one, in mid-epoch too; training goes on from its step.
+      states: a fresh or restored state on each device, in mid-epoch too; training goes on from its step and consumes
+        them.
       config: how long, and what to choose by.
       seed: of the order of batches.
       train: batches to learn from.
@@ -93,8 +94,7 @@ def fit(
       UserError: the training loss is no longer a finite number.
     """
     steps = len(train)
-    step = int(state.step)
-    states = replicas.place(state)
+    step = int(states[0].step)
     with StopSignal() as stop:
         while not is_finished(run_log.history, config):
             epoch, first_step = divmod(step, steps)
@@ -129,5 +129,6 @@ def fit(
             state = states[0]._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
+            del state  # Orbax lets go of it once it is written
             if stop.signum:
                 raise Interrupted(stop.signum)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import batches, build_learner
 from imdb_jax.training.devices import devices_for, set_up_process
-from imdb_jax.training.metrics import Metrics
 from imdb_jax.training.replicas import Replicas
 from scripts.peers.protocol import serve
 from scripts.peers.task import Task
@@ -27,13 +27,14 @@ class Ours:
         self.seed, self.epochs = config.seed, itertools.count()
         self.batches = batches(task.train, config, task.batch_size)
         self.test_batches = batches(task.test, config, task.eval_batch_size)
-        learner, state = build_learner(config, vocabulary, table, len(self.batches) * config.training.epochs)
+        steps = len(self.batches) * config.training.epochs
+        self.build = partial(build_learner, config, vocabulary, table, steps)
+        learner, state = self.build()
         self.replicas = Replicas(learner, devices_for(state.params, task.batch_size))
-        self.initial = state
-        self.reset()
+        self.states = self.replicas.place(state)
 
     def reset(self) -> None:
-        self.states = self.replicas.place(self.initial)
+        self.states = self.replicas.place(self.build()[1])
 
     def step(self) -> None:
         self._train(itertools.islice(self.batches.shuffled(self.seed, 0), 1))
@@ -45,7 +46,6 @@ class Ours:
         for shards in self.replicas.send(epoch):
             self.states = self.replicas.step(self.states, shards)
         self.states[0].metrics.compute()
-        self.states = self.replicas.place(self.states[0]._replace(metrics=Metrics.zero()))
 
     def infer(self) -> np.ndarray:
         return self.replicas.logits(self.replicas.readers(self.states), self.test_batches)

@@ -34,23 +34,23 @@ class Workload(NamedTuple):
     flops: Callable[[np.ndarray], float]
 
 
-def bilstm_flops(lengths: np.ndarray) -> float:
-    """Matrix products of W1, each 2mkn; D = 100 numbers per word, H = 32 units, G = 4H columns for the gates.
+def bilstm_flops(lengths: np.ndarray, D: int = 100, H: int = 32) -> float:
+    """Matrix products of W1, each 2mkn; D numbers per word, H units, G = 4H columns for the gates.
 
     For a word and a direction: x W and h U forward, 2G(D + H); their weights' gradients, as much again; and dz U^T to
     the step before, 2GH. The table is frozen, so nothing goes back to x. Padding and recomputed gates don't count.
     """
-    D, H, G = 100, 32, 128
+    G = 4 * H
     return 2 * lengths.sum() * (4 * G * (D + H) + 2 * G * H)
 
 
-def conv1d_flops(lengths: np.ndarray) -> float:
-    """Matrix products of W2, each 2mkn; windows of K = 3 words of D = 256 numbers, F = 256 filters, 128 hidden units.
+def conv1d_flops(lengths: np.ndarray, F: int = 256) -> float:
+    """Matrix products of W2, each 2mkn; windows of K = 3 words of D = 256 numbers, F filters, 128 hidden units.
 
     Forward: 2KDF for each window. Backward the maximum lets one window per filter through, so that the gradients of
     kernel and words take 2KD each for each filter; the dense layers take twice their forward products.
     """
-    K, D, F, hidden = 3, 256, 256, 128
+    K, D, hidden = 3, 256, 128
     windows = np.maximum(lengths - K + 1, 1).sum()
     return windows * 2 * K * D * F + len(lengths) * (4 * K * D * F + 6 * (F * hidden + hidden))
 

@@ -1,0 +1,47 @@
+"""Training without a run directory, for measurements."""
+
+import time
+from collections.abc import Iterable
+
+import jax
+import numpy as np
+
+from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.data.batches import Batch, Split
+from imdb_jax.data.pretrained import find_vectors
+from imdb_jax.data.tokens import Dataset
+from imdb_jax.data.vectors import fill_missing, read_vectors
+from imdb_jax.experiment import batches, build_learner
+from imdb_jax.training.devices import devices_for
+from imdb_jax.training.replicas import Replicas
+
+
+class Trainer:
+    """The model of a config, with the pieces and defaults of `python -m imdb_jax.train`."""
+
+    def __init__(self, config: Config, dataset: Dataset, train: Split) -> None:
+        self.batches = batches(train, config, config.training.batch_size)
+        vectors = None
+        if isinstance(embedding := config.model.embedding, PretrainedEmbedding):
+            read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
+            vectors = fill_missing(read, embedding.missing, config.seed)
+        steps = len(self.batches) * config.training.epochs
+        learner, state = build_learner(config, dataset.vocabulary, vectors, steps)
+        self.replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
+        self.states = self.replicas.place(state)
+
+    def train(self, some: Iterable[Batch]) -> float:
+        """Trains on batches; returns the seconds that took."""
+        started = time.perf_counter()
+        for shards in self.replicas.send(some):
+            self.states = self.replicas.step(self.states, shards)
+        jax.block_until_ready(self.states)
+        return time.perf_counter() - started
+
+
+def repeated(split: Split, reviews: int) -> Split:
+    """The first reviews of a split, over and over, until there are as many as wanted."""
+    rows = np.resize(np.arange(len(split.labels)), reviews)
+    lengths = np.diff(split.offsets)[rows]
+    ids = np.concatenate([split.ids[split.offsets[row] : split.offsets[row + 1]] for row in rows])
+    return Split(ids, np.concatenate([[0], np.cumsum(lengths)]), np.asarray(split.labels)[rows])
