@@ -7,12 +7,12 @@ Forward, at step t with input x_t:
 
 Backward, dz_t comes from the gradients of what step t carries on, and dh_{t-1} = dz_t U^T. Only this must run one step
 after the other, and all its other factors are known before. So the backward loop is a few products and one small matrix
-product; W, U and b get their gradients from all steps at once, each by one large matrix product:
+product; W, U and b get their gradients from many steps at once, each by one large matrix product:
 dW = X^T dZ, dU = H^T dZ, db = sum dZ.
 
-Time is cut into chunks. The forward pass keeps what is carried, and nothing else; the backward pass computes a chunk's
-pre-activations again, by one matrix product, while it is in the cache: that is cheaper than fetching them from memory.
-Chunks that hold nothing but padding are skipped, so that one compiled program serves every length at its own cost.
+Time is cut into chunks of steps. The forward pass keeps what is carried, and nothing else; the backward pass computes
+a chunk's pre-activations again, by one matrix product, while it is in the cache: that is cheaper than fetching them
+from memory. Chunks that hold nothing but padding are skipped: one compiled program serves every length at its own cost.
 
 Padding that comes before a review gets pre-activations that leave a state of zeros exactly zero: no mask in the loop.
 """

@@ -56,6 +56,8 @@ class Recurrent(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         self.cell = cell
+        # An accelerator waits for one step after the other; a CPU has two small products sooner than both at once.
+        self.one_loop = jax.default_backend() != "cpu"
         self.forward = Direction(cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
@@ -72,8 +74,8 @@ class Recurrent(nnx.Module):
     def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         """Features [B, F] of words; the mask is true from a review's first word to its last."""
         words = Words.of(words)
-        # The last word of a review is the last step forward, its first word the last step backward: in both directions
-        # padding comes first, so that one loop steps through both.
+        # The last word of a review is the last step forward, its first word the last step backward: padding comes first
+        # in both directions, so that one loop can step through both.
         position = jnp.arange(mask.shape[1]) - (~mask).sum(axis=1, keepdims=True)
         orders = [words.ids[:, ::-1]] if self.backward is not None else []
         ids = jnp.stack([jnp.take_along_axis(words.ids, jnp.maximum(position, 0), axis=1), *orders])
@@ -90,8 +92,10 @@ class Recurrent(nnx.Module):
         """States [N, T, B, H] of N directions, or [N, B, H] where the last alone are wanted."""
         directions = [self.forward] if self.backward is None else [self.forward, self.backward]
         weights = [(each.kernel[...], each.recurrent_kernel[...], each.bias[...]) for each in directions]
-        stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
         run = partial(recur, self.cell, all_states=self.pooling != "last")
+        if not self.one_loop:
+            return jnp.stack([run(each, table, valid, *own) for each, own in zip(ids, weights, strict=True)])
+        stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
         return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 QUIET = {  # libtpu then asks nobody where it runs, and lets a second process use it
     "JAX_PLATFORMS": "cpu",
@@ -60,7 +61,8 @@ def check(file: str, target: str) -> None:
     """Compiles the step of one config for one target and prints a row of the table."""
     config = load_file(file)
     devices = describe(target)
-    learner, state = learner_of(config)
+    with patch("jax.default_backend", return_value="tpu"):  # models are built for where they are built
+        learner, state = learner_of(config)
     started = time.perf_counter()
     compiled = lower(learner, state, config, Mesh(np.array(devices), ("rows",))).compile()
     seconds = time.perf_counter() - started
@@ -78,9 +80,7 @@ def check(file: str, target: str) -> None:
     if len(devices) > 1:
         assert trained <= reduced <= trained + metrics, f"all-reduced {reduced:,} bytes, {trained:,} are trained"
     if isinstance(config.model.encoder, LSTMConfig):
-        directions = 1 if config.model.encoder.pooling == "last" else 1 + config.model.encoder.bidirectional
-        stepping = [count for count in products if count]
-        assert stepping == [1] * 2 * directions, f"matrix products in the innermost loops: {products}"
+        assert [count for count in products if count] == [1, 1], f"products in the innermost loops: {products}"
 
 
 def describe(target: str) -> list[Any]:

@@ -59,7 +59,7 @@ def _called(line: str) -> list[str]:
     one = re.findall(r"(?:calls|true_computation|false_computation)=%?([\w.\-]+)", line)
     branches = re.search(r"branch_computations=\{([^}]*)\}", line)
     many = re.findall(r"[\w.\-]+", branches[1]) if branches else []
-    return one + many + (re.findall(r" call\(.*to_apply=%?([\w.\-]+)", line))
+    return one + many + re.findall(r" call(?:-start)?\(.*to_apply=%?([\w.\-]+)", line)
 
 
 def _bytes(shape: str) -> int:

@@ -70,6 +70,24 @@ def test_pools_against_numpy() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+def test_one_loop_for_both_directions_equals_two(pooling) -> None:
+    encoder = LSTM(6, 4, pooling=pooling, rngs=nnx.Rngs(0))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 30, 6)), jnp.float32)
+    mask = jnp.arange(30) < jnp.array([[30], [7], [1]])
+    together, apart = nnx.clone(encoder), nnx.clone(encoder)
+    together.one_loop, apart.one_loop = True, False
+
+    def loss(x, encoder):
+        features = encoder(x, mask)
+        return (features**2).sum(), features
+
+    (_, features), gradient = jax.value_and_grad(loss, has_aux=True)(x, together)
+    (_, expected), expected_gradient = jax.value_and_grad(loss, has_aux=True)(x, apart)
+    np.testing.assert_allclose(features, expected, atol=1e-6)
+    np.testing.assert_allclose(gradient, expected_gradient, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_padding_may_hold_anything_in_every_pool(pooling, bidirectional: bool) -> None:
     encoder = LSTM(6, 4, bidirectional=bidirectional, pooling=pooling, rngs=nnx.Rngs(0))
