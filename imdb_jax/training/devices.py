@@ -1,5 +1,6 @@
 """The devices of this machine, and compiled programs kept on disk."""
 
+import ctypes
 import os
 from typing import Any
 
@@ -12,6 +13,9 @@ from imdb_jax.errors import LOCKED, UserError
 ROWS = 16  # of a batch that keep one core busy
 EXCHANGED = 1_000_000  # trained weights above which copying their gradients between cores costs more than it gains
 
+M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
+HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
+
 
 def set_up_process() -> None:
     """Sets JAX up for a command; must come before JAX looks for devices.
@@ -19,6 +23,8 @@ def set_up_process() -> None:
     Each core becomes a CPU device, and compiled programs are kept in the cache folder, so that the next run of the same
     program need not compile.
     """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries have none
+        mallopt(M_ARENA_MAX, HEAPS)
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     folder = cache_dir() / "compilation"
     try:
