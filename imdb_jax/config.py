@@ -35,14 +35,8 @@ def _utf8(text: str) -> str:
 Text = Annotated[str, AfterValidator(_utf8)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-KINDS = (
-    "learned",
-    "pretrained",
-    "one_hot",
-    "lstm",
-    "simple_rnn",
-    "conv1d",
-)  # tags that pydantic puts into a field's path
+# tags that pydantic puts into a field's path
+KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d")
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
 
 
