@@ -36,8 +36,9 @@ class Direction(nnx.Module):
 class Recurrent(nnx.Module):
     """Encodes a review by the states of a recurrence in one or two directions.
 
+    A subclass says by its `cell` what one step does.
+
     Args:
-      cell: what one step does.
       input_dim: D; numbers per word.
       hidden_dim: H; units of each direction.
       bidirectional: also read from the end; features of both directions stand side by side.
@@ -45,21 +46,21 @@ class Recurrent(nnx.Module):
       rngs: draws the weights.
     """
 
+    cell: Cell
+
     def __init__(
         self,
-        cell: Cell,
         input_dim: int,
         hidden_dim: int,
         *,
-        bidirectional: bool,
+        bidirectional: bool = True,
         pooling: Pooling = "last",
         rngs: nnx.Rngs,
     ) -> None:
-        self.cell = cell
         # An accelerator waits for one step after the other; a CPU has two small products sooner than both at once.
         self.one_loop = jax.default_backend() != "cpu"
-        self.forward = Direction(cell, input_dim, hidden_dim, rngs=rngs)
-        self.backward = Direction(cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
+        self.forward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs)
+        self.backward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
         self.pooling: Pooling = pooling
         if pooling == "attention":
@@ -100,32 +101,12 @@ class Recurrent(nnx.Module):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory; by default in both directions (see `Recurrent`)."""
+    """Long short-term memory (see `Recurrent`)."""
 
-    def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool = True,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
-    ) -> None:
-        super().__init__(LSTM_CELL, input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs)
+    cell = LSTM_CELL
 
 
 class SimpleRNN(Recurrent):
-    """A recurrence of one tanh layer; by default from the first word to the last (see `Recurrent`)."""
+    """A recurrence of one tanh layer (see `Recurrent`)."""
 
-    def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool = False,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
-    ) -> None:
-        super().__init__(
-            SIMPLE_RNN_CELL, input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs
-        )
+    cell = SIMPLE_RNN_CELL
