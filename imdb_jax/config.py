@@ -36,7 +36,7 @@ Text = Annotated[str, AfterValidator(_utf8)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 # tags that pydantic puts into a field's path
-KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d")
+KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d", "conv_stack", "pool")
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
 
 
@@ -219,8 +219,32 @@ class Conv1DConfig:
     """Words in a window."""
 
 
+@section("model.encoder")
+class ConvStackConfig:
+    """Convolution, maxima over short stretches, a second convolution, then the maximum over the review."""
+
+    kind: Kind[Literal["conv_stack"]] = "conv_stack"
+    features: Positive = 16
+    """Filters of each convolution."""
+    kernel_size: Positive = 7
+    """Words, then stretches, in a window."""
+    pool_size: Positive = 5
+    """Windows in a stretch."""
+
+
+@section("model.encoder")
+class PoolConfig:
+    """No more than a pool over the word vectors: word order does not matter."""
+
+    kind: Kind[Literal["pool"]] = "pool"
+    pooling: Literal["mean", "max"] = "max"
+    """The mean or the maximum of each number over the review."""
+
+
 Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding | OneHotEmbedding, Field(discriminator="kind")]
-Encoder = Annotated[LSTMConfig | SimpleRNNConfig | Conv1DConfig, Field(discriminator="kind")]
+Encoder = Annotated[
+    LSTMConfig | SimpleRNNConfig | Conv1DConfig | ConvStackConfig | PoolConfig, Field(discriminator="kind")
+]
 
 
 @section("model")
@@ -244,6 +268,8 @@ class ModelConfig:
     def _check(self) -> "ModelConfig":
         if self.embedding.kind == "one_hot" and self.embedding_dropout:
             raise ValueError(f"embedding_dropout: {self.embedding_dropout}; one-hot words take word_dropout only")
+        if self.embedding.kind == "one_hot" and isinstance(self.encoder, ConvStackConfig | PoolConfig):
+            raise ValueError(f"embedding: one_hot; the encoder {self.encoder.kind} reads word vectors, so learn some")
         return self
 
 

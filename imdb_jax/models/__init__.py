@@ -2,8 +2,10 @@
 
 from imdb_jax.models.classifier import TextClassifier as TextClassifier
 from imdb_jax.models.convolution import Conv1D as Conv1D
+from imdb_jax.models.convolution import ConvStack as ConvStack
 from imdb_jax.models.embedding import Embedding as Embedding
 from imdb_jax.models.embedding import OneHot as OneHot
+from imdb_jax.models.pooling import Pool as Pool
 from imdb_jax.models.pooling import attend as attend
 from imdb_jax.models.pooling import pool as pool
 from imdb_jax.models.recurrent import LSTM as LSTM

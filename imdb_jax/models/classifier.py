@@ -12,15 +12,18 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from imdb_jax.config import (
     Conv1DConfig,
+    ConvStackConfig,
     LearnedEmbedding,
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,
+    PoolConfig,
     SimpleRNNConfig,
 )
-from imdb_jax.models.convolution import Conv1D
+from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.dropout import bernoulli, dropout
 from imdb_jax.models.embedding import Embedding, OneHot
+from imdb_jax.models.pooling import Pool
 from imdb_jax.models.recurrent import LSTM, SimpleRNN
 from imdb_jax.models.words import Words
 
@@ -48,6 +51,8 @@ ENCODERS: dict[type, Callable[..., Encoder]] = {
         input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
     ),
     Conv1DConfig: lambda c, input_dim, rngs: Conv1D(input_dim, c.features, c.kernel_size, rngs=rngs),
+    ConvStackConfig: lambda c, input_dim, rngs: ConvStack(input_dim, c.features, c.kernel_size, c.pool_size, rngs=rngs),
+    PoolConfig: lambda c, input_dim, rngs: Pool(input_dim, c.pooling),
 }
 
 

@@ -51,6 +51,44 @@ class Conv1D(nnx.Module):
         self.kernel = nnx.Param(jnp.einsum("vd,kdf->kvf", table, self.kernel[...]))
 
 
+class ConvStack(nnx.Module):
+    """Conv1D, the maximum of each short stretch, Conv1D again, then each filter's maximum over the review.
+
+    Only windows and stretches that lie within a review count. A review too short to fill one window of the second
+    convolution is filled up with zero vectors.
+
+    Args:
+      input_dim: D; numbers per word.
+      features: F; filters of each convolution.
+      kernel_size: K; words, then stretches, in a window.
+      pool_size: windows of the first convolution in a stretch.
+      rngs: draws the weights.
+    """
+
+    def __init__(self, input_dim: int, features: int, kernel_size: int, pool_size: int, *, rngs: nnx.Rngs) -> None:
+        draw = nnx.initializers.glorot_uniform()
+        self.kernel = nnx.Param(draw(rngs.params(), (kernel_size, input_dim, features)))
+        self.bias = nnx.Param(jnp.zeros(features))
+        self.second_kernel = nnx.Param(draw(rngs.params(), (kernel_size, features, features)))
+        self.second_bias = nnx.Param(jnp.zeros(features))
+        self.features = features
+        self.pool_size = pool_size
+
+    def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        """Features [B, F] of words; padded steps take no part."""
+        size = self.kernel.shape[0]
+        x = jnp.where(mask[:, :, None], Words.of(words).vectors(), 0)
+        shortest = self.pool_size * size + size - 1
+        x = jnp.pad(x, ((0, 0), (0, max(0, shortest - x.shape[1])), (0, 0)))
+        outputs = _convolve(x, self.kernel[...])
+        stretches = outputs.shape[1] // self.pool_size
+        outputs = outputs[:, : stretches * self.pool_size].reshape(len(x), stretches, self.pool_size, -1)
+        x = jax.nn.relu(outputs.max(axis=2) + self.bias[...])
+        whole = (mask.sum(axis=1) - size + 1) // self.pool_size
+        windows = jnp.maximum(whole - size + 1, 1)
+        return jax.nn.relu(convolve_max(x, self.second_kernel[...], windows) + self.second_bias[...])
+
+
 @jax.custom_vjp
 def convolve_max(
     x: Float[Array, "B T D"], kernel: Float[Array, "K D F"], windows: Int[Array, " B"]

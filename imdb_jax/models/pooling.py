@@ -1,10 +1,30 @@
-"""Features of all steps -> features of a review, over valid steps only."""
+"""Vectors of all steps -> features of a review, over valid steps only."""
 
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Bool, Float
+
+from imdb_jax.models.words import Words
+
+
+class Pool(nnx.Module):
+    """Encodes a review by the mean or the maximum of its word vectors.
+
+    Args:
+      input_dim: D; numbers per word, and so features.
+      pooling: the mean or the maximum of each number.
+    """
+
+    def __init__(self, input_dim: int, pooling: Literal["mean", "max"]) -> None:
+        self.features = input_dim
+        self.pooling: Literal["mean", "max"] = pooling
+
+    def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+        """Features [B, D] of words; padded steps take no part."""
+        return pool(Words.of(words).vectors(), mask, self.pooling)
 
 
 def pool(

@@ -26,7 +26,8 @@ then recurrent row, as reset_after=True needs); Conv1D kernels are [width, in, o
                       -> Dense(1), each row alone and without its padding; a row of fewer than 3
                       tokens is filled up with all-zero vectors after the embedding
     conv1d_stack      Embedding -> Conv1D(4, 3, relu) -> MaxPooling1D(2) -> Conv1D(4, 3, relu)
-                      -> GlobalMaxPooling1D -> Dense(3, relu) -> Dense(1); all lengths are 11
+                      -> GlobalMaxPooling1D -> Dense(3, relu) -> Dense(1), each row as in conv1d, one of fewer
+                      than 8 tokens filled up to 8
     optimizers        `rmsprop` and `adam` [10, 5]: the parameters after each of 10 steps from
                       `initial` [5] along `gradients` [10, 5], learning rate 1e-3, Keras' defaults
                       otherwise (RMSprop: rho 0.9, momentum 0, epsilon 1e-7, inside the root; Adam:
@@ -115,26 +116,29 @@ def bilstm(rng: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
+def alone(model: keras.Sequential, tokens: np.ndarray, shortest: int) -> list[float]:
+    """Logits of rows, each by itself without its padding, filled up with zero vectors to `shortest` steps."""
+
+    def logit(row: np.ndarray) -> float:
+        vectors = np.asarray(model.layers[0](row[None]))
+        outputs = np.pad(vectors, ((0, 0), (0, max(0, shortest - len(row))), (0, 0)))
+        for layer in model.layers[1:]:
+            outputs = layer(outputs)
+        return float(outputs[0, 0])
+
+    return [logit(row[:length]) for row, length in zip(tokens, LENGTHS, strict=True)]
+
+
 def conv1d(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    width = 3
     body = [
-        layers.Conv1D(6, width, activation="relu"),
+        layers.Conv1D(6, 3, activation="relu"),
         layers.GlobalMaxPooling1D(),
         layers.Dense(8, activation="relu"),
     ]
     model = build(rng, body, mask=False)
     tokens = random_tokens(rng, LENGTHS)
-
-    def logit(row: np.ndarray) -> float:
-        vectors = np.asarray(model.layers[0](row[None]))
-        outputs = np.pad(vectors, ((0, 0), (0, max(0, width - len(row))), (0, 0)))
-        for layer in model.layers[1:]:
-            outputs = layer(outputs)
-        return float(outputs[0, 0])
-
-    logits = [logit(row[:length]) for row, length in zip(tokens, LENGTHS, strict=True)]
     weights = named(CONV_NAMES, model.get_weights())
-    return weights | {"tokens": tokens, "lengths": LENGTHS, "logits": logits}
+    return weights | {"tokens": tokens, "lengths": LENGTHS, "logits": alone(model, tokens, shortest=3)}
 
 
 def conv1d_stack(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -146,10 +150,10 @@ def conv1d_stack(rng: np.random.Generator) -> dict[str, np.ndarray]:
         layers.Dense(3, activation="relu"),
     ]
     model = build(rng, body, mask=False)
-    lengths = np.full_like(LENGTHS, STEPS)
-    tokens = random_tokens(rng, lengths)
+    tokens = random_tokens(rng, LENGTHS)
     weights = named(STACK_NAMES, model.get_weights())
-    return weights | {"tokens": tokens, "lengths": lengths, "logits": model(tokens)[:, 0]}
+    # 3 stretches of 2 windows of 3 steps: 8 steps fill one window of the second convolution
+    return weights | {"tokens": tokens, "lengths": LENGTHS, "logits": alone(model, tokens, shortest=8)}
 
 
 def optimizers(rng: np.random.Generator) -> dict[str, np.ndarray]:

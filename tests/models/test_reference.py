@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from imdb_jax.config import Conv1DConfig, LearnedEmbedding, LSTMConfig, ModelConfig, SimpleRNNConfig
+from imdb_jax.config import Conv1DConfig, ConvStackConfig, LearnedEmbedding, LSTMConfig, ModelConfig, SimpleRNNConfig
 from imdb_jax.models import LSTM, TextClassifier
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models.npz"
@@ -89,6 +89,27 @@ def test_conv1d(golden: dict[str, jax.Array]) -> None:
     params = {
         "embedding": {"table": weights["embedding"]},
         "encoder": {"kernel": weights["conv_kernel"], "bias": weights["conv_bias"]},
+        "hidden": {0: {"kernel": weights["dense_kernel"], "bias": weights["dense_bias"]}},
+        "output": {"kernel": weights["head_kernel"], "bias": weights["head_bias"]},
+    }
+    model = nnx.merge(graph, params)
+    logits = model(weights["tokens"], weights["lengths"])
+    np.testing.assert_allclose(logits, weights["logits"], atol=4e-7)
+
+
+def test_conv_stack(golden: dict[str, jax.Array]) -> None:
+    weights = case(golden, "conv1d_stack")
+    encoder = ConvStackConfig(features=4, kernel_size=3, pool_size=2)
+    config = ModelConfig(embedding=LearnedEmbedding(dim=7), encoder=encoder, hidden_dims=(3,))
+    graph, _ = nnx.split(TextClassifier(config, 50, rngs=nnx.Rngs(0)))
+    params = {
+        "embedding": {"table": weights["embedding"]},
+        "encoder": {
+            "kernel": weights["conv1_kernel"],
+            "bias": weights["conv1_bias"],
+            "second_kernel": weights["conv2_kernel"],
+            "second_bias": weights["conv2_bias"],
+        },
         "hidden": {0: {"kernel": weights["dense_kernel"], "bias": weights["dense_bias"]}},
         "output": {"kernel": weights["head_kernel"], "bias": weights["head_bias"]},
     }

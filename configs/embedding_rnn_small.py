@@ -1,0 +1,34 @@
+"""A small learned embedding and a SimpleRNN over the last hundred words.
+
+    for seed in 0 1 2; do
+      python -m imdb_jax.train --config configs/embedding_rnn_small.py --workdir runs/embedding_rnn_small-$seed --config.seed=$seed
+    done
+    scripts/summarize runs/embedding_rnn_small-?
+
+Test accuracy ?
+
+@@
+"""
+
+from imdb_jax.config import (
+    Config,
+    DataConfig,
+    LearnedEmbedding,
+    ModelConfig,
+    OptimizerConfig,
+    SimpleRNNConfig,
+    TextConfig,
+    TrainingConfig,
+)
+
+config = Config(
+    data=DataConfig(
+        vocabulary_size=500,
+        max_length=100,
+        keep="tail",
+        text=TextConfig(special_tokens="keras_imdb", keep_apostrophes=True),
+    ),
+    model=ModelConfig(embedding=LearnedEmbedding(dim=16), encoder=SimpleRNNConfig(hidden_dim=8), dropout=0.0),
+    optimizer=OptimizerConfig(name="rmsprop", learning_rate=1e-4),
+    training=TrainingConfig(batch_size=64, epochs=100, monitor="loss", patience=3),
+)
