@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
-from imdb_jax.config import Config, load_file
+from imdb_jax.config import Config, load_file, run_file
 from imdb_jax.errors import INTERNAL, USAGE, UserError
 from imdb_jax.run import Run
 
@@ -25,6 +25,7 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     """Runs a command on the arguments of this process, then exits.
 
     A user's mistake is one line on stderr and its exit code; a traceback is for mistakes of ours, or for `--debug`.
+    `--code FILE` runs a file before the command, such as one that defines an encoder.
     """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -32,6 +33,9 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     log.addHandler(logging.StreamHandler())
     log.propagate = False  # libraries set up the root logger as they please
     try:
+        code, arguments = _take("--code", arguments)
+        if code is not None:
+            run_file(code)
         command(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -90,18 +94,23 @@ def start_config(arguments: Sequence[str]) -> tuple[Config, list[str]]:
       The config that overrides start from, which is that of the run in `--workdir` where no file is named, and the
       arguments left to parse.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--config")
-    try:
-        file, rest = parser.parse_known_args(arguments)
-    except argparse.ArgumentError:
-        raise UserError("--config: needs a file, such as configs/quickstart.py") from None
-    if file.config is not None:
-        return load_file(file.config), rest
-    parser.add_argument("--workdir")
-    workdir = parser.parse_known_args(arguments)[0].workdir
+    file, rest = _take("--config", arguments)
+    if file is not None:
+        return load_file(file), rest
+    workdir, _ = _take("--workdir", arguments)
     if workdir is not None and Path(workdir, "config.json").exists():
         return Run(workdir).config(), rest
     if {"--help", "-h"} & set(rest):
         return Config(), rest
     raise UserError("--config: needs a file, such as configs/quickstart.py")
+
+
+def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Takes an option and its value out of the arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(option, dest="value")
+    try:
+        taken, rest = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        raise UserError(f"{option}: needs a value, such as a file or a folder") from None
+    return taken.value, rest

@@ -9,6 +9,7 @@ import itertools
 import json
 import runpy
 from collections.abc import Callable, Iterator
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -36,7 +37,7 @@ Text = Annotated[str, AfterValidator(_utf8)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 # tags that pydantic puts into a field's path
-KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d", "conv_stack", "pool")
+KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d", "conv_stack", "pool", "own")
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
 
 
@@ -75,6 +76,8 @@ def describe(error: ValidationError, path: str = "") -> str:
     if first["type"] == "value_error":  # a check of ours: it says itself what was given
         return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
     complaint = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "missing":  # then the input is the whole section
+        return f"{where}: {complaint}"
     return f"{where or 'config'}: {first['input']!r}; {complaint}"
 
 
@@ -241,9 +244,21 @@ class PoolConfig:
     """The mean or the maximum of each number over the review."""
 
 
+@section("model.encoder")
+class OwnEncoderConfig:
+    """An encoder of yours: a class that your config file has put into `imdb_jax.models.OWN_ENCODERS`."""
+
+    kind: Kind[Literal["own"]] = "own"
+    name: Text
+    """What it is called there."""
+    options: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """Further arguments of the class."""
+
+
 Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding | OneHotEmbedding, Field(discriminator="kind")]
 Encoder = Annotated[
-    LSTMConfig | SimpleRNNConfig | Conv1DConfig | ConvStackConfig | PoolConfig, Field(discriminator="kind")
+    LSTMConfig | SimpleRNNConfig | Conv1DConfig | ConvStackConfig | PoolConfig | OwnEncoderConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -361,22 +376,29 @@ def from_json(text: str | bytes, where: str) -> Config:
 def load_file(path: str | Path) -> Config:
     """Runs a Python config file and returns the `Config` that it names `config`.
 
-    A config file is code: run only files you would run as a script.
-
     Raises:
-      UserError: no such file, the file raises, or it defines no `config`.
+      UserError: see `run_file`; or the file defines no `config`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such config file; see configs/ for those that come along", MISSING_INPUT)
-    try:
-        config = runpy.run_path(str(path)).get("config")
-    except Exception as error:
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        raise UserError(f"{path}{_line_in(path, error)}: {kind}{error}") from None
+    config = run_file(path).get("config")
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
     return config
+
+
+def run_file(path: str | Path) -> dict[str, Any]:
+    """Runs a Python file and returns its names. Run only files that you would run as a script.
+
+    Raises:
+      UserError: no such file, or it raises.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; see configs/ for those that come along", MISSING_INPUT)
+    try:
+        return runpy.run_path(str(path))
+    except Exception as error:
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        raise UserError(f"{path}{_line_in(path, error)}: {kind}{error}") from None
 
 
 def _line_in(path: Path, error: Exception) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,12 +21,12 @@ from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset, load_dataset
 from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.models import TextClassifier
+from imdb_jax.models import Embedding, TextClassifier
 from imdb_jax.run import Run
+from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, devices_for
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
-from imdb_jax.training.loop import best_epoch, fit
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.replicas import Replicas
@@ -47,29 +48,40 @@ def batches(split: Split, config: Config, batch_size: int) -> Batches:
     return Batches(split, batch_size, data.max_length, data.keep, buckets)
 
 
-def build_learner(
-    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, steps: int
-) -> tuple[Learner, TrainState]:
-    """The model and optimizer of a config, and their state before the first step.
+def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
+    """The model of a config before its first step.
 
     Args:
       config: of the run.
       vocabulary: its size is the model's.
-      vectors: float32 [V, D], for a pretrained embedding.
-      steps: updates over all epochs, for the learning rate's schedule.
+      vectors: float32 [V, D] that a pretrained embedding starts from; found and read unless given.
     """
-    model = TextClassifier(
+    embedding = config.model.embedding
+    if vectors is None and isinstance(embedding, PretrainedEmbedding):
+        read = read_vectors(find_vectors(embedding.vectors), vocabulary.tokens)
+        vectors = fill_missing(read, embedding.missing, config.seed)
+    return TextClassifier(
         config.model,
         len(vocabulary),
         unknown=vocabulary.special.unknown,
         vectors=vectors,
         rngs=nnx.Rngs(config.seed),
     )
+
+
+def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Learner, TrainState]:
+    """How a model learns under a config, and its state before the first step.
+
+    Args:
+      model: with the weights to start from.
+      config: of the run.
+      steps: updates over all epochs, for the learning rate's schedule.
+    """
     optimizer = build_optimizer(config.optimizer, steps)
     return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)
 
 
-def run_experiment(config: Config, workdir: str, started: float) -> None:
+def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
     """Trains, or goes on training, in a run directory and writes its results.
 
     Args:
@@ -85,29 +97,60 @@ def run_experiment(config: Config, workdir: str, started: float) -> None:
     run = Run(workdir)
     with run.taken(config), log_file(run.folder / "train.log"):
         if (results := run.results()) is None:
-            results = _train(config, run, started, seconds)
+            before = time.perf_counter()
+            dataset = load_dataset(config.data)
+            run.begin(config, dataset.vocabulary, dataset.audit)
+            model = build_model(config, dataset.vocabulary, pretrained_vectors(config, run, dataset))
+            seconds["data"] = time.perf_counter() - before
+            results = _train(model, dataset, config, run, started, seconds)
         else:
             log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
 
 
-def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) -> dict[str, Any]:
-    clock = CompileClock()
+def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> dict[str, Any]:
+    """Trains a model in a run directory, as `run_experiment` does, for those who build it themselves.
 
-    before = time.perf_counter()
-    dataset = load_dataset(config.data)
-    run.begin(config, dataset.vocabulary, dataset.audit)
-    vectors = pretrained_vectors(config, run, dataset)
+    Args:
+      model: of the config; in the end it has the weights of the best epoch.
+      dataset: of the config.
+      config: of the run; must equal that of the directory if it holds a run already.
+      workdir: the run directory; training goes on where it stopped there.
+
+    Returns:
+      What is in results.json.
+
+    Raises:
+      UserError: a workdir in use or of another config, diverging loss.
+      Interrupted: by a signal, after a checkpoint.
+    """
+    started = time.perf_counter()
+    run = Run(workdir)
+    with run.taken(config), log_file(run.folder / "train.log"):
+        run.begin(config, dataset.vocabulary, dataset.audit)
+        if isinstance(config.model.embedding, PretrainedEmbedding) and run.load_vectors() is None:
+            assert isinstance(model.embedding, Embedding), "a pretrained embedding has a table"
+            run.save_vectors(np.asarray(model.embedding.table))
+        results = run.results() or _train(model, dataset, config, run, started, {})
+        with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+            best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
+    nnx.update(model, best.eval_params)
+    return results
+
+
+def _train(
+    model: TextClassifier, dataset: Dataset, config: Config, run: Run, started: float, seconds: dict[str, float]
+) -> dict[str, Any]:
+    clock = CompileClock()
     train = batches(dataset.train, config, config.training.batch_size)
     validation = batches(dataset.validation, config, config.training.eval_batch_size)
     test = batches(dataset.test, config, config.training.eval_batch_size)
-    seconds["data"] = time.perf_counter() - before
     log.info(
         f"{len(train.lengths):,} training, {len(validation.lengths):,} validation, {len(test.lengths):,} test reviews; "
         f"{len(dataset.vocabulary):,} tokens"
     )
 
-    learner, state = build_learner(config, dataset.vocabulary, vectors, len(train) * config.training.epochs)
+    learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
     before = time.perf_counter()
     with Checkpoints(run.checkpoints) as checkpoints:
@@ -119,7 +162,7 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
         states = replicas.place(state)
         del state  # one copy less in memory
         with RunLog(run.folder, history) as run_log:
-            fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
+            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()
         best = checkpoints.restore_best(like)
@@ -137,7 +180,7 @@ def _train(config: Config, run: Run, started: float, seconds: dict[str, float]) 
     results = {
         **scores,
         "seed": config.seed,
-        "best_epoch": best_epoch(history, config.training.monitor) + 1,
+        "best_epoch": loop.best_epoch(history, config.training.monitor) + 1,
         "epochs": len(history),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "versions": versions(),

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
-from imdb_jax.experiment import batches, build_learner
+from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import devices_for
@@ -42,7 +42,8 @@ class Predictor:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.vocabulary = run.vocabulary()
-        learner, state = build_learner(self.config, self.vocabulary, run.load_vectors(), steps=1)
+        model = build_model(self.config, self.vocabulary, run.load_vectors())
+        learner, state = build_learner(model, self.config, steps=1)
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             state = checkpoints.restore_best(state)
         self.step = int(state.step)

@@ -1,5 +1,6 @@
 """Flax modules; know nothing of files or training."""
 
+from imdb_jax.models.classifier import OWN_ENCODERS as OWN_ENCODERS
 from imdb_jax.models.classifier import TextClassifier as TextClassifier
 from imdb_jax.models.convolution import Conv1D as Conv1D
 from imdb_jax.models.convolution import ConvStack as ConvStack

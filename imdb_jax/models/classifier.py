@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +17,11 @@ from imdb_jax.config import (
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,
+    OwnEncoderConfig,
     PoolConfig,
     SimpleRNNConfig,
 )
+from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.dropout import bernoulli, dropout
 from imdb_jax.models.embedding import Embedding, OneHot
@@ -28,6 +30,7 @@ from imdb_jax.models.recurrent import LSTM, SimpleRNN
 from imdb_jax.models.words import Words
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What turns words into the features of a review.
 
@@ -42,6 +45,21 @@ class Encoder(Protocol):
         ...
 
 
+# name -> class, called with (input_dim, rngs=..., **options): encoders that a config file brings along
+OWN_ENCODERS: dict[str, Callable[..., Encoder]] = {}
+
+
+def _own_encoder(config: OwnEncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:
+    if config.name not in OWN_ENCODERS:
+        raise UserError(
+            f"model.encoder.name: {config.name!r}; not in OWN_ENCODERS; --code FILE runs the file that puts it there"
+        )
+    try:
+        return OWN_ENCODERS[config.name](input_dim, rngs=rngs, **config.options)
+    except TypeError as error:
+        raise UserError(f"model.encoder.options: {config.options}; {error}") from error
+
+
 # config class -> (config, input_dim, rngs) -> encoder; a new encoder needs its config and one line here
 ENCODERS: dict[type, Callable[..., Encoder]] = {
     LSTMConfig: lambda c, input_dim, rngs: LSTM(
@@ -53,6 +71,7 @@ ENCODERS: dict[type, Callable[..., Encoder]] = {
     Conv1DConfig: lambda c, input_dim, rngs: Conv1D(input_dim, c.features, c.kernel_size, rngs=rngs),
     ConvStackConfig: lambda c, input_dim, rngs: ConvStack(input_dim, c.features, c.kernel_size, c.pool_size, rngs=rngs),
     PoolConfig: lambda c, input_dim, rngs: Pool(input_dim, c.pooling),
+    OwnEncoderConfig: _own_encoder,
 }
 
 

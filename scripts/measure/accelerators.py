@@ -29,7 +29,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec  # noqa: E402
 from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, TextConfig, load_file  # noqa: E402
 from imdb_jax.data.batches import Batch  # noqa: E402
 from imdb_jax.data.vocabulary import Vocabulary  # noqa: E402
-from imdb_jax.experiment import build_learner  # noqa: E402
+from imdb_jax.experiment import build_learner, build_model  # noqa: E402
 from imdb_jax.training.step import Learner, Shard, TrainState  # noqa: E402
 from scripts.measure.hlo import Program  # noqa: E402
 
@@ -97,7 +97,8 @@ def learner_of(config: Config) -> tuple[Learner, TrainState]:
     words = tuple(f"word{number}".encode() for number in range(size))
     vocabulary = Vocabulary(words, TextConfig(special_tokens=special))
     pretrained = isinstance(config.model.embedding, PretrainedEmbedding)
-    return build_learner(config, vocabulary, np.zeros((size, GLOVE_DIM), np.float32) if pretrained else None, 1_000)
+    vectors = np.zeros((size, GLOVE_DIM), np.float32) if pretrained else None
+    return build_learner(build_model(config, vocabulary, vectors), config, steps=1_000)
 
 
 def lower(learner: Learner, state: TrainState, config: Config, mesh: Mesh) -> jax.stages.Lowered:

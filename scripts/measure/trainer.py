@@ -6,12 +6,10 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
-from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.config import Config
 from imdb_jax.data.batches import Batch, Split
-from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset
-from imdb_jax.data.vectors import fill_missing, read_vectors
-from imdb_jax.experiment import batches, build_learner
+from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.training.devices import devices_for
 from imdb_jax.training.replicas import Replicas
 
@@ -21,12 +19,8 @@ class Trainer:
 
     def __init__(self, config: Config, dataset: Dataset, train: Split) -> None:
         self.batches = batches(train, config, config.training.batch_size)
-        vectors = None
-        if isinstance(embedding := config.model.embedding, PretrainedEmbedding):
-            read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
-            vectors = fill_missing(read, embedding.missing, config.seed)
         steps = len(self.batches) * config.training.epochs
-        learner, state = build_learner(config, dataset.vocabulary, vectors, steps)
+        learner, state = build_learner(build_model(config, dataset.vocabulary), config, steps)
         self.replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
         self.states = self.replicas.place(state)
 

@@ -9,7 +9,7 @@ import numpy as np
 from imdb_jax.config import load_file
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches, build_learner
+from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.training.devices import devices_for, set_up_process
 from imdb_jax.training.replicas import Replicas
 from scripts.peers.protocol import serve
@@ -28,7 +28,7 @@ class Ours:
         self.batches = batches(task.train, config, task.batch_size)
         self.test_batches = batches(task.test, config, task.eval_batch_size)
         steps = len(self.batches) * config.training.epochs
-        self.build = partial(build_learner, config, vocabulary, table, steps)
+        self.build = partial(build_learner, build_model(config, vocabulary, table), config, steps)
         learner, state = self.build()
         self.replicas = Replicas(learner, devices_for(state.params, task.batch_size))
         self.states = self.replicas.place(state)

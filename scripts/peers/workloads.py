@@ -19,7 +19,7 @@ from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.data.vectors import fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches, build_learner
+from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.models.recurrence import CHUNK
 from scripts.peers.task import Task, lengths
 
@@ -114,7 +114,7 @@ def cut(split: Split, config: Config, reviews: int | None) -> Split:
 
 def initial_weights(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None) -> dict[str, np.ndarray]:
     """The weights that imdb_jax starts from, by name."""
-    learner, state = build_learner(config, vocabulary, vectors, steps=1)
+    learner, state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)
     leaves = jax.tree_util.tree_leaves_with_path((state.params, learner.frozen))
     return {jax.tree_util.keystr(path[1:], simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
 

@@ -226,7 +226,7 @@ def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path
     assert "'imdb', 'synthetic', 'files'" in fails(2, *train, "--config.data.source=imbd")
     assert "--workdir" in fails(2, *train[:3])
     assert "--config" in fails(2, "imdb_jax.train", "--workdir", tmp_path / "run")
-    assert "no such config file" in fails(66, "imdb_jax.train", "--config", "nowhere.py", "--workdir", tmp_path / "run")
+    assert "no such file" in fails(66, "imdb_jax.train", "--config", "nowhere.py", "--workdir", tmp_path / "run")
     assert not (tmp_path / "run").exists()
     for command in ("evaluate", "predict"):
         assert "config.json: no such file" in fails(66, f"imdb_jax.{command}", "--workdir", tmp_path / "run")
@@ -262,3 +262,23 @@ def test_a_start_without_data_leaves_the_workdir_free(tmp_path: Path) -> None:
     assert "nowhere.csv" in fails(66, *train, *missing)
     process = run(*train, "--config.training.epochs=1", "--config.data.limit=100")
     assert process.returncode == 0, process.stderr.decode()
+
+
+def test_an_encoder_of_ones_own_in_one_file(tmp_path: Path) -> None:
+    file = Path(__file__).parents[2] / "docs" / "own_encoder.py"
+    process = run(
+        "imdb_jax.train", "--config", file, "--workdir", tmp_path / "run",
+        "--config.data.limit=200", "--config.training.epochs=1", "--config.model.encoder.options.features=8",
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr.decode()
+    assert "encoder.turn.kernel" in (tmp_path / "run" / "train.log").read_text()
+    assert predictions("--code", file, "--workdir", tmp_path / "run", "A film")[0]["flags"] == []
+    assert "'turned_words'; not in OWN_ENCODERS; --code" in fails(2, "imdb_jax.predict", "--workdir", tmp_path / "run")
+    assert "nowhere.py: no such file" in fails(66, "imdb_jax.predict", "--workdir", tmp_path, "--code", "nowhere.py")
+    assert "--code: needs a value" in fails(2, "imdb_jax.predict", "--workdir", tmp_path, "--code")
+    unknown = ["--config.data.limit=200", "--config.model.encoder.options.features=x"]
+    assert "features" in fails(2, "imdb_jax.train", "--config", file, "--workdir", tmp_path / "no", *unknown)
+    (tmp_path / "other.py").write_text(file.read_text().replace('options={"features": 32}', 'options={"size": 1}'))
+    process = run("imdb_jax.train", "--config", tmp_path / "other.py", "--workdir", tmp_path / "no")
+    assert process.returncode == 2
+    assert process.stderr.decode().splitlines()[-1].startswith("error: model.encoder.options: {'size': 1}; ")
