@@ -1,12 +1,9 @@
 """A learned embedding and a convolution over windows of three words.
 
-    for seed in 0 1 2; do
-      python -m imdb_jax.train --config configs/conv1d.py --workdir runs/conv1d-$seed --config.seed=$seed
-    done
-    scripts/summarize runs/conv1d-?
+    scripts/reproduce conv1d
 
-Test accuracy 88.98 ± 0.17 %, validation 89.17 ± 0.10 % (seeds 0, 1, 2); 42 ± 7 s a run, 39 ± 7 of them training 5 or
-6 epochs, on 2 CPU cores (AMD EPYC) with jax 0.10.2 and flax 0.12.8.
+Test accuracy 88.98 ± 0.17 %, validation 89.17 ± 0.10 % (seeds 0, 1, 2); 42 ± 7 s a run, 39 ± 7 of them training 5 or 6
+epochs, on 2 CPU cores (AMD EPYC) with jax 0.10.2 and flax 0.12.8.
 
 The tutorial's 88.3 % was chosen on the test split; here validation chooses the epoch, and chose `<br />` read as a
 space and a moving average of the weights (LOG.md).

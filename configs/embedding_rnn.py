@@ -1,13 +1,11 @@
 """A learned embedding and a SimpleRNN over the last hundred words.
 
-    for seed in 0 1 2; do
-      python -m imdb_jax.train --config configs/embedding_rnn.py --workdir runs/embedding_rnn-$seed --config.seed=$seed
-    done
-    scripts/summarize runs/embedding_rnn-?
+    scripts/reproduce embedding_rnn
 
-Test accuracy ?
+Test accuracy ? (to come).
 
-@@
+The tutorial's sizes, optimizer and patience are kept; padding is skipped, where its recurrence ran over it. With some
+seeds a recurrence of 8 units learns nothing for three epochs, and patience ends it: `embedding_rnn_tuned` mends that.
 """
 
 from imdb_jax.config import (

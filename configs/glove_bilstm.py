@@ -1,9 +1,6 @@
 """Frozen GloVe vectors and a bidirectional LSTM: the tutorial's system, with its flaws mended.
 
-    for seed in 0 1 2; do
-      python -m imdb_jax.train --config configs/glove_bilstm.py --workdir runs/glove_bilstm-$seed --config.seed=$seed
-    done
-    scripts/summarize runs/glove_bilstm-?
+    scripts/reproduce glove_bilstm
 
 Test accuracy 87.99 ± 0.23 %, validation 88.56 ± 0.23 % (seeds 0, 1, 2); 72 ± 2 s a run, 65 ± 1 of them training 15
 epochs, on 2 CPU cores (AMD EPYC) with jax 0.10.2 and flax 0.12.8.

@@ -1,13 +1,14 @@
-"""conv1d_stack on pretrained vectors.
+"""The model of `conv1d_stack` on pretrained vectors that are trained on.
 
-    for seed in 0 1 2; do
-      python -m imdb_jax.train --config configs/word2vec_conv1d.py --workdir runs/word2vec_conv1d-$seed --config.seed=$seed
-    done
-    scripts/summarize runs/word2vec_conv1d-?
+    scripts/reproduce word2vec_conv1d
 
-Test accuracy ?
+Test accuracy ? (to come).
 
-@@
+The tutorial's sizes, optimizer and split are kept: 10,000 words with the ids of Keras' imdb data set, 580 of them a
+review (mean + 2 standard deviations), the first 10,000 training reviews to choose the epoch by. Words without a vector
+start from normal draws, and all vectors are trained. For the tutorial's own vectors:
+`--config.model.embedding.vectors=GoogleNews-vectors-negative300.bin`. It reached 86.2 %; `word2vec_conv1d_tuned` goes
+past that.
 """
 
 from imdb_jax.config import (

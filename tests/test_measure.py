@@ -1,17 +1,23 @@
 """The measuring scripts: what they read from programs and traces, and how they grow a config."""
 
 import dataclasses
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from imdb_jax.config import Config, Conv1DConfig, ModelConfig
 from scripts.environment import ROOT
 from scripts.measure.hlo import Program
+from scripts.measure.mistakes import MISTAKES, PAGE, padded_to
+from scripts.measure.reproduce import CONFIGS, with_cells, with_docstring_figures
+from scripts.measure.runs import groups, spread
 from scripts.measure.scaling import points
 from scripts.measure.trainer import repeated
 from tests.conftest import random_split
@@ -84,3 +90,68 @@ def test_profile_names_operations(tmp_path) -> None:
     assert "ms a step" in done.stdout
     assert "while" in done.stdout
     assert list(tmp_path.rglob("*.xplane.pb"))
+
+
+def result(seed: int, accuracy: float) -> dict:
+    return {
+        "test": {"accuracy": accuracy},
+        "validation": {"accuracy": accuracy + 0.01},
+        "seed": seed,
+        "best_epoch": 3 + seed,
+        "seconds": {"train": 9.0 + seed, "total": 10.0 + seed},
+        "device": {"platform": "cpu", "cores": 2, "count": 2, "kind": "cpu"},
+        "versions": {"jax": "1.2.3", "flax": "4.5.6"},
+        "config": {"seed": seed, "training": {"epochs": 15}},
+    }
+
+
+def test_spread_is_mean_and_sample_deviation() -> None:
+    assert spread([1.0, 2.0, 3.0], 2) == "2.00 ± 1.00"
+    assert spread([1.25], 1) == "1.2"
+
+
+def test_runs_that_differ_in_their_seed_alone_belong_together(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for seed in range(3):
+        (tmp_path / str(seed)).mkdir()
+        (tmp_path / str(seed) / "results.json").write_text(json.dumps(result(seed, 0.8)))
+    (tmp_path / "other").mkdir()
+    other = result(0, 0.8) | {"config": {"seed": 0, "training": {"epochs": 16}}}
+    (tmp_path / "other" / "results.json").write_text(json.dumps(other))
+    (tmp_path / "running").mkdir()
+    found = groups(sorted(tmp_path.iterdir()))
+    assert [[folder.name for folder, _ in runs] for runs in found] == [["0", "1", "2"], ["other"]]
+    assert "running: not finished" in capsys.readouterr().err
+
+
+def test_figures_go_into_a_docstring_and_nowhere_else() -> None:
+    source = '"""Title.\n\nTest accuracy 1 %\nand more.\n\nOther.\n"""\ntext = "Test accuracy 2"\n'
+    written = with_docstring_figures(source, [result(0, 0.81), result(1, 0.83)])
+    assert written.startswith('"""Title.\n\nTest accuracy 82.00 ± 1.41 %, validation 83.00 ± 1.41 % (seeds 0, 1,')
+    assert "epochs 3, 4 of up to 15" in written
+    assert written.endswith('\n\nOther.\n"""\ntext = "Test accuracy 2"\n')
+    assert with_docstring_figures(written, [result(0, 0.81), result(1, 0.83)]) == written
+
+
+def test_every_config_has_a_place_for_its_figures() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name, path in CONFIGS.items():
+        assert "0.5 %" in with_docstring_figures(path.read_text(), [result(0, 0.005)]).replace("0.50", "0.5")
+        first = f"[{name}](configs/{name}.py)"
+        assert "nowhere else" in with_cells(readme, first, {2: "nowhere else"}), name
+
+
+def test_cells_of_one_row() -> None:
+    table = "text\n| a | b |\n|---|---|\n| x | 1 |\n| y |  |\n"
+    assert with_cells(table, "y", {1: "2"}) == "text\n| a | b |\n|---|---|\n| x | 1 |\n| y | 2 |\n"
+
+
+def test_mistakes_have_their_rows() -> None:
+    for name, (system, _) in MISTAKES.items():
+        assert f"| {name} | [{system}](../configs/{system}.py) |" in PAGE.read_text()
+
+
+def test_padding_becomes_words() -> None:
+    split = random_split([2, 5])
+    padded = padded_to(4, split)
+    assert padded.ids.tolist() == [*split.ids[:2], 0, 0, *split.ids[2:6]]
+    assert padded.offsets.tolist() == [0, 4, 8]

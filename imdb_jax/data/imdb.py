@@ -64,20 +64,24 @@ def open_imdb(config: DataConfig) -> Corpus:
     Raises:
       UserError: they can't be had (66), are not IMDB's or are damaged (65), or can't be written (73, 74).
     """
-    data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    if config.path is not None:
-        folder = _prepare_local(Path(config.path).expanduser(), data_dir)
-    else:
-        folder = data_dir / PREPARED
-        if not folder.exists():
-            _check_network(data_dir)
-            prepare(Builder(data_dir=data_dir), WHERE)
+    folder = prepared_folder(config)
     corpus = open_prepared(folder)
     if any(len(reviews) != 2 * aclimdb.REVIEWS_PER_CLASS for reviews in corpus):
         found = " and ".join(f"{len(reviews):,}" for reviews in corpus)
         allowed = f"IMDB has {2 * aclimdb.REVIEWS_PER_CLASS:,} in each; delete the folder to prepare it again"
         raise UserError(f"{folder}: {found} reviews in train and test; {allowed}", BAD_DATA)
     return corpus
+
+
+def prepared_folder(config: DataConfig) -> Path:
+    """The folder of the reviews as TFDS keeps them, prepared on first use; errors are those of `open_imdb`."""
+    data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    if config.path is not None:
+        return _prepare_local(Path(config.path).expanduser(), data_dir)
+    if not (data_dir / PREPARED).exists():
+        _check_network(data_dir)
+        prepare(Builder(data_dir=data_dir), WHERE)
+    return data_dir / PREPARED
 
 
 def _prepare_local(path: Path, data_dir: Path) -> Path:

@@ -1,0 +1,34 @@
+"""The model of `onehot_rnn`, trained with what validation chose.
+
+    scripts/reproduce onehot_rnn_tuned
+
+Test accuracy ? (to come).
+
+Against `onehot_rnn`: Adam, clipped gradients, a moving average of the weights, word dropout, `<br />` read as a space,
+and a patience of 8.
+"""
+
+from imdb_jax.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    OneHotEmbedding,
+    OptimizerConfig,
+    SimpleRNNConfig,
+    TextConfig,
+    TrainingConfig,
+)
+
+config = Config(
+    data=DataConfig(
+        vocabulary_size=500,
+        max_length=100,
+        keep="tail",
+        text=TextConfig(special_tokens="keras_imdb", keep_apostrophes=True, break_tags_as_spaces=True),
+    ),
+    model=ModelConfig(
+        embedding=OneHotEmbedding(), word_dropout=0.1, encoder=SimpleRNNConfig(hidden_dim=8), dropout=0.0
+    ),
+    optimizer=OptimizerConfig(name="adam", learning_rate=3e-4, clip_norm=1.0, ema_decay=0.999),
+    training=TrainingConfig(batch_size=64, epochs=100, patience=8),
+)
