@@ -4,7 +4,7 @@
 
 Test accuracy ? (to come).
 
-Against `conv1d_stack`: dropout of words and of embedding numbers, a moving average of the weights, batches of 64, `<br
+Against `conv1d_stack`: dropout of words and of embedding numbers, a moving average of the weights, batches of 32, `<br
 />` read as a space, and 20,000 instead of 15,000 reviews to train on.
 """
 
@@ -34,5 +34,5 @@ config = Config(
         dropout=0.0,
     ),
     optimizer=OptimizerConfig(name="adam", learning_rate=5e-4, ema_decay=0.999),
-    training=TrainingConfig(batch_size=64, epochs=20, patience=5),
+    training=TrainingConfig(batch_size=32, epochs=20, patience=5),
 )

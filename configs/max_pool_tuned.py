@@ -4,7 +4,7 @@
 
 Test accuracy ? (to come).
 
-Against `max_pool`: dropout of embedding numbers, a moving average of the weights, batches of 64, `<br />` read as a
+Against `max_pool`: dropout of words, a moving average of the weights, batches of 64, `<br />` read as a
 space, and 20,000 instead of 15,000 reviews to train on.
 """
 
@@ -27,7 +27,7 @@ config = Config(
     ),
     model=ModelConfig(
         embedding=LearnedEmbedding(dim=16),
-        embedding_dropout=0.3,
+        word_dropout=0.3,
         encoder=PoolConfig(pooling="max"),
         hidden_dims=(8,),
         dropout=0.0,

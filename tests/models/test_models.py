@@ -1,5 +1,6 @@
 """What the reference files don't show: one-hot words, pools, initial weights, parameter counts."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -18,7 +19,7 @@ from imdb_jax.config import (
     SimpleRNNConfig,
     load_file,
 )
-from imdb_jax.models import LSTM, Conv1D, TextClassifier, Words, attend, pool
+from imdb_jax.models import LSTM, Conv1D, SimpleRNN, TextClassifier, Words, attend, pool
 from tests.conftest import CONFIGS
 
 
@@ -59,7 +60,9 @@ def test_parameter_count_with_vectors_of_300_numbers() -> None:
     assert counts(config.model, 10_000, np.zeros((10_000, 300), np.float32)) == (3_035_569, 0)
 
 
-@pytest.mark.parametrize("encoder", [LSTM(12, 4, rngs=nnx.Rngs(0)), Conv1D(12, 4, 3, rngs=nnx.Rngs(0))])
+@pytest.mark.parametrize(
+    "encoder", [cls(12, 4, rngs=nnx.Rngs(0)) for cls in (LSTM, SimpleRNN, partial(Conv1D, kernel_size=3))]
+)
 def test_ids_equal_the_dense_product_of_one_hot_vectors(encoder) -> None:
     tokens = jnp.asarray(np.random.default_rng(0).integers(0, 12, (3, 5)), jnp.int32)
     for length in (5, 2):
