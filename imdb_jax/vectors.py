@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
+import numpy as np
 import tyro
-from annotated_types import Ge
+from jaxtyping import Float32
 
 from imdb_jax import cli
 from imdb_jax.data.neighbours import Neighbour, WordVectors
@@ -70,3 +71,60 @@ class Args:
     """Exports word vectors, or tells which words are near which."""
 
     command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Export | Neighbours | Analogy]]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exports or answers; see `Args`."""
+    args = cli.parse(Args, arguments, "vectors").command
+    match args:
+        case Export():
+            path = Path(args.out)
+            if path.suffix not in (".txt", ".bin"):
+                raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
+            write_vectors(path, *_of_run(args.workdir))
+        case Neighbours():
+            if not args.words:
+                raise UserError("words: give at least one")
+            answers = _open(args).neighbours([os.fsencode(word) for word in args.words], args.count)
+            for word, neighbours in zip(args.words, answers, strict=True):
+                _write(word, neighbours, args.output)
+        case Analogy():
+            a, b, c = args.words
+            neighbours = _open(args).analogy(os.fsencode(a), os.fsencode(b), os.fsencode(c), args.count)
+            _write(f"{a} - {b} + {c}", neighbours, args.output)
+
+
+def _open(args: Question) -> WordVectors:
+    if args.count < 1:
+        raise UserError(f"--count: {args.count}; must be at least 1")
+    if args.workdir is not None and args.vectors is None:
+        return WordVectors.of_table(args.workdir, *_of_run(args.workdir))
+    if args.workdir is None and args.vectors is not None:
+        return WordVectors.of_file(find_vectors(args.vectors))
+    raise UserError("--workdir, --vectors: give one of them")
+
+
+def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]]:
+    """The words of a run, without special tokens, and their vectors."""
+    from imdb_jax.predictor import word_vectors  # after the arguments: JAX takes a second to import
+    from imdb_jax.training.devices import set_up_process
+
+    set_up_process()
+    run = Run(workdir)
+    vocabulary = run.vocabulary()
+    return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
+
+
+def _write(query: str, neighbours: Sequence[Neighbour], output: str) -> None:
+    if output == "table":
+        sys.stdout.write(f"{query}\n")
+    for neighbour in neighbours:
+        word, cosine = neighbour.word.decode("utf-8", "replace"), neighbour.cosine
+        if output == "jsonl":
+            sys.stdout.write(json.dumps({"query": query, "word": word, "cosine": cosine}) + "\n")
+        else:
+            sys.stdout.write(f"  {cosine:6.3f}  {word}\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -105,7 +105,11 @@ class WordVectors:
         while block := list(itertools.islice(records, BLOCK)):
             block, vectors = _unit_vectors(block)
             for i, cosines in enumerate(directions @ vectors.T):
-                new = (Neighbour(r.word, float(c)) for r, c in zip(block, cosines, strict=True) if r.word not in left_out[i])
+                new = (
+                    Neighbour(r.word, float(c))
+                    for r, c in zip(block, cosines, strict=True)
+                    if r.word not in left_out[i]
+                )
                 best[i] = heapq.nlargest(count, itertools.chain(best[i], new), key=lambda neighbour: neighbour.cosine)
         return best
 

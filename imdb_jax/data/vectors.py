@@ -77,7 +77,9 @@ def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray,
       UserError: a word is empty or holds white space, which would end it; or the file can't be written.
     """
     if odd := [word for word in words if word.split() != [word]]:
-        raise UserError(f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA)
+        raise UserError(
+            f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA
+        )
     with draft_of(path) as file:
         file.write(b"%d %d\n" % table.shape)
         for word, row in zip(words, table.astype("<f4"), strict=True):
