@@ -53,11 +53,10 @@ NEGATIVE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("real")
-    (folder / "cache").mkdir()
-    (folder / "cache" / "vectors").symlink_to(VECTORS)
+def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_JAX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "vectors").symlink_to(VECTORS)
     config = load_file(next(path for path in CONFIGS if path.stem == "glove_bilstm"))
     config = dataclasses.replace(
         config,
@@ -65,36 +64,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
         optimizer=dataclasses.replace(config.optimizer, learning_rate=5e-3),
         training=dataclasses.replace(config.training, epochs=4),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
-        run_experiment(config, str(folder / "run"), started=0.0)
-    return Run(folder / "run")
-
-
-def test_glove_bilstm_learns_and_predicts_what_it_evaluates(trained: Run) -> None:
-    results = trained.results()
+    run_experiment(config, str(tmp_path / "run"), started=0.0)
+    results = Run(tmp_path / "run").results()
     assert results["test"]["examples"] == 2_000
     assert results["test"]["accuracy"] > 0.65
-    assert "Converted" in (trained.folder / "train.log").read_text()
+    assert "Converted" in (tmp_path / "run" / "train.log").read_text()
 
-    test = open_corpus(trained.config().data).test
+    test = open_corpus(config.data).test
     texts, labels = zip(
         *((text, label) for chunk in test.chunks() for text, label in zip(*chunk, strict=True)), strict=True
     )
     first = np.concatenate([np.flatnonzero(np.array(labels) == label)[:1_000] for label in (0, 1)])
-    found = Predictor(trained).predict([texts[i] for i in first])
+    predictor = Predictor(Run(tmp_path / "run"))
+    found = predictor.predict([texts[i] for i in first])
     right = [
         prediction.label == ("positive" if labels[i] else "negative")
         for i, prediction in zip(first, found, strict=True)
     ]
     assert np.mean(right) == results["test"]["accuracy"]
 
-
-def test_ten_everyday_reviews_are_told_apart(trained: Run) -> None:
-    """So little training leaves some close to even: each is read rightly beside its opposite, and most alone."""
-    found = np.array([prediction.probability for prediction in Predictor(trained).predict([*POSITIVE, *NEGATIVE])])
-    assert (found[:5] > found[5:]).all(), found
-    assert (found[:5] > 0.5).sum() + (found[5:] < 0.5).sum() >= 8, found
+    # So little training leaves some close to even: each is read rightly beside its opposite, and most alone.
+    everyday = np.array([prediction.probability for prediction in predictor.predict([*POSITIVE, *NEGATIVE])])
+    assert (everyday[:5] > everyday[5:]).all(), everyday
+    assert (everyday[:5] > 0.5).sum() + (everyday[5:] < 0.5).sum() >= 8, everyday
 
 
 def test_the_vocabulary_and_ids_of_imdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
