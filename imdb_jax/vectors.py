@@ -85,13 +85,12 @@ def main(arguments: Sequence[str]) -> None:
         case Neighbours():
             if not args.words:
                 raise UserError("words: give at least one")
-            answers = _open(args).neighbours([os.fsencode(word) for word in args.words], args.count)
-            for word, neighbours in zip(args.words, answers, strict=True):
+            words = [os.fsencode(word) for word in args.words]
+            for word, neighbours in zip(words, _open(args).neighbours(words, args.count), strict=True):
                 _write(word, neighbours, args.output)
         case Analogy():
-            a, b, c = args.words
-            neighbours = _open(args).analogy(os.fsencode(a), os.fsencode(b), os.fsencode(c), args.count)
-            _write(f"{a} - {b} + {c}", neighbours, args.output)
+            a, b, c = (os.fsencode(word) for word in args.words)
+            _write(b"%b - %b + %b" % (a, b, c), _open(args).analogy(a, b, c, args.count), args.output)
 
 
 def _open(args: Question) -> WordVectors:
@@ -115,13 +114,14 @@ def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]
     return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
 
 
-def _write(query: str, neighbours: Sequence[Neighbour], output: str) -> None:
+def _write(query: bytes, neighbours: Sequence[Neighbour], output: str) -> None:
+    asked = query.decode("utf-8", "replace")
     if output == "table":
-        sys.stdout.write(f"{query}\n")
+        sys.stdout.write(f"{asked}\n")
     for neighbour in neighbours:
         word, cosine = neighbour.word.decode("utf-8", "replace"), neighbour.cosine
         if output == "jsonl":
-            sys.stdout.write(json.dumps({"query": query, "word": word, "cosine": cosine}) + "\n")
+            sys.stdout.write(json.dumps({"query": asked, "word": word, "cosine": cosine}) + "\n")
         else:
             sys.stdout.write(f"  {cosine:6.3f}  {word}\n")
 

@@ -72,7 +72,7 @@ class WordVectors:
         Raises:
           UserError: as in `neighbours`.
 
-        Example: king, man, woman asks for king - man + woman; in GloVe 6B the answer is queen.
+        Example: king, man, woman asks for king - man + woman; in glove.6B.100d the answer is queen.
         """
         of_a, of_b, of_c = self._directions([a, b, c])
         direction = of_a - of_b + of_c
