@@ -135,6 +135,8 @@ class DataConfig:
     text: TextConfig = TextConfig()
     vocabulary_size: Annotated[int, Field(ge=5)] = 20_000
     """Most frequent training words kept, special tokens included."""
+    word_index: Text | None = None
+    """A JSON file of words and their ranks, such as Keras' imdb_word_index.json, to take the words from instead."""
     max_length: Positive = 600
     """Tokens kept of each review."""
     keep: Literal["head", "tail"] = "head"

@@ -34,8 +34,9 @@ class Args:
     """What standard input holds: a review per line, a CSV file with a header, or a JSON object per line."""
     text_column: str = "text"
     """The CSV column or JSON key of the review."""
-    output: Literal["jsonl", "table"] = "jsonl"
-    """JSON objects with label, probability (of positive) and flags; or columns to read."""
+    output: Literal["jsonl", "table"] | None = None
+    """jsonl: JSON objects with label, probability (of positive) and flags; table: lines to read, with label and the
+    probability of that label. None: table for reviews that are arguments, jsonl for standard input."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,10 +49,11 @@ def main(arguments: Sequence[str]) -> None:
     set_up_process()
     predictor = Predictor(Run(args.workdir))
     reviews = iter([os.fsencode(text) for text in args.texts]) if args.texts else _read(args, sys.stdin.buffer)
+    output = args.output or ("table" if args.texts else "jsonl")
     batch_size = len(args.texts) or predictor.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
         for review, prediction in zip(chunk, predictor.predict(chunk, batch_size), strict=True):
-            sys.stdout.write(_line(review, prediction, args.output) + "\n")
+            sys.stdout.write(_line(review, prediction, output) + "\n")
         sys.stdout.flush()
 
 
@@ -59,7 +61,8 @@ def _line(review: bytes, prediction: "Prediction", output: str) -> str:
     if output == "jsonl":
         return json.dumps(prediction._asdict())
     start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]
-    return f"{prediction.label}  {prediction.probability:6.1%}  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
+    of_label = max(prediction.probability, 1 - prediction.probability)
+    return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
 
 
 def _read(args: Args, stdin: BinaryIO) -> Iterator[bytes]:

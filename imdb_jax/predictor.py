@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
+from imdb_jax.errors import UserError
 from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import devices_for
 from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import Learner, TrainState
 
 
 class Prediction(NamedTuple):
@@ -29,6 +31,32 @@ class Prediction(NamedTuple):
     flags: list[str]
 
 
+def restore_best(run: Run) -> tuple[Learner, TrainState]:
+    """The model of a run and its best checkpoint.
+
+    Raises:
+      UserError: no run there, or none of its epochs has ended yet.
+    """
+    config = run.config()
+    model = build_model(config, run.vocabulary(), run.load_vectors())
+    learner, state = build_learner(model, config, steps=1)
+    with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+        return learner, checkpoints.restore_best(state)
+
+
+def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
+    """The vectors that the best checkpoint of a run gives its tokens, by id: what evaluation reads.
+
+    Raises:
+      UserError: words are one-hot there; no run there, or none of its epochs has ended yet.
+    """
+    learner, state = restore_best(run)
+    modules = {**learner.frozen, **state.eval_params}
+    if "embedding" not in modules:
+        raise UserError(f"{run.folder}: has no word vectors, its words are one-hot")
+    return np.asarray(modules["embedding"]["table"], np.float32)
+
+
 class Predictor:
     """The best checkpoint of a run.
 
@@ -42,10 +70,7 @@ class Predictor:
     def __init__(self, run: Run) -> None:
         self.config = run.config()
         self.vocabulary = run.vocabulary()
-        model = build_model(self.config, self.vocabulary, run.load_vectors())
-        learner, state = build_learner(model, self.config, steps=1)
-        with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
-            state = checkpoints.restore_best(state)
+        learner, state = restore_best(run)
         self.step = int(state.step)
         self._replicas = Replicas(learner, devices_for(state.params, self.config.training.eval_batch_size))
         self._readers = self._replicas.readers(self._replicas.place(state))

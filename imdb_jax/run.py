@@ -88,7 +88,9 @@ class Run:
           UserError: their vocabulary is another one.
         """
         if self.vocabulary().tokens != vocabulary.tokens:
-            raise UserError(f"{self.folder}: the training reviews have changed since this run was begun", BAD_DATA)
+            raise UserError(
+                f"{self.folder}: training reviews or data.word_index have changed since it was begun", BAD_DATA
+            )
 
     def load_vectors(self) -> np.ndarray | None:
         """The vectors [V, D], float32, that the run's embedding starts from, or None."""

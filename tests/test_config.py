@@ -87,6 +87,7 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
             special_tokens=st.sampled_from(["text_vectorization", "keras_imdb"]),
         ),
         vocabulary_size=st.integers(min_value=5),
+        word_index=st.none() | st.text(),
         max_length=st.just(max_length),
         keep=st.sampled_from(["head", "tail"]),
         buckets=st.just(tuple(buckets)),

@@ -29,6 +29,30 @@ pytestmark = [
 ]
 
 
+POSITIVE = [
+    "Loved every minute!",
+    "One of the best films I have seen this year.",
+    "A wonderful little film with brilliant acting and a beautiful score. Highly recommended.",
+    "I didn't expect much, but this turned out to be a great surprise: funny, moving and superbly acted. "
+    "The whole family enjoyed it and we will watch it again.",
+    "I first saw this as a child and it has stayed with me ever since. The story of two brothers who keep a lighthouse "
+    "is simple, but the director tells it with such warmth that you believe every word. The photography is beautiful, "
+    "the performances are excellent, above all the old captain, and the ending is perfect. It is a touching and "
+    "wonderful film that deserves a much larger audience. 10/10",
+]
+NEGATIVE = [
+    "Dull and stupid!",
+    "One of the worst films I have seen this year.",
+    "A boring mess with terrible acting and an awful script. Avoid it.",
+    "I expected much, but this turned out to be a complete waste of time: not funny, badly acted and far too long. "
+    "Nobody in the family liked it and we stopped it before the end.",
+    "I rented this because of the cover, which was a mistake. The story of two brothers who keep a lighthouse makes no "
+    "sense, and the director seems to have lost interest after ten minutes. The photography is ugly, the dialogue is "
+    "ridiculous, the acting is wooden, and the ending is the worst of all. It is a pointless and poorly made film, and "
+    "I want my money back. 1/10",
+]
+
+
 def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMDB_JAX_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
@@ -51,12 +75,18 @@ def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monk
         *((text, label) for chunk in test.chunks() for text, label in zip(*chunk, strict=True)), strict=True
     )
     first = np.concatenate([np.flatnonzero(np.array(labels) == label)[:1_000] for label in (0, 1)])
-    found = Predictor(Run(tmp_path / "run")).predict([texts[i] for i in first])
+    predictor = Predictor(Run(tmp_path / "run"))
+    found = predictor.predict([texts[i] for i in first])
     right = [
         prediction.label == ("positive" if labels[i] else "negative")
         for i, prediction in zip(first, found, strict=True)
     ]
     assert np.mean(right) == results["test"]["accuracy"]
+
+    # So little training leaves some close to even: each is read rightly beside its opposite, and most alone.
+    everyday = np.array([prediction.probability for prediction in predictor.predict([*POSITIVE, *NEGATIVE])])
+    assert (everyday[:5] > everyday[5:]).all(), everyday
+    assert (everyday[:5] > 0.5).sum() + (everyday[5:] < 0.5).sum() >= 8, everyday
 
 
 def test_the_vocabulary_and_ids_of_imdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

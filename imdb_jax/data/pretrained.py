@@ -88,7 +88,7 @@ def _unknown(name: str) -> UserError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return UserError(
-        f"model.embedding.vectors: {name!r}; no file and no published set; {hint}Sets: {', '.join(known)}",
+        f"vectors: {name!r}; no file and no published set; {hint}Sets: {', '.join(known)}",
         MISSING_INPUT,
     )
 

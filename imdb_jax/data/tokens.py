@@ -31,7 +31,8 @@ from imdb_jax.errors import IO_FAILED, LOCKED, UserError
 log = logging.getLogger(__name__)
 
 LAYOUT = 1  # counts up when the files in a cache entry change their meaning
-READ_LATER = {"data_dir", "path", "test_path", "max_length", "keep", "buckets"}  # fields that change no cached id
+# fields that change no cached id; of files and folders the content does
+READ_LATER = {"data_dir", "path", "test_path", "word_index", "max_length", "keep", "buckets"}
 SPLITS = ("train", "validation", "test")
 
 
@@ -51,13 +52,16 @@ def load_dataset(config: DataConfig) -> Dataset:
     """Opens the token ids of a data config, making them on first use.
 
     Raises:
-      UserError: the reviews can't be had, or are unfit for training (see `audit.check`).
+      UserError: the reviews or data.word_index can't be had, or are unfit for training (see `audit.check`).
     """
     corpus = open_corpus(config)
-    key = _key(config, corpus)
-    entry = cache_dir() / "tokens" / key
+    given = None
+    if config.word_index is not None:
+        path = Path(config.word_index).expanduser()
+        given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
+    entry = cache_dir() / "tokens" / _key(config, corpus, given)
     if not entry.is_dir():
-        _write_entry(config, entry)
+        _write_entry(config, entry, given)
     try:
         return _read_entry(config, entry)
     except FileNotFoundError as error:
@@ -79,8 +83,10 @@ def _read_entry(config: DataConfig, entry: Path) -> Dataset:
     return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, entry.name)
 
 
-def _key(config: DataConfig, corpus: Corpus) -> str:
+def _key(config: DataConfig, corpus: Corpus, given: Vocabulary | None) -> str:
     rules = {name: value for name, value in asdict(config).items() if name not in READ_LATER}
+    if given is not None:
+        rules["vocabulary"] = given.fingerprint()
     identity = [LAYOUT, corpus.train.fingerprint, corpus.test.fingerprint, rules]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -89,14 +95,15 @@ def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:
     return np.dtype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
 
 
-def _write_entry(config: DataConfig, entry: Path) -> None:
+def _write_entry(config: DataConfig, entry: Path, given: Vocabulary | None) -> None:
     """Makes a cache entry beside its place and renames it there: it is whole or not there."""
     splits = split_corpus(config)
     report = audit(splits._asdict())
     check(report)
     log.info(summary(report))
-    counts = count_words(splits.train, config)
-    vocabulary = Vocabulary.build(counts, config.vocabulary_size, config.text)
+    vocabulary = given
+    if vocabulary is None:
+        vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
     draft = entry.with_name(f"{entry.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)

@@ -33,8 +33,8 @@ class Record(NamedTuple):
     vector: np.ndarray  # float32, all of one length
 
 
-def read_records(path: Path, words: Set[bytes]) -> Iterator[Record]:
-    """Reads the records of `words` from a file, in its order and as often as they stand there.
+def read_records(path: Path, words: Set[bytes] | None) -> Iterator[Record]:
+    """Reads the records of `words`, or of all words, from a file, in its order and as often as they stand there.
 
     Raises:
       UserError: no such file; no vector file; a line of the wrong width; fewer or more words than the file promises.
@@ -125,23 +125,25 @@ def _is_number(field: bytes) -> bool:
 
 
 def _text_records(
-    path: Path, blocks: Iterator[bytes], words: Set[bytes], dim: int, count: int | None
+    path: Path, blocks: Iterator[bytes], words: Set[bytes] | None, dim: int, count: int | None
 ) -> Iterator[Record]:
     """Reads lines `word number ... number`; `count` is the number of words that a header promised."""
-    firsts = {word.partition(b" ")[0] for word in words}  # words may hold spaces: glove.840B has `. . .`
+    firsts = {word.partition(b" ")[0] for word in words or ()}  # words may hold spaces: glove.840B has `. . .`
     before = 0 if count is None else 1  # the header is line 1
     number, blank, line = before, 0, b""
     for number, line in enumerate(_lines(path, blocks), start=before + 1):
-        if line.count(b" ") >= dim and line[: line.find(b" ")] not in firsts:
+        if words is not None and line.count(b" ") >= dim and line[: line.find(b" ")] not in firsts:
             continue
         if not line.strip():
             blank += 1
             continue
         record = _parse(f"{path}:{number}", line, dim)
-        if record.word in words:
+        if words is not None and record.word in words:
             yield record
         elif (surplus := record.word.split(b" ")[1:]) and all(map(_is_number, surplus)):
             raise UserError(f"{record.where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
+        elif words is None:
+            yield record
     if line.strip():
         _parse(f"{path}:{number}", line, dim)  # where a cut file ends
     if count is not None and count != number - before - blank:
@@ -172,7 +174,9 @@ def _parse(where: str, line: bytes, dim: int) -> Record:
         return Record(where, word, np.array(values, np.float32))
 
 
-def _binary_records(path: Path, blocks: Iterator[bytes], words: Set[bytes], dim: int, count: int) -> Iterator[Record]:
+def _binary_records(
+    path: Path, blocks: Iterator[bytes], words: Set[bytes] | None, dim: int, count: int
+) -> Iterator[Record]:
     """Reads records of a word, a space, `dim` little-endian float32 values and, with some writers, a line feed."""
     number, rest, size = 0, b"", 4 * dim
     for block in blocks:
@@ -180,7 +184,7 @@ def _binary_records(path: Path, blocks: Iterator[bytes], words: Set[bytes], dim:
         while (space := rest.find(b" ", start)) >= 0 and (end := space + 1 + size) <= len(rest):
             number += 1
             word = rest[start:space].lstrip(b"\n")
-            if word in words:
+            if words is None or word in words:
                 vector = np.frombuffer(rest, "<f4", dim, space + 1).astype(np.float32)
                 yield Record(f"{path}: word {number}", word, vector)
             start = end

@@ -1,4 +1,4 @@
-"""Pretrained word vectors aligned to a vocabulary, and how much of it they cover."""
+"""Word vectors: read for a vocabulary, how much of it they cover, and written for other programs."""
 
 import logging
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
+from imdb_jax.data.drafts import draft_of
 from imdb_jax.data.vector_formats import read_records
 from imdb_jax.errors import BAD_DATA, UserError
 
@@ -64,6 +65,28 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
     table[[*vectors]] = [*vectors.values()]
     found[[*vectors]] = True
     return Vectors(table, found)
+
+
+def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray, "N D"]) -> None:
+    """Writes a word2vec file, binary where its name ends in .bin and text otherwise.
+
+    gensim and `read_vectors` read the same bits back; text has the nine digits that this takes. Words that are no UTF-8
+    are written as they are, and gensim reads those with `unicode_errors="replace"`.
+
+    Raises:
+      UserError: a word is empty or holds white space, which would end it; or the file can't be written.
+    """
+    if odd := [word for word in words if word.split() != [word]]:
+        raise UserError(
+            f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA
+        )
+    with draft_of(path) as file:
+        file.write(b"%d %d\n" % table.shape)
+        for word, row in zip(words, table.astype("<f4"), strict=True):
+            if path.suffix == ".bin":
+                file.write(word + b" " + row.tobytes())
+            else:
+                file.write(b" ".join([word, *(b"%.9g" % number for number in row.tolist())]) + b"\n")
 
 
 def fill_missing(vectors: Vectors, method: Literal["zeros", "normal"], seed: int) -> Float32[np.ndarray, "V D"]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.text import split_words
-from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.data.word_index import read_word_index
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 
 
 class SpecialTokens(NamedTuple):
@@ -52,6 +53,37 @@ class Vocabulary:
         ranked = sorted(counts, key=lambda word: (counts[word], word), reverse=True)
         return cls((*special, *ranked[: size - len(special)]), text)
 
+    @classmethod
+    def from_word_index(cls, path: Path, size: int, text: TextConfig) -> "Vocabulary":
+        """Takes the words of a JSON file `{word: rank}`, such as Keras' `imdb_word_index.json`.
+
+        Ranks count from 1, ids from the special tokens on: id = rank + 3 under `keras_imdb`, as in Keras' `imdb` data
+        set, and rank + 1 under `text_vectorization`. Forgetting the shift turns a review into other words.
+
+        Args:
+          path: the file; `read_word_index` says what it must hold.
+          size: V; ids are below it and less frequent words become unknown, as with Keras' `num_words`.
+          text: the rules that split reviews into words. `keep_apostrophes` finds Keras' words like "don't". Inside
+            words other punctuation is deleted, and so "well-made" is one word.
+
+        Raises:
+          UserError: no such file, or it is no word index.
+
+        Example: of `{"the": 1, "and": 2, "a": 3}`, size 6 under `keras_imdb` keeps `the` and `and`, with ids 4 and 5.
+        Then `encode(b"The and a")` is `[1, 4, 5, 2]`: start, the, and, unknown.
+        """
+        special = SPECIAL_TOKENS[text.special_tokens].tokens
+        words = read_word_index(path)
+        if clash := {*special} & {*words}:
+            message = f"{min(clash).decode()!r} is a special token; word indices hold words alone"
+            raise UserError(f"{path}: {message}", BAD_DATA)
+        return cls((*special, *words[: size - len(special)]), text)
+
+    @property
+    def words(self) -> tuple[bytes, ...]:
+        """The tokens without the special ones, in order of id: rank 1 first."""
+        return self.tokens[len(self.special.tokens) :]
+
     def encode(self, review: bytes) -> list[int]:
         """Ids of a whole review."""
         return self.ids(split_words(review, self.text))
@@ -63,8 +95,16 @@ class Vocabulary:
         return [*self.special.start, *(found or [unknown])]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of ids, joined by spaces; padding is left out."""
-        return b" ".join(self.tokens[i] for i in ids if i).decode("utf-8", "replace")
+        """Words of ids, joined by spaces; padding and the start of a review are left out.
+
+        Raises:
+          UserError: an id is not one of this vocabulary.
+        """
+        ids = list(ids)
+        if wrong := [i for i in ids if not 0 <= i < len(self)]:
+            raise UserError(f"id {wrong[0]}; must be 0 to {len(self) - 1}", USAGE)
+        silent = {0, *self.special.start}
+        return b" ".join(self.tokens[i] for i in ids if i not in silent).decode("utf-8", "replace")
 
     def fingerprint(self) -> str:
         """SHA-256 of the tokens and rules, in hexadecimal digits."""

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imdb_jax.config import Config, DataConfig, from_json
 from imdb_jax.data.reviews import open_corpus
-from imdb_jax.predictor import Predictor
+from imdb_jax.data.tokens import load_dataset
+from imdb_jax.data.vectors import read_vectors
+from imdb_jax.predictor import Predictor, word_vectors
 from imdb_jax.run import Run
 
 CONFIG = """
@@ -127,7 +130,7 @@ def test_predict_reads_arguments_lines_csv_and_jsonl_alike(trained: Path) -> Non
     rows = csv.writer(table)
     rows.writerow(["id", "review"])
     rows.writerows(enumerate(texts))
-    expected = predictions("--workdir", trained, *texts)
+    expected = predictions("--workdir", trained, "--output", "jsonl", *texts)
     assert [set(line) for line in expected] == [{"label", "probability", "flags"}] * 3
     for prediction in expected:
         assert prediction["label"] == ("positive" if prediction["probability"] > 0.5 else "negative")
@@ -152,12 +155,19 @@ def test_predict_answers_every_line_and_flags_the_odd_ones(trained: Path) -> Non
     assert all(0 <= prediction["probability"] <= 1 for prediction in found)
 
 
-def test_predict_table_is_for_people(trained: Path) -> None:
-    process = run("imdb_jax.predict", "--workdir", trained, "--output", "table", "A wonderful film.", "")
-    first, second = process.stdout.decode().splitlines()
-    assert first.split()[0] in ("positive", "negative")
-    assert first.endswith("%  A wonderful film.")
-    assert second.endswith("[empty]")
+def test_predict_tells_people_the_probability_of_the_label(trained: Path) -> None:
+    texts = ["A wonderful,\nbrilliant film.", "A terrible, dull film.", ""]
+    process = run("imdb_jax.predict", "--workdir", trained, *texts)
+    lines = process.stdout.decode().splitlines()
+    assert [line.partition("%  ")[2] for line in lines] == ["A wonderful, brilliant film.", texts[1], "  [empty]"]
+    for line, prediction in zip(lines, Predictor(Run(trained)).predict(texts), strict=True):
+        label, probability, percent, *_ = line.split()
+        of_label = prediction.probability if label == "positive" else 1 - prediction.probability
+        assert (label, percent) == (prediction.label, "%")
+        assert float(probability) == pytest.approx(100 * of_label, abs=0.06)
+        assert float(probability) >= 50
+    piped = run("imdb_jax.predict", "--workdir", trained, "--output", "table", stdin=texts[1].encode() + b"\n")
+    assert piped.stdout.decode().splitlines() == lines[1:2]
 
 
 def test_predict_ends_quietly_on_a_closed_pipe(trained: Path) -> None:
@@ -202,7 +212,7 @@ def test_audit(output: str, tmp_path: Path) -> None:
         assert "1,600" in process.stdout.decode()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "audit"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "audit", "vocabulary", "vectors"])
 def test_help(command: str) -> None:
     process = run(f"imdb_jax.{command}", "--help")
     assert process.returncode == 0, process.stderr.decode()
@@ -214,6 +224,71 @@ def test_help(command: str) -> None:
             for field in dataclasses.fields(default) if dataclasses.is_dataclass(default) else ():
                 if not dataclasses.is_dataclass(getattr(default, field.name)):
                     assert f"--config.{section.name}.{field.name}" in text
+
+
+def output(*arguments: str | Path) -> str:
+    """What a command prints that has nothing to complain about."""
+    process = run(*arguments)
+    assert process.returncode == 0, process.stderr.decode()
+    assert not process.stderr
+    return process.stdout.decode()
+
+
+def test_vocabulary_there_and_back(trained: Path, tmp_path: Path) -> None:
+    vocabulary = Run(trained).vocabulary()
+    text = "The plot was naïve, 🍿 xyzzy!"
+    ids = output("imdb_jax.vocabulary", "encode", "--workdir", trained, text).split()
+    assert [*map(int, ids)] == vocabulary.encode(text.encode())
+    known = output("imdb_jax.vocabulary", "decode", "--workdir", trained, *ids)
+    assert known == "the plot was naïve 🍿 [UNK]\n"
+    assert not output("imdb_jax.vocabulary", "export", "--workdir", trained, "--out", tmp_path / "word_index.json")
+    ranks = json.loads((tmp_path / "word_index.json").read_text())
+    assert [vocabulary.ids([word.encode()]) for word in ranks] == [[rank + 1] for rank in ranks.values()]
+
+    given = dataclasses.replace(Run(trained).config().data, word_index=str(tmp_path / "word_index.json"))
+    assert load_dataset(given).vocabulary.tokens == vocabulary.tokens
+
+    size = len(vocabulary)
+    said = fails(2, "imdb_jax.vocabulary", "decode", "--workdir", trained, "1", str(size))
+    assert f"id {size}; must be 0 to {size - 1}" in said
+    assert "encode, decode, export" in fails(2, "imdb_jax.vocabulary", "encod", "--workdir", trained)
+    export = ["imdb_jax.vocabulary", "export", "--workdir", trained, "--out"]
+    assert "cannot be written" in fails(73, *export, tmp_path / "nowhere" / "word_index.json")
+
+
+def test_vectors_of_a_run_and_of_a_file(trained: Path, tmp_path: Path) -> None:
+    command = ["imdb_jax.vectors", "neighbours", "--count", "3"]
+    path = tmp_path / "vectors.bin"
+    assert not output("imdb_jax.vectors", "export", "--workdir", trained, "--out", path)
+    words = Run(trained).vocabulary().words
+    exported = read_vectors(path, [b"", *words])
+    np.testing.assert_array_equal(exported.table[1:], word_vectors(Run(trained))[2:])
+    assert exported.found[1:].all()
+
+    lines = output(*command, "--workdir", trained, "--output", "jsonl", "good", "awful").splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["query"] for answer in answers] == ["good"] * 3 + ["awful"] * 3
+    table = output(*command, "--vectors", path, "good", "awful").splitlines()
+    columns = [f"  {answer['cosine']:6.3f}  {answer['word']}" for answer in answers]
+    assert table == ["good", *columns[:3], "awful", *columns[3:]]
+    first, *found = output("imdb_jax.vectors", "analogy", "--vectors", path, "good", "weak", "awful").splitlines()
+    assert first == "good - weak + awful"
+    assert len(found) == 10
+
+
+def test_mistakes_about_vectors_are_one_line(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("good 1 2\nbad 1 -2\n")
+    command = ["imdb_jax.vectors", "neighbours"]
+    known = [*command, "--vectors", tmp_path / "v.txt"]
+    assert "no word 'god'; did you mean good?" in fails(2, *known, "god")
+    assert "--count: 0; must be at least 1" in fails(2, *known, "--count", "0", "good")
+    assert "words: give at least one" in fails(2, *known)
+    assert "--workdir, --vectors: give one of them" in fails(2, *known, "--workdir", trained, "good")
+    assert "--workdir, --vectors: give one of them" in fails(2, *command, "good")
+    assert "did you mean glove.6B.50d?" in fails(66, *command, "--vectors", "glove.6b.50", "good")
+    assert "no such file" in fails(66, *command, "--vectors", "nowhere.txt", "good")
+    assert "must end in .txt or .bin" in fails(2, "imdb_jax.vectors", "export", "--workdir", trained, "--out", "a.csv")
+    assert [*tmp_path.iterdir()] == [tmp_path / "v.txt"]
 
 
 def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_an_existing_file_needs_no_suffix(tmp_path, monkeypatch):
 def test_an_unknown_name_is_told_the_nearest_and_all():
     message = refuse("glove.6b.100", MISSING_INPUT)
     assert message.startswith(
-        "model.embedding.vectors: 'glove.6b.100'; no file and no published set; did you mean glove.6B.100d? Sets: "
+        "vectors: 'glove.6b.100'; no file and no published set; did you mean glove.6B.100d? Sets: "
     )
     for name in ("glove.6B.50d", "glove.42B.300d", "glove.840B.300d", "glove.twitter.27B.25d"):
         assert name in message

@@ -109,6 +109,25 @@ def test_what_is_applied_later_shares_the_entry(
     assert load_dataset(replace(own, **fields)).fingerprint == first.fingerprint
 
 
+def test_a_word_index_gives_the_vocabulary(own: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, copy = tmp_path / "word_index.json", tmp_path / "copy.json"
+    index.write_text('{"7": 1, "common": 2, "absent": 3}')
+    given = replace(own, word_index=str(index), vocabulary_size=5)
+    dataset = load_dataset(given)
+    assert dataset.vocabulary.tokens == (b"", b"[UNK]", b"7", b"common", b"absent")
+    assert dataset.counts[3:].tolist() == [32, 0]
+    assert len({load_dataset(config).fingerprint for config in (own, given, replace(given, vocabulary_size=6))}) == 3
+    index.rename(copy)
+    with monkeypatch.context() as patch:
+        forbid(patch, "split_corpus")
+        assert load_dataset(replace(given, word_index=str(copy))).fingerprint == dataset.fingerprint
+    index.write_text('{"common": 1, "7": 2, "absent": 3}')
+    assert load_dataset(given).fingerprint != dataset.fingerprint
+    index.write_text('{"common": 0}')
+    with pytest.raises(UserError, match=r"word_index\.json: 'common' has the rank 0"):
+        load_dataset(given)
+
+
 def test_a_copy_of_the_reviews_shares_the_entry(
     own: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

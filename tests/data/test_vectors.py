@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.data import vector_formats
 from imdb_jax.data.cache import cache_dir
-from imdb_jax.data.vectors import Vectors, coverage, fill_missing, read_vectors
+from imdb_jax.data.vectors import Vectors, coverage, fill_missing, read_vectors, write_vectors
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 # No-break space, line separator and broken UTF-8 stand inside words; only a line feed ends a line.
@@ -255,6 +255,49 @@ def test_garbage_is_refused_or_read_but_never_crashes(tmp_path_factory, content,
     assert vectors.found.any()
     assert np.isfinite(vectors.table).all()
     assert not vectors.table[~vectors.found].any()
+
+
+def keyed_vectors(path, **options):
+    """A word2vec file as gensim reads it."""
+    gensim = pytest.importorskip("gensim.models.keyedvectors")
+    return gensim.KeyedVectors.load_word2vec_format(str(path), binary=path.suffix == ".bin", **options)
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+@settings(deadline=None)  # files are written
+@given(
+    entries=st.dictionaries(
+        st.text(min_size=1, max_size=12).filter(lambda word: word.encode().split() == [word.encode()]),
+        st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=10, max_size=10),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_gensim_and_read_vectors_read_what_was_written_bit_for_bit(tmp_path_factory, name, entries):
+    path = tmp_path_factory.getbasetemp() / name
+    words, table = [*entries], np.array([*entries.values()], np.float32)
+    write_vectors(path, [word.encode() for word in words], table)
+    read_back = read_vectors(path, [b"", *(word.encode() for word in words)]).table[1:]
+    np.testing.assert_array_equal(read_back.view(np.uint32), table.view(np.uint32))
+    gensims = keyed_vectors(path)
+    assert gensims.index_to_key == words
+    np.testing.assert_array_equal(gensims.vectors.view(np.uint32), table.view(np.uint32))
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+def test_words_that_are_no_utf8_are_written_as_they_are(tmp_path, name):
+    words, table = WORDS[:-1], TABLE[:-1]  # the last is white space
+    write_vectors(tmp_path / name, words, table)
+    np.testing.assert_array_equal(read_vectors(tmp_path / name, [b"", *words]).table[1:], table)
+    gensims = keyed_vectors(tmp_path / name, unicode_errors="replace")
+    np.testing.assert_array_equal(gensims["café"], table[words.index("café".encode())])
+
+
+@pytest.mark.parametrize("word", [b"", b"the film", b"film\n", b"\t"])
+def test_words_that_a_file_can_not_hold_are_refused(tmp_path, word):
+    with pytest.raises(UserError, match="can't hold the word"):
+        write_vectors(tmp_path / "vectors.txt", [b"the", word], TABLE[:2])
+    assert not [*tmp_path.iterdir()]
 
 
 def test_missing_words_are_zero_or_drawn_like_the_others():

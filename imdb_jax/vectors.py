@@ -1,0 +1,130 @@
+"""Word vectors of a run or a file: `python -m imdb_jax.vectors neighbours --workdir runs/quickstart good bad`."""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tyro
+from jaxtyping import Float32
+
+from imdb_jax import cli
+from imdb_jax.data.neighbours import Neighbour, WordVectors
+from imdb_jax.data.pretrained import find_vectors
+from imdb_jax.data.vectors import write_vectors
+from imdb_jax.errors import UserError
+from imdb_jax.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Writes the vectors of a run as a word2vec file, which gensim reads bit for bit.
+
+    Words stand in order of id; special tokens such as padding and the unknown word are left out.
+    """
+
+    workdir: str
+    """The directory of a training run."""
+    out: str
+    """The file to write: .txt for text, .bin for binary."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of which vectors."""
+
+    workdir: str | None = None
+    """The directory of a training run: the vectors of its best checkpoint."""
+    vectors: str | None = None
+    """Instead of a run, a GloVe or word2vec file or the name of a published set, such as glove.6B.100d."""
+    count: int = 10
+    """How many words to answer."""
+    output: Literal["table", "jsonl"] = "table"
+    """Columns to read, or a JSON object for each answer."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Neighbours(Question):
+    """Lists the words whose vectors have the greatest cosine with that of each word."""
+
+    words: tyro.conf.Positional[tuple[str, ...]]
+    """Words as they are spelt there; most vectors are of lower-case words."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Analogy(Question):
+    """Lists the words nearest to A - B + C: `king man woman` asks for king - man + woman.
+
+    The sum is of unit vectors and the three words are left out, as in gensim's most_similar.
+    """
+
+    words: tyro.conf.Positional[tuple[str, str, str]]
+    """A, B and C."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Exports word vectors, or tells which words are near which."""
+
+    command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Export | Neighbours | Analogy]]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exports or answers; see `Args`."""
+    args = cli.parse(Args, arguments, "vectors").command
+    match args:
+        case Export():
+            path = Path(args.out)
+            if path.suffix not in (".txt", ".bin"):
+                raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
+            write_vectors(path, *_of_run(args.workdir))
+        case Neighbours():
+            if not args.words:
+                raise UserError("words: give at least one")
+            words = [os.fsencode(word) for word in args.words]
+            for word, neighbours in zip(words, _open(args).neighbours(words, args.count), strict=True):
+                _write(word, neighbours, args.output)
+        case Analogy():
+            a, b, c = (os.fsencode(word) for word in args.words)
+            _write(b"%b - %b + %b" % (a, b, c), _open(args).analogy(a, b, c, args.count), args.output)
+
+
+def _open(args: Question) -> WordVectors:
+    if args.count < 1:
+        raise UserError(f"--count: {args.count}; must be at least 1")
+    if args.workdir is not None and args.vectors is None:
+        return WordVectors.of_table(args.workdir, *_of_run(args.workdir))
+    if args.workdir is None and args.vectors is not None:
+        return WordVectors.of_file(find_vectors(args.vectors))
+    raise UserError("--workdir, --vectors: give one of them")
+
+
+def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]]:
+    """The words of a run, without special tokens, and their vectors."""
+    from imdb_jax.predictor import word_vectors  # after the arguments: JAX takes a second to import
+    from imdb_jax.training.devices import set_up_process
+
+    set_up_process()
+    run = Run(workdir)
+    vocabulary = run.vocabulary()
+    return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
+
+
+def _write(query: bytes, neighbours: Sequence[Neighbour], output: str) -> None:
+    asked = query.decode("utf-8", "replace")
+    if output == "table":
+        sys.stdout.write(f"{asked}\n")
+    for neighbour in neighbours:
+        word, cosine = neighbour.word.decode("utf-8", "replace"), neighbour.cosine
+        if output == "jsonl":
+            sys.stdout.write(json.dumps({"query": asked, "word": word, "cosine": cosine}) + "\n")
+        else:
+            sys.stdout.write(f"  {cosine:6.3f}  {word}\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)
