@@ -1,0 +1,141 @@
+"""The mistakes that a model is surest of, with the words that decided them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Float, Int
+
+from imdb_jax.data.batches import Split
+from imdb_jax.data.reviews import Reviews
+from imdb_jax.data.text import split_words
+from imdb_jax.experiment import batches
+from imdb_jax.models.attribution import integrated_gradients
+from imdb_jax.predictor import Predictor
+
+FAINT = 0.05  # of the strongest word: weaker ones are not worth a colour
+STRONGEST = 5  # words named in the headline
+
+
+class Word(NamedTuple):
+    """A word as the model read it.
+
+    Attributes:
+      text: the word.
+      pull: its attribution: what it adds to the logit.
+      strength: |pull| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0.
+      known: whether the vocabulary has it.
+    """
+
+    text: str
+    pull: float
+    strength: float
+    known: bool
+
+
+class Mistake(NamedTuple):
+    """A review that the model got wrong.
+
+    Attributes:
+      label: "negative" or "positive", by the data.
+      probability: of positive, by the model.
+      flags: as in `Prediction`.
+      words: all that the model read.
+      unread: words before and after those that it did not read.
+      strongest: the words that pulled most towards the mistake.
+      gap: by how much all pulls miss the difference of the logit to that of the baseline.
+    """
+
+    label: str
+    probability: float
+    flags: list[str]
+    words: list[Word]
+    unread: tuple[int, int]
+    strongest: list[str]
+    gap: float
+
+
+def surest_mistakes(
+    logits: Float[np.ndarray, " N"], labels: np.ndarray, label: int, count: int
+) -> Int[np.ndarray, " n"]:
+    """Indices of the wrong predictions for a label, the surest first.
+
+    Example: logits [-1, 3, 2, -4] with labels [0, 0, 0, 1] give [1, 2] for label 0.
+    """
+    wrong = np.flatnonzero((labels == label) & ((logits > 0) != label))
+    return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
+
+
+def explain(predictor: Predictor, split: Split, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
+    """Attributes predictions to words.
+
+    Args:
+      predictor: the model.
+      split: encoded reviews.
+      reviews: the same ones as text.
+      rows: which to explain.
+    """
+    if not rows:
+        return []
+    texts = _texts(reviews, rows)
+    chosen = _select(split, rows)
+    model, numbers = nnx.split(predictor.model)
+    attribute = jax.jit(lambda numbers, *batch: integrated_gradients(nnx.merge(model, numbers), *batch))
+    mistakes: dict[int, Mistake] = {}
+    predictions = predictor.predict(texts)
+    for indices, batch in batches(chosen, predictor.config, len(rows)).sorted():
+        found = jax.device_get(attribute(numbers, batch.tokens, batch.lengths))
+        gaps = np.abs(found.words.sum(axis=1) - (found.logits - found.baselines))
+        for i, length, pulls, gap in zip(indices, batch.lengths, found.words, gaps, strict=False):
+            label = "positive" if chosen.labels[i] else "negative"
+            words, unread = _words(predictor, texts[i], pulls[:length])
+            strongest = _strongest(words, towards=-1 if chosen.labels[i] else 1)
+            prediction = predictions[i]
+            mistakes[i] = Mistake(
+                label, prediction.probability, prediction.flags, words, unread, strongest, float(gap)
+            )
+    return [mistakes[i] for i in range(len(rows))]
+
+
+def _texts(reviews: Reviews, rows: Sequence[int]) -> list[bytes]:
+    """The texts of some reviews, read in one pass."""
+    wanted, found, start = set(rows), {}, 0
+    for texts, _ in reviews.chunks():
+        found.update({start + i: text for i, text in enumerate(texts) if start + i in wanted})
+        start += len(texts)
+    return [found[row] for row in rows]
+
+
+def _select(split: Split, rows: Sequence[int]) -> Split:
+    """Some reviews of a split, in the order of `rows`."""
+    parts = [split.ids[split.offsets[row] : split.offsets[row + 1]] for row in rows]
+    return Split(np.concatenate(parts), np.cumsum([0, *map(len, parts)]), split.labels[np.asarray(rows)])
+
+
+def _words(predictor: Predictor, text: bytes, pulls: Float[np.ndarray, " T"]) -> tuple[list[Word], tuple[int, int]]:
+    """The words that were read, and how many before and after them were not."""
+    vocabulary, data = predictor.vocabulary, predictor.config.data
+    special = vocabulary.special
+    words = split_words(text, data.text)
+    ids = vocabulary.ids(words)
+    spelt = [*(vocabulary.tokens[i] for i in special.start), *(words or [vocabulary.tokens[special.unknown]])]
+    unread = len(ids) - len(pulls)
+    first = unread if data.keep == "tail" else 0
+    largest = float(np.abs(pulls).max()) or 1.0
+    read = [
+        Word(word.decode("utf-8", "replace"), float(pull), _strength(float(pull) / largest), i != special.unknown)
+        for word, i, pull in zip(spelt[first:], ids[first:], pulls, strict=False)
+    ]
+    return read, (first, unread - first)
+
+
+def _strength(share: float) -> float:
+    return round(abs(share), 2) if abs(share) >= FAINT else 0.0
+
+
+def _strongest(words: Iterable[Word], towards: int) -> list[str]:
+    """The different words that pulled most in one direction, the strongest first."""
+    ranked = sorted((word for word in words if word.pull * towards > 0), key=lambda word: -abs(word.pull))
+    return list(dict.fromkeys(word.text for word in ranked))[:STRONGEST]
