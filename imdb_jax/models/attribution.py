@@ -13,7 +13,7 @@ width miss. Steps therefore follow the logit: a first walk measures it, the seco
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +91,8 @@ def _one_hot_logits(model: TextClassifier, tokens: Int[Array, "B T"], mask: Bool
 
     def folded(row: Array) -> nnx.State:
         own = nnx.clone(model)
-        own.encoder.fold(jax.nn.one_hot(row, model.embedding.dim))
+        encoder: Any = own.encoder
+        encoder.fold(jax.nn.one_hot(row, model.embedding.dim))
         return nnx.split(own)[1]
 
     def logit(weights: nnx.State, factors: Array, mask: Array) -> Array:

@@ -9,13 +9,17 @@ import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from imdb_jax.training.checkpoint import History
 from imdb_jax.training.metrics import Calibration
 
+Metric = Literal["loss", "accuracy"]
+
 WIDTH, HEIGHT = 4.8, 3.2  # inches
 CLASSES = ("negative", "positive")
+STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of lines, once the colours are used up
 
 
 class Palette(NamedTuple):
@@ -44,6 +48,7 @@ class Chart(NamedTuple):
       caption: how to read it.
       alt: its content in words, for those who can't see it.
       draw: draws it.
+      height: in inches.
     """
 
     name: str
@@ -51,10 +56,11 @@ class Chart(NamedTuple):
     caption: str
     alt: str
     draw: Callable[[Figure, Palette], None]
+    height: float = HEIGHT
 
     def drawn(self, form: Literal["svg", "png"], palette: Palette) -> bytes:
         """The figure as a file."""
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        figure = Figure(figsize=(WIDTH, self.height), layout="constrained")
         with mpl.rc_context(_style(palette)):
             self.draw(figure, palette)
             file = io.BytesIO()
@@ -83,18 +89,20 @@ def _style(palette: Palette) -> dict:
         "ytick.labelcolor": palette.ink,
         "font.size": 10,
         "legend.frameon": False,
+        "text.parse_math": False,  # a directory may be called $a$
         "lines.linewidth": 2,
         "lines.markersize": 4,
     }
 
 
-def curve(metric: Literal["loss", "accuracy"], history: History, best: int) -> Chart:
+def curve(metric: Metric, history: History, best: int, monitor: str) -> Chart:
     """A metric of training and validation over the epochs.
 
     Args:
       metric: which.
       history: a record for each epoch.
       best: index of the best epoch.
+      monitor: the validation metric that it is best by.
     """
     epochs = [record["epoch"] for record in history]
     values = {split: [record[split][metric] for record in history] for split in ("train", "validation")}
@@ -112,47 +120,48 @@ def curve(metric: Literal["loss", "accuracy"], history: History, best: int) -> C
     return Chart(
         metric,
         metric.capitalize(),
-        f"{shown} on validation in epoch {epochs[best]}, the best. Training figures are taken while the model learns, "
-        "with dropout.",
+        f"{shown} on validation in epoch {epochs[best]}, the best by {monitor}. Training figures are taken while the "
+        "model learns, with dropout.",
         f"{metric.capitalize()} by epoch. Validation: {_listed(metric, values['validation'])}. "
         f"Training: {_listed(metric, values['train'])}.",
         draw,
     )
 
 
-def overlay(metric: Literal["loss", "accuracy"], runs: Mapping[str, Sequence[History]]) -> Chart:
+def overlay(metric: Metric, runs: Mapping[str, Sequence[History]]) -> Chart:
     """A validation metric of several runs over the epochs.
 
     Args:
       metric: which.
       runs: histories by the name of their group; a group has one colour.
     """
+    columns = 2 if all(len(name) <= 24 for name in runs) else 1
+    names = [name if len(name) <= 56 else f"…{name[-55:]}" for name in runs]
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = _epoch_axes(figure, metric)
         colours = palette.series[1:]
-        for place, (name, histories) in enumerate(runs.items()):
-            style = ("-", "--", ":")[place // len(colours) % 3]
+        handles = []
+        for place, histories in enumerate(runs.values()):
+            colour, style = colours[place % len(colours)], STYLES[place // len(colours) % len(STYLES)]
             for history in histories:
                 epochs = [record["epoch"] for record in history]
                 values = [record["validation"][metric] for record in history]
-                label = name if history is histories[0] else None
-                axes.plot(
-                    epochs, values, style, marker="o", markersize=3, color=colours[place % len(colours)], label=label
-                )
-        if runs:
-            figure.legend(loc="outside lower center", fontsize=9, ncols=2)
+                axes.plot(epochs, values, style, color=colour, marker="o", markersize=3)
+            handles.append(Line2D([], [], color=colour, linestyle=style))
+        figure.legend(handles, names, loc="outside lower left", fontsize=9, ncols=columns)
 
     return Chart(
         metric,
         f"Validation {metric}",
         "Runs that differ in their seed alone have one colour.",
-        f"Validation {metric} by epoch, a line for each run; the table below has the figures of the best epochs.",
+        f"Validation {metric} by epoch, a line for each run; the table above has the figures of the best epochs.",
         draw,
+        HEIGHT + 0.2 * -(-len(runs) // columns),
     )
 
 
-def _epoch_axes(figure: Figure, metric: str) -> Axes:
+def _epoch_axes(figure: Figure, metric: Metric) -> Axes:
     axes = figure.add_subplot()
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss, nats" if metric == "loss" else "accuracy, %")
@@ -173,30 +182,32 @@ def _listed(metric: str, values: Sequence[float]) -> str:
 def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
     """A histogram of the lengths of the training reviews, with the length at which they are cut."""
     cut = float((lengths > max_length).mean())
-    longest = max(int(np.quantile(lengths, 0.99)), round(1.1 * max_length))
-    beyond = int((lengths > longest).sum())
+    shown = max(int(np.quantile(lengths, 0.99)), max_length)
+    width = max_length / max(1, round(40 * max_length / shown))  # so that the cut falls between two bars
+    edges = np.arange(0, shown + width, width)
+    beyond = int((lengths > edges[-1]).sum())
+    counts, _ = np.histogram(lengths, edges)
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = figure.add_subplot()
-        edges = np.linspace(0, longest, 41)
-        counts, _ = np.histogram(lengths, edges)
-        colours = [palette.series[2] if edge >= max_length else palette.series[1] for edge in edges[:-1]]
+        colours = [palette.series[2] if edge > max_length - width / 2 else palette.series[1] for edge in edges[:-1]]
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours)
         axes.axvline(max_length, color=palette.ink, linewidth=1, linestyle=":")
+        left = max_length > edges[-1] / 2
         axes.annotate(
             f"cut at {max_length:,}",
-            (max_length, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4, -10),
+            (max_length, counts.max() * 1.1),
+            xytext=(-5 if left else 5, 0),
             textcoords="offset points",
-            ha="right",
+            ha="right" if left else "left",
         )
+        axes.set_ylim(0, counts.max() * 1.2)
         axes.set_xlabel("words per review")
         axes.set_ylabel("training reviews")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:,.0f}")
 
-    rest = f"; {beyond:,} longer ones are not shown" if beyond else ""
+    rest = f"; {beyond:,} reviews are beyond the right end" if beyond else ""
     return Chart(
         "lengths",
         "Review lengths",
@@ -222,7 +233,9 @@ def confusion_matrix(counts: Int[np.ndarray, "2 2"], split: str) -> Chart:
         axes = figure.add_subplot()
         for label, call in cells:
             colour = palette.series[1 if label == call else 2]
-            square = axes.barh(label, 0.96, 0.94, left=call - 0.48, color=colour, alpha=0.12 + 0.6 * shares[label, call])
+            square = axes.barh(
+                label, 0.96, 0.94, left=call - 0.48, color=colour, alpha=0.12 + 0.6 * shares[label, call]
+            )
             axes.bar_label(square, [f"{counts[label, call]:,}"], label_type="center", fontsize=15, color=palette.ink)
             axes.annotate(f"{shares[label, call]:.1%}", (call, label + 0.28), ha="center", va="center")
         axes.set(xlabel="called", ylabel="labelled", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
@@ -265,8 +278,8 @@ def reliability(calibration: Calibration, split: str) -> Chart:
     return Chart(
         "calibration",
         "Calibration",
-        f"Expected calibration error {calibration.error:.3f}: so far, on average over the {split} reviews, is the share "
-        f"of positive ones in a bin from what was predicted ({bins} bins).",
+        f"Expected calibration error {calibration.error:.3f}: the distance between what was predicted and the share of "
+        f"positive reviews, in {bins} bins, averaged over the {split} reviews.",
         f"Predicted and observed share of positive reviews: {'; '.join(f'{p:.0%} {o:.0%}' for p, o in points)}.",
         draw,
     )

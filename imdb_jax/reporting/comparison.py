@@ -1,5 +1,6 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
+import os
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ FORMATS = {
     "validation accuracy, %": "{:.2f}",
     "validation loss": "{:.4f}",
     "best epoch": "{:.0f}",
-    "epochs": "{:.0f}",
     "training, s": "{:.1f}",
     "in all, s": "{:.1f}",
     "trained weights": "{:,.0f}",
@@ -37,7 +37,7 @@ class Entrant(NamedTuple):
     """A run as it is compared.
 
     Attributes:
-      name: its directory, as it was given.
+      name: its directory, below the folder that holds all runs.
       config: every field by name.
       history: a record for each epoch.
       results: what training wrote at its end, or None.
@@ -51,12 +51,11 @@ class Entrant(NamedTuple):
     figures: dict[str, float]
 
     @classmethod
-    def of(cls, run: Run) -> "Entrant":
+    def of(cls, run: Run, name: str) -> "Entrant":
         """Reads a run's records."""
         config, history, results = run.config(), run.history(), run.results()
         trained, frozen = _weights(run)
         figures: dict[str, float] = {
-            "epochs": len(history),
             "training, s": sum(record["seconds"] for record in history),
             "trained weights": trained,
             "frozen": frozen,
@@ -71,7 +70,7 @@ class Entrant(NamedTuple):
             figures["test accuracy, %"] = 100 * test["accuracy"]
             figures |= {"test loss": test["loss"], "test AUC": test["auc"], "test F1": test["f1"]}
             figures["in all, s"] = results["seconds"]["total"]
-        return cls(str(run.folder), fields(config), history, results, figures)
+        return cls(name, fields(config), history, results, figures)
 
 
 def _weights(run: Run) -> tuple[int, int]:
@@ -80,7 +79,7 @@ def _weights(run: Run) -> tuple[int, int]:
     model = nnx.eval_shape(lambda: TextClassifier(config.model, size, vectors=vectors, rngs=nnx.Rngs(0)))
     _, trained, frozen = nnx.split(model, nnx.Param, ...)
     rows = parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen))
-    return sum(row.count for row in rows if row.trained), sum(row.count for row in rows if not row.trained)
+    return sum(row.size for row in rows if row.trained), sum(row.size for row in rows if not row.trained)
 
 
 def comparison_page(runs: Sequence[Run]) -> Page:
@@ -89,7 +88,8 @@ def comparison_page(runs: Sequence[Run]) -> Page:
     Raises:
       UserError: one is no run.
     """
-    entrants = [Entrant.of(run) for run in runs]
+    above = os.path.commonpath([run.folder.absolute().parent for run in runs])
+    entrants = [Entrant.of(run, os.path.relpath(run.folder, above)) for run in runs]
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}
@@ -111,7 +111,7 @@ def comparison_page(runs: Sequence[Run]) -> Page:
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     """Runs that differ in their seed alone, by the name they share.
 
-    Example: runs/a-0 and runs/a-1, with seeds 0 and 1, are the group runs/a; a run by itself keeps its name.
+    Example: a-0 and a-1, with seeds 0 and 1, are the group a; a run by itself keeps its name.
     """
     groups: dict[str, list[Entrant]] = defaultdict(list)
     for entrant in entrants:

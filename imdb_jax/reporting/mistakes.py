@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 
 from imdb_jax.data.batches import Split
 from imdb_jax.data.reviews import Reviews
-from imdb_jax.data.text import split_words
+from imdb_jax.data.text import split_words, split_written
+from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import batches
 from imdb_jax.models.attribution import integrated_gradients
 from imdb_jax.predictor import Predictor
@@ -20,19 +21,21 @@ STRONGEST = 5  # words named in the headline
 
 
 class Word(NamedTuple):
-    """A word as the model read it.
+    """A word, or punctuation that stands by itself.
 
     Attributes:
-      text: the word.
+      written: as the review has it.
+      read: as the model read it; empty for punctuation.
+      known: whether the vocabulary has it.
       pull: its attribution: what it adds to the logit.
       strength: |pull| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0.
-      known: whether the vocabulary has it.
     """
 
-    text: str
-    pull: float
-    strength: float
-    known: bool
+    written: str
+    read: str
+    known: bool = True
+    pull: float = 0.0
+    strength: float = 0.0
 
 
 class Mistake(NamedTuple):
@@ -42,7 +45,7 @@ class Mistake(NamedTuple):
       label: "negative" or "positive", by the data.
       probability: of positive, by the model.
       flags: as in `Prediction`.
-      words: all that the model read.
+      words: the part that the model read.
       unread: words before and after those that it did not read.
       strongest: the words that pulled most towards the mistake.
       gap: by how much all pulls miss the difference of the logit to that of the baseline.
@@ -93,9 +96,7 @@ def explain(predictor: Predictor, split: Split, reviews: Reviews, rows: Sequence
             words, unread = _words(predictor, texts[i], pulls[:length])
             strongest = _strongest(words, towards=-1 if chosen.labels[i] else 1)
             prediction = predictions[i]
-            mistakes[i] = Mistake(
-                label, prediction.probability, prediction.flags, words, unread, strongest, float(gap)
-            )
+            mistakes[i] = Mistake(label, prediction.probability, prediction.flags, words, unread, strongest, float(gap))
     return [mistakes[i] for i in range(len(rows))]
 
 
@@ -115,27 +116,38 @@ def _select(split: Split, rows: Sequence[int]) -> Split:
 
 
 def _words(predictor: Predictor, text: bytes, pulls: Float[np.ndarray, " T"]) -> tuple[list[Word], tuple[int, int]]:
-    """The words that were read, and how many before and after them were not."""
-    vocabulary, data = predictor.vocabulary, predictor.config.data
-    special = vocabulary.special
-    words = split_words(text, data.text)
-    ids = vocabulary.ids(words)
-    spelt = [*(vocabulary.tokens[i] for i in special.start), *(words or [vocabulary.tokens[special.unknown]])]
-    unread = len(ids) - len(pulls)
-    first = unread if data.keep == "tail" else 0
+    """The part of a review that was read, and how many words before and after it were not."""
+    words = _spelt(predictor.vocabulary, text)
+    places = [place for place, word in enumerate(words) if word.read]
+    unread = len(places) - len(pulls)
+    first = unread if predictor.config.data.keep == "tail" else 0
     largest = float(np.abs(pulls).max()) or 1.0
-    read = [
-        Word(word.decode("utf-8", "replace"), float(pull), _strength(float(pull) / largest), i != special.unknown)
-        for word, i, pull in zip(spelt[first:], ids[first:], pulls, strict=False)
-    ]
-    return read, (first, unread - first)
+    for place, pull in zip(places[first:], pulls.tolist(), strict=False):
+        share = abs(pull) / largest
+        words[place] = words[place]._replace(pull=pull, strength=round(share, 2) if share >= FAINT else 0.0)
+    read = places[first : first + len(pulls)]
+    return words[read[0] : read[-1] + 1], (first, unread - first)
 
 
-def _strength(share: float) -> float:
-    return round(abs(share), 2) if abs(share) >= FAINT else 0.0
+def _spelt(vocabulary: Vocabulary, text: bytes) -> list[Word]:
+    """A review as it was written, and what `Vocabulary.encode` makes of it: a word with `read` for each id."""
+    special = vocabulary.special
+    words = [Word(_decoded(vocabulary.tokens[i]), _decoded(vocabulary.tokens[i])) for i in special.start]
+    for written in split_written(text, vocabulary.text):
+        word = split_words(written, vocabulary.text)
+        known = vocabulary.ids(word)[-1] != special.unknown
+        words.append(Word(_decoded(written), _decoded(word[0]), known) if word else Word(_decoded(written), ""))
+    if sum(bool(word.read) for word in words) == len(special.start):
+        unknown = _decoded(vocabulary.tokens[special.unknown])
+        words.append(Word(unknown, unknown, known=False))
+    return words
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _strongest(words: Iterable[Word], towards: int) -> list[str]:
     """The different words that pulled most in one direction, the strongest first."""
     ranked = sorted((word for word in words if word.pull * towards > 0), key=lambda word: -abs(word.pull))
-    return list(dict.fromkeys(word.text for word in ranked))[:STRONGEST]
+    return list(dict.fromkeys(word.read for word in ranked))[:STRONGEST]

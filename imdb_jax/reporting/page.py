@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.reporting.charts import DARK, LIGHT, Chart
+from imdb_jax.reporting.charts import DARK, LIGHT, WIDTH, Chart
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("imdb_jax.reporting"),
@@ -59,10 +59,11 @@ def render(template: str, charts: list[Chart], **content: Any) -> Page:
     return Page(html, {chart.name: chart.drawn("png", LIGHT) for chart in charts})
 
 
-def _picture(chart: Chart) -> dict[str, str]:
+def _picture(chart: Chart) -> dict[str, Any]:
     themes = {"light": LIGHT, "dark": DARK}
     images = {theme: base64.b64encode(chart.drawn("svg", palette)).decode() for theme, palette in themes.items()}
-    return {"title": chart.title, "caption": chart.caption, "alt": chart.alt, **images}
+    size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
+    return {"title": chart.title, "caption": chart.caption, "alt": chart.alt, **size, **images}
 
 
 def _replace(path: Path, content: bytes) -> None:

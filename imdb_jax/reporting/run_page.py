@@ -31,10 +31,11 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     Raises:
       UserError: no run, no epoch has ended yet, or the reviews are gone or others than the run's.
     """
-    predictor = Predictor(run)
-    config, results, history = predictor.config, run.results(), run.history()
+    config, results = run.config(), run.results()
     dataset = load_dataset(config.data)
     run.check_vocabulary(dataset.vocabulary)
+    predictor = Predictor(run)
+    history = run.history()
     reviews = split_corpus(config.data)._asdict()[split]
     encoded = dataset.test if split == "test" else dataset.validation
     if split == "test":
@@ -49,8 +50,8 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     return render(
         "run.html.j2",
         [
-            charts.curve("loss", history, best),
-            charts.curve("accuracy", history, best),
+            charts.curve("loss", history, best, config.training.monitor),
+            charts.curve("accuracy", history, best, config.training.monitor),
             charts.confusion_matrix(confusion(logits, encoded.labels), split),
             charts.reliability(calibrated, split),
             charts.lengths(np.diff(dataset.train.offsets), config.data.max_length),
@@ -63,7 +64,10 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
         history=history,
         best=best,
         calibration=calibrated,
-        mistakes={"Called positive": mistakes[: len(kinds[0])], "Called negative": mistakes[len(kinds[0]) :]},
+        mistakes={
+            "Called positive, labelled negative": mistakes[: len(kinds[0])],
+            "Called negative, labelled positive": mistakes[len(kinds[0]) :],
+        },
         wrong=int(((logits > 0) != encoded.labels).sum()),
         parameters=parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen)),
         reviews={name: len(getattr(dataset, name).labels) for name in ("train", "validation", "test")},

@@ -117,7 +117,7 @@ class Parameter(NamedTuple):
 
     name: str
     shape: tuple[int, ...]
-    count: int
+    size: int
     trained: bool
 
 
@@ -142,8 +142,8 @@ def parameter_table(params: PyTree, frozen: PyTree) -> str:
     for column in ("name", "shape", "count", "trained"):
         table.add_column(column, justify="right" if column == "count" else "left")
     for row in rows:
-        table.add_row(row.name, str(row.shape), f"{row.count:,}", "yes" if row.trained else "no")
-    total, trained = sum(row.count for row in rows), sum(row.count for row in rows if row.trained)
+        table.add_row(row.name, str(row.shape), f"{row.size:,}", "yes" if row.trained else "no")
+    total, trained = sum(row.size for row in rows), sum(row.size for row in rows if row.trained)
     table.caption = f"{total:,} in all: {trained:,} trained, {total - trained:,} frozen"
     return render(table)
 
