@@ -51,7 +51,6 @@ def integrated_gradients(model: TextClassifier, tokens: Int[Array, "B T"], lengt
     """
     mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
     logits = _logits_by_factors(model, tokens, mask)
-    edges = _edges(logits, tokens.shape)
     slope = jax.grad(lambda factors: logits(factors).sum())
 
     def step(total: Array, ends: tuple[Array, Array]) -> tuple[Array, None]:
@@ -59,17 +58,18 @@ def integrated_gradients(model: TextClassifier, tokens: Int[Array, "B T"], lengt
         middle = jnp.broadcast_to((low + high)[:, None] / 2, tokens.shape)
         return total + (high - low)[:, None] * slope(middle), None
 
-    words, _ = jax.lax.scan(step, jnp.zeros(tokens.shape), (edges[:-1], edges[1:]))
-    return Attributions(jnp.where(mask, words, 0), logits(jnp.ones(tokens.shape)), logits(jnp.zeros(tokens.shape)))
-
-
-def _edges(logits: Logits, shape: tuple[int, ...]) -> Float[Array, "S+1 B"]:
-    """Ends of the steps along each path: half of them spread evenly, half where the logit moves."""
     even = jnp.linspace(0.0, 1.0, STEPS + 1)
-    seen = jax.lax.map(lambda s: logits(jnp.full(shape, s)), even)
+    seen = jax.lax.map(lambda s: logits(jnp.full(tokens.shape, s)), even)
+    edges = _edges(even, seen)
+    words, _ = jax.lax.scan(step, jnp.zeros(tokens.shape), (edges[:-1], edges[1:]))
+    return Attributions(jnp.where(mask, words, 0), seen[-1], seen[0])
+
+
+def _edges(even: Float[Array, " E"], seen: Float[Array, "E B"]) -> Float[Array, "E B"]:
+    """Ends of the steps along each path: half of the steps evenly spread, half where the logit was seen to move."""
     rise = jnp.abs(jnp.diff(seen, axis=0))
     share = rise / jnp.maximum(rise.sum(axis=0), 1e-9) + 1 / STEPS
-    way = jnp.concatenate([jnp.zeros((1, shape[0])), jnp.cumsum(share, axis=0)])
+    way = jnp.pad(jnp.cumsum(share, axis=0), ((1, 0), (0, 0)))
     return jax.vmap(lambda way: jnp.interp(even, way / way[-1], even), 1, 1)(way)
 
 
@@ -89,13 +89,13 @@ def _one_hot_logits(model: TextClassifier, tokens: Int[Array, "B T"], mask: Bool
     """
     graph, _ = nnx.split(model)
 
-    def folded(row: Array) -> nnx.State:
+    def folded(row: Array) -> Any:
         own = nnx.clone(model)
         encoder: Any = own.encoder
         encoder.fold(jax.nn.one_hot(row, model.embedding.dim))
         return nnx.split(own)[1]
 
-    def logit(weights: nnx.State, factors: Array, mask: Array) -> Array:
+    def logit(weights: Any, factors: Array, mask: Array) -> Array:
         return nnx.merge(graph, weights).of_words(Words.of(jnp.diag(factors)[None]), mask[None])[0]
 
     weights = jax.lax.map(folded, tokens)

@@ -56,13 +56,13 @@ class Entrant(NamedTuple):
         config, history, results = run.config(), run.history(), run.results()
         trained, frozen = _weights(run)
         figures: dict[str, float] = {
-            "training, s": sum(record["seconds"] for record in history),
+            "training, s": float(sum(record["seconds"] for record in history)),
             "trained weights": trained,
             "frozen": frozen,
         }
         if history:
             best = history[best_epoch(history, config.training.monitor)]
-            figures["best epoch"] = best["epoch"]
+            figures["best epoch"] = float(best["epoch"])
             figures["validation accuracy, %"] = 100 * best["validation"]["accuracy"]
             figures["validation loss"] = best["validation"]["loss"]
         if results is not None:
@@ -73,13 +73,14 @@ class Entrant(NamedTuple):
         return cls(name, fields(config), history, results, figures)
 
 
-def _weights(run: Run) -> tuple[int, int]:
+def _weights(run: Run) -> tuple[float, float]:
     """How many numbers of a run's model are trained and how many are frozen, without building it."""
     config, size, vectors = run.config(), len(run.vocabulary()), run.load_vectors()
     model = nnx.eval_shape(lambda: TextClassifier(config.model, size, vectors=vectors, rngs=nnx.Rngs(0)))
     _, trained, frozen = nnx.split(model, nnx.Param, ...)
     rows = parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen))
-    return sum(row.size for row in rows if row.trained), sum(row.size for row in rows if not row.trained)
+    trained, frozen = (sum(row.size for row in rows if row.trained is wanted) for wanted in (True, False))
+    return float(trained), float(frozen)
 
 
 def comparison_page(runs: Sequence[Run]) -> Page:

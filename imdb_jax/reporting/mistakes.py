@@ -1,7 +1,7 @@
 """The mistakes that a model is surest of, with the words that decided them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -93,8 +93,8 @@ def explain(predictor: Predictor, split: Split, reviews: Reviews, rows: Sequence
         gaps = np.abs(found.words.sum(axis=1) - (found.logits - found.baselines))
         for i, length, pulls, gap in zip(indices, batch.lengths, found.words, gaps, strict=False):
             label = "positive" if chosen.labels[i] else "negative"
-            words, unread = _words(predictor, texts[i], pulls[:length])
-            strongest = _strongest(words, towards=-1 if chosen.labels[i] else 1)
+            words, unread = pulled(texts[i], pulls[:length], predictor.vocabulary, predictor.config.data.keep)
+            strongest = strongest_words(words, towards=-1 if chosen.labels[i] else 1)
             prediction = predictions[i]
             mistakes[i] = Mistake(label, prediction.probability, prediction.flags, words, unread, strongest, float(gap))
     return [mistakes[i] for i in range(len(rows))]
@@ -115,12 +115,24 @@ def _select(split: Split, rows: Sequence[int]) -> Split:
     return Split(np.concatenate(parts), np.cumsum([0, *map(len, parts)]), split.labels[np.asarray(rows)])
 
 
-def _words(predictor: Predictor, text: bytes, pulls: Float[np.ndarray, " T"]) -> tuple[list[Word], tuple[int, int]]:
-    """The part of a review that was read, and how many words before and after it were not."""
-    words = _spelt(predictor.vocabulary, text)
+def pulled(
+    text: bytes, pulls: Float[np.ndarray, " T"], vocabulary: Vocabulary, keep: Literal["head", "tail"]
+) -> tuple[list[Word], tuple[int, int]]:
+    """Puts pulls at the words they belong to.
+
+    Args:
+      text: a raw review.
+      pulls: of each word that was read.
+      vocabulary: turns the review into ids.
+      keep: which end of the review was read.
+
+    Returns:
+      The part that was read, and how many words before and after it were not.
+    """
+    words = _spelt(text, vocabulary)
     places = [place for place, word in enumerate(words) if word.read]
     unread = len(places) - len(pulls)
-    first = unread if predictor.config.data.keep == "tail" else 0
+    first = unread if keep == "tail" else 0
     largest = float(np.abs(pulls).max()) or 1.0
     for place, pull in zip(places[first:], pulls.tolist(), strict=False):
         share = abs(pull) / largest
@@ -129,7 +141,13 @@ def _words(predictor: Predictor, text: bytes, pulls: Float[np.ndarray, " T"]) ->
     return words[read[0] : read[-1] + 1], (first, unread - first)
 
 
-def _spelt(vocabulary: Vocabulary, text: bytes) -> list[Word]:
+def strongest_words(words: Iterable[Word], towards: int) -> list[str]:
+    """The different words that pulled most in one direction, the strongest first."""
+    ranked = sorted((word for word in words if word.pull * towards > 0), key=lambda word: -abs(word.pull))
+    return list(dict.fromkeys(word.read for word in ranked))[:STRONGEST]
+
+
+def _spelt(text: bytes, vocabulary: Vocabulary) -> list[Word]:
     """A review as it was written, and what `Vocabulary.encode` makes of it: a word with `read` for each id."""
     special = vocabulary.special
     words = [Word(_decoded(vocabulary.tokens[i]), _decoded(vocabulary.tokens[i])) for i in special.start]
@@ -145,9 +163,3 @@ def _spelt(vocabulary: Vocabulary, text: bytes) -> list[Word]:
 
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "replace")
-
-
-def _strongest(words: Iterable[Word], towards: int) -> list[str]:
-    """The different words that pulled most in one direction, the strongest first."""
-    ranked = sorted((word for word in words if word.pull * towards > 0), key=lambda word: -abs(word.pull))
-    return list(dict.fromkeys(word.read for word in ranked))[:STRONGEST]
