@@ -10,7 +10,7 @@ from flax import nnx
 
 from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
-from imdb_jax.reporting import charts
+from imdb_jax.reporting.curves import overlay
 from imdb_jax.reporting.page import Page, render
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import History
@@ -89,14 +89,14 @@ def comparison_page(runs: Sequence[Run]) -> Page:
     Raises:
       UserError: one is no run.
     """
-    above = os.path.commonpath([run.folder.absolute().parent for run in runs])
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(run.folder)) for run in runs])
     entrants = [Entrant.of(run, os.path.relpath(run.folder, above)) for run in runs]
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}
     return render(
         "comparison.html.j2",
-        [charts.overlay("loss", curves), charts.overlay("accuracy", curves)],
+        [overlay("loss", curves), overlay("accuracy", curves)],
         columns=list(FORMATS),
         groups=[
             {"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(members)}

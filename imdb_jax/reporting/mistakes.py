@@ -86,17 +86,17 @@ def explain(predictor: Predictor, split: Split, reviews: Reviews, rows: Sequence
     chosen = _select(split, rows)
     model, numbers = nnx.split(predictor.model)
     attribute = jax.jit(lambda numbers, *batch: integrated_gradients(nnx.merge(model, numbers), *batch))
-    mistakes: dict[int, Mistake] = {}
+    ((order, batch),) = batches(chosen, predictor.config, len(rows)).sorted()
+    found = jax.device_get(attribute(numbers, batch.tokens, batch.lengths))
+    gaps = np.abs(found.words.sum(axis=1) - (found.logits - found.baselines))
     predictions = predictor.predict(texts)
-    for indices, batch in batches(chosen, predictor.config, len(rows)).sorted():
-        found = jax.device_get(attribute(numbers, batch.tokens, batch.lengths))
-        gaps = np.abs(found.words.sum(axis=1) - (found.logits - found.baselines))
-        for i, length, pulls, gap in zip(indices, batch.lengths, found.words, gaps, strict=False):
-            label = "positive" if chosen.labels[i] else "negative"
-            words, unread = pulled(texts[i], pulls[:length], predictor.vocabulary, predictor.config.data.keep)
-            strongest = strongest_words(words, towards=-1 if chosen.labels[i] else 1)
-            prediction = predictions[i]
-            mistakes[i] = Mistake(label, prediction.probability, prediction.flags, words, unread, strongest, float(gap))
+    mistakes: dict[int, Mistake] = {}
+    for i, length, pulls, gap in zip(order, batch.lengths, found.words, gaps, strict=True):
+        _, probability, flags = predictions[i]
+        label = "positive" if chosen.labels[i] else "negative"
+        words, unread = pulled(texts[i], pulls[:length], predictor.vocabulary, predictor.config.data.keep)
+        strongest = strongest_words(words, towards=-1 if chosen.labels[i] else 1)
+        mistakes[i] = Mistake(label, probability, flags, words, unread, strongest, float(gap))
     return [mistakes[i] for i in range(len(rows))]
 
 

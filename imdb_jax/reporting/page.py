@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.reporting.charts import DARK, LIGHT, WIDTH, Chart
+from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("imdb_jax.reporting"),

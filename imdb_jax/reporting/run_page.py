@@ -10,7 +10,8 @@ from imdb_jax.data.splits import split_corpus
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.experiment import score_cells
 from imdb_jax.predictor import Predictor
-from imdb_jax.reporting import charts
+from imdb_jax.reporting.curves import curve
+from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
 from imdb_jax.reporting.page import Page, render
 from imdb_jax.run import Run
@@ -43,30 +44,31 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     logits = predictor.logits(encoded)
     calibrated = calibration(logits, encoded.labels)
     best = best_epoch(history, config.training.monitor)
-    kinds = [surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1)]
-    mistakes = explain(predictor, encoded, reviews, [*kinds[0], *kinds[1]])
-    scores = {name: results[name] for name in ("validation", "test")} if results else {}
+    negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
+    mistakes = explain(predictor, encoded, reviews, [*negative, *positive])
+    scores = {name: results[name] for name in ("validation", "test")} if results else None
+    scores = scores or {split: score(logits, encoded.labels)}
     _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
     return render(
         "run.html.j2",
         [
-            charts.curve("loss", history, best, config.training.monitor),
-            charts.curve("accuracy", history, best, config.training.monitor),
-            charts.confusion_matrix(confusion(logits, encoded.labels), split),
-            charts.reliability(calibrated, split),
-            charts.lengths(np.diff(dataset.train.offsets), config.data.max_length),
+            curve("loss", history, best, config.training.monitor),
+            curve("accuracy", history, best, config.training.monitor),
+            confusion_matrix(confusion(logits, encoded.labels), split),
+            reliability(calibrated, split),
+            lengths(np.diff(dataset.train.offsets), config.data.max_length),
         ],
         run=run,
         config=fields(config),
         results=results,
         split=split,
-        scores={name: score_cells(each) for name, each in (scores or {split: score(logits, encoded.labels)}).items()},
+        scores={name: score_cells(each) for name, each in scores.items()},
         history=history,
         best=best,
         calibration=calibrated,
         mistakes={
-            "Called positive, labelled negative": mistakes[: len(kinds[0])],
-            "Called negative, labelled positive": mistakes[len(kinds[0]) :],
+            "Called positive, labelled negative": mistakes[: len(negative)],
+            "Called negative, labelled positive": mistakes[len(negative) :],
         },
         wrong=int(((logits > 0) != encoded.labels).sum()),
         parameters=parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen)),

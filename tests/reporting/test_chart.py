@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from imdb_jax.reporting import charts
-from imdb_jax.reporting.charts import DARK, LIGHT, Chart
+from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
+from imdb_jax.reporting.curves import curve, overlay
+from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
 from imdb_jax.training.metrics import calibration
 
 
@@ -19,15 +20,15 @@ def history(epochs: int) -> list[dict]:
 
 MANY = {f"group {i}": [history(i + 1)] for i in range(16)}
 CHARTS = {
-    "one epoch": charts.curve("loss", history(1), 0, "accuracy"),
-    "epochs": charts.curve("accuracy", history(3), 1, "loss"),
-    "no runs": charts.overlay("loss", {}),
-    "odd names": charts.overlay("accuracy", {"_a $x^$ <b>": [history(2), history(1)], "/".join(["long"] * 40): [[]]}),
-    "many runs": charts.overlay("loss", MANY),
-    "long reviews": charts.lengths(np.array([1, 5, 9, 900]), 4),
-    "short reviews": charts.lengths(np.array([1, 1]), 600),
-    "confusion": charts.confusion_matrix(np.array([[3, 1], [0, 0]]), "validation"),
-    "one prediction": charts.reliability(calibration(np.array([0.1]), np.array([1])), "test"),
+    "one epoch": curve("loss", history(1), 0, "accuracy"),
+    "epochs": curve("accuracy", history(3), 1, "loss"),
+    "no runs": overlay("loss", {}),
+    "odd names": overlay("accuracy", {"_a $x^$ <b>": [history(2), history(1)], "/".join(["long"] * 40): [[]]}),
+    "many runs": overlay("loss", MANY),
+    "long reviews": lengths(np.array([1, 5, 9, 900]), 4),
+    "short reviews": lengths(np.array([1, 1]), 600),
+    "confusion": confusion_matrix(np.array([[3, 1], [0, 0]]), "validation"),
+    "one prediction": reliability(calibration(np.array([0.1]), np.array([1])), "test"),
 }
 
 
@@ -45,7 +46,7 @@ def test_charts_draw(chart: Chart) -> None:
 def test_png_has_paper_of_its_own() -> None:
     chart = CHARTS["epochs"]
     pixels = imread(io.BytesIO(chart.drawn("png", LIGHT)))
-    assert pixels.shape[1] == 200 * charts.WIDTH
+    assert pixels.shape[1] == 200 * WIDTH
     np.testing.assert_array_equal(pixels[0, 0], [1, 1, 1, 1])
 
 
