@@ -26,7 +26,7 @@ config = Config(
     data=DataConfig(
         source="files", path={path!r}, vocabulary_size=300, max_length=24, validation=ValidationConfig(size=0.4)
     ),
-    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=Conv1DConfig(features=8)),
+    model=ModelConfig(embedding=PretrainedEmbedding(vectors={vectors!r}), encoder=Conv1DConfig(features=8)),
     training=TrainingConfig(batch_size=32, epochs=2),
 )
 """
@@ -87,7 +87,13 @@ def reported(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
             rows = csv.writer(file)
             rows.writerow(["text", "label"])
             rows.writerows((f"{ATTACK} {text.decode()}", label) for text, label in zip(texts, labels, strict=True))
-        (folder / "config.py").write_text(CONFIG.format(path=str(folder / f"{ODD_NAME}.csv")))
+        vectors = folder / "vectors.txt"
+        vectors.write_text(
+            "".join(f"{word} {i} 1 -1 {-i}\n" for i, word in enumerate(("good", "dull", "script", "xyzzy")))
+        )
+        (folder / "config.py").write_text(
+            CONFIG.format(path=str(folder / f"{ODD_NAME}.csv"), vectors=str(vectors)),
+        )
         workdir = folder / ODD_NAME
         process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", workdir)
         assert process.returncode == 0, process.stderr
@@ -114,6 +120,11 @@ def test_report_tells_what_training_told(reported: Path) -> None:
         assert f"{results[split]['loss']:.4f}" in page
     for name, version in results["versions"].items():
         assert re.search(rf"<th>{name}</th><td>{re.escape(version)}</td>", page)
+    coverage = Run(reported).coverage()
+    assert coverage
+    assert coverage.found == 3
+    assert f"3 of {3 + coverage.missing}<" in page
+    assert f"{coverage.running:.1%}" in page
     assert "embedding.table" in page
     assert "<code>model.encoder.features</code></td><td>8<" in page
     wrong = round((1 - results["validation"]["accuracy"]) * results["validation"]["examples"])
