@@ -11,7 +11,7 @@ from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
 
 _TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("imdb_jax.reporting"),
+    loader=jinja2.PackageLoader("imdb_jax.reporting", ""),
     autoescape=True,  # reviews, paths and config values are shown, whatever stands in them
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -50,7 +50,7 @@ def render(template: str, charts: list[Chart], **content: Any) -> Page:
     """Fills a template.
 
     Args:
-      template: its file name in templates/.
+      template: its file name in this folder.
       charts: the template has each by its name, as `charts.NAME`.
       content: all else that the template names.
     """
