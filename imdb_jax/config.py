@@ -414,9 +414,14 @@ def _line_in(path: Path, error: Exception) -> str:
     return f":{line}" if line else ""
 
 
+def fields(config: Config) -> dict[str, Any]:
+    """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
+    return dict(_leaves(json.loads(to_json(config))))
+
+
 def differences(old: Config, new: Config) -> list[str]:
     """Lists the fields in which two configs differ, as `field: old -> new`."""
-    before, after = (dict(_leaves(json.loads(to_json(config)))) for config in (old, new))
+    before, after = fields(old), fields(new)
     return [
         f"{field}: {before.get(field, 'absent')!r} -> {after.get(field, 'absent')!r}"
         for field in {**before, **after}

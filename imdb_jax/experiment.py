@@ -200,7 +200,9 @@ def pretrained_vectors(config: Config, run: Run, dataset: Dataset) -> np.ndarray
     vectors = run.load_vectors()
     if vectors is None:
         read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
-        log.info(coverage(read.found, dataset.counts, special=len(dataset.vocabulary.special.tokens)))
+        covered = coverage(read.found, dataset.counts, special=len(dataset.vocabulary.special.tokens))
+        log.info(covered)
+        run.write_text("coverage.json", json.dumps(covered._asdict()) + "\n")
         vectors = fill_missing(read, embedding.missing, config.seed)
         run.save_vectors(vectors)
     return vectors

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from flax import nnx
 from jaxtyping import Float, Float32
 
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import UserError
 from imdb_jax.experiment import batches, build_learner, build_model
+from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import devices_for
@@ -63,6 +65,12 @@ class Predictor:
     Args:
       run: a run directory; it alone is read.
 
+    Attributes:
+      config: of the run.
+      vocabulary: of the run.
+      step: of the checkpoint.
+      model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
+
     Raises:
       UserError: no run there, or none of its epochs has ended yet.
     """
@@ -72,6 +80,7 @@ class Predictor:
         self.vocabulary = run.vocabulary()
         learner, state = restore_best(run)
         self.step = int(state.step)
+        self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
         self._replicas = Replicas(learner, devices_for(state.params, self.config.training.eval_batch_size))
         self._readers = self._replicas.readers(self._replicas.place(state))
 

@@ -1,9 +1,8 @@
 """A run directory: all that a trained model needs to be evaluated, used and compared.
 
-config.json, vocabulary.txt, vectors.npy (where the embedding is
-pretrained), audit.json, metrics.jsonl,
-checkpoints/, tensorboard/, train.log, results.json, and test_readings.jsonl: one line for each time that somebody
-looked at the test split.
+config.json, vocabulary.txt, vectors.npy and coverage.json (where the embedding is pretrained), audit.json,
+metrics.jsonl, checkpoints/, tensorboard/, train.log, results.json, report.html with the figures of report/, and
+test_readings.jsonl: one line for each time that somebody looked at the test split.
 """
 
 import contextlib
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
@@ -108,10 +108,27 @@ class Run:
         path = self.folder / "results.json"
         return json.loads(path.read_text()) if path.exists() else None
 
+    def coverage(self) -> Coverage | None:
+        """How much of the vocabulary the pretrained vectors knew, or None where there are none."""
+        path = self.folder / "coverage.json"
+        return Coverage(**json.loads(path.read_text())) if path.exists() else None
+
+    def history(self) -> list[dict[str, Any]]:
+        """The figures of each epoch so far."""
+        return self._lines("metrics.jsonl")
+
+    def test_readings(self) -> list[dict[str, Any]]:
+        """Each look at the test split so far."""
+        return self._lines("test_readings.jsonl")
+
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it."""
         with (self.folder / "test_readings.jsonl").open("a") as file:
             file.write(json.dumps(reading) + "\n")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file that is whole or not there."""

@@ -1,4 +1,4 @@
-"""Imports run one way: commands -> training -> models, data -> config -> errors."""
+"""Imports run one way: commands -> reporting -> training -> models, data -> config -> errors."""
 
 import ast
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ ALLOWED = {
     "data": {"data", "config", "errors"},
     "models": {"models", "config", "errors"},
     "training": {"training", "models", "data", "config", "errors"},
+    "reporting": {"reporting", "predictor", "experiment", "run", "training", "models", "data", "config", "errors"},
 }
 
 
@@ -43,6 +44,11 @@ def test_imports_run_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_other_framework_and_no_tests(path: Path) -> None:
     assert not {name.split(".")[0] for name in imports(path)} & {"tensorflow", "torch", "keras", "tests"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_reports_pay_for_figures_and_templates(path: Path) -> None:
+    assert wing(path) == "reporting" or not {name.split(".")[0] for name in imports(path)} & {"matplotlib", "jinja2"}
 
 
 def test_no_file_without_a_noun() -> None:

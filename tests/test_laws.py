@@ -122,12 +122,11 @@ def test_one_compilation_per_bucket_and_no_hidden_transfer(config: Config) -> No
         assert replicas._train_step._cache_size() == 3
 
 
-@pytest.mark.parametrize("devices", [2, 4])
-def test_devices_do_not_matter(config: Config, devices: int) -> None:
+def test_devices_do_not_matter(config: Config) -> None:
     learner, state = learner_of(config)
     batches = list(Batches(random_split([*range(1, 23)] * 2), 8, 24).shuffled(seed=0, epoch=0))
     assert batches[-1].weights.sum() < 8 or any(batch.weights.sum() < 8 for batch in batches)
-    one, several = (train(learner, state, batches, count) for count in (1, devices))
+    one, several = (train(learner, state, batches, count) for count in (1, 4))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), several.params, one.params)
     for name, value in one.metrics.compute().items():
         assert several.metrics.compute()[name] == pytest.approx(value, rel=1e-5)
@@ -163,7 +162,8 @@ def test_dropout_needs_a_key_and_changes_with_it(config: Config) -> None:
     tokens, lengths = jnp.asarray(batch.tokens), jnp.asarray(batch.lengths)
     np.testing.assert_array_equal(model(tokens, lengths), model(tokens, lengths))
     first, second = (jax.random.split(jax.random.key(seed), len(tokens)) for seed in range(2))
-    assert not np.array_equal(model(tokens, lengths, first), model(tokens, lengths, second))
+    drops = any((config.model.dropout, config.model.word_dropout, config.model.embedding_dropout))
+    assert np.array_equal(model(tokens, lengths, first), model(tokens, lengths, second)) != drops
 
 
 def test_bfloat16_stays_close(config: Config) -> None:

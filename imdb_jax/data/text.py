@@ -4,6 +4,8 @@ Only ASCII letters are lowered and only ASCII punctuation is deleted, as TensorF
 two letters, and so every id equals Keras'. Bytes that are not UTF-8 pass through untouched.
 """
 
+import re
+
 from imdb_jax.config import TextConfig
 
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
@@ -20,3 +22,15 @@ def split_words(review: bytes, config: TextConfig) -> list[bytes]:
         review = review.translate(_LOWER).replace(b"<br />", b" ")
     deleted = PUNCTUATION.rstrip(b"'") if config.keep_apostrophes else PUNCTUATION
     return review.translate(_LOWER, deleted).split()
+
+
+def split_written(review: bytes, config: TextConfig) -> list[bytes]:
+    """Splits a review where `split_words` does, but keeps it as it was written.
+
+    Each part holds one word, or none if it is punctuation alone.
+
+    Example: `b"It's - GOOD!"` gives `[b"It's", b"-", b"GOOD!"]`.
+    """
+    if config.break_tags_as_spaces:
+        review = re.sub(rb"<br />", b" ", review, flags=re.IGNORECASE)
+    return review.split()

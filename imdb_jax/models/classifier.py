@@ -121,10 +121,22 @@ class TextClassifier(nnx.Module):
         words = self.embedding(tokens)
         if of_numbers is not None and self.config.embedding_dropout:
             words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
+        return self.of_words(words, mask, of_features)
+
+    def of_words(
+        self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
+    ) -> Float[Array, " B"]:
+        """Logits in float32 of words that are embedded already.
+
+        Args:
+          words: vectors, or ids of one-hot words.
+          mask: true from a review's first word to its last.
+          seeds: draw the dropout of the output layer's inputs; without them nothing is dropped.
+        """
         x = self.encoder(words, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
-        x = dropout(x, self.config.dropout, of_features)
+        x = dropout(x, self.config.dropout, seeds)
         return self.output(x)[:, 0].astype(jnp.float32)
 
     def folded(self) -> "TextClassifier":

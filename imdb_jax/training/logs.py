@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 from jaxtyping import PyTree
@@ -112,20 +112,39 @@ def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) 
     )
 
 
+class Parameter(NamedTuple):
+    """One weight of a model, or one array of it that training leaves as it is."""
+
+    name: str
+    shape: tuple[int, ...]
+    size: int
+    trained: bool
+
+
+def parameters(params: PyTree, frozen: PyTree) -> list[Parameter]:
+    """Every weight of a model, the trained ones first.
+
+    Args:
+      params: trained weights.
+      frozen: the others.
+    """
+    return [
+        Parameter(jax.tree_util.keystr(path, simple=True, separator="."), x.shape, x.size, trained)
+        for trained, tree in ((True, params), (False, frozen))
+        for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+
+
 def parameter_table(params: PyTree, frozen: PyTree) -> str:
     """Name, shape, count and whether trained, of every weight, with the sums below."""
+    rows = parameters(params, frozen)
     table = Table(title="Parameters")
     for column in ("name", "shape", "count", "trained"):
         table.add_column(column, justify="right" if column == "count" else "left")
-    totals = {}
-    for trained, tree in (("yes", params), ("no", frozen)):
-        leaves = jax.tree_util.tree_leaves_with_path(tree)
-        totals[trained] = sum(x.size for _, x in leaves)
-        for path, x in leaves:
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
-            table.add_row(name, str(x.shape), f"{x.size:,}", trained)
-    total = totals["yes"] + totals["no"]
-    table.caption = f"{total:,} in all: {totals['yes']:,} trained, {totals['no']:,} frozen"
+    for row in rows:
+        table.add_row(row.name, str(row.shape), f"{row.size:,}", "yes" if row.trained else "no")
+    total, trained = sum(row.size for row in rows), sum(row.size for row in rows if row.trained)
+    table.caption = f"{total:,} in all: {trained:,} trained, {total - trained:,} frozen"
     return render(table)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imdb_jax.config import TextConfig
-from imdb_jax.data.text import split_words
+from imdb_jax.data.text import split_words, split_written
 from imdb_jax.data.vocabulary import Vocabulary
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "text_vectorization.json").read_text())
@@ -74,6 +74,13 @@ def test_words_of_any_bytes_hold_no_capital_punctuation_or_white_space(review: b
 
 
 @settings(deadline=None)
+@given(reviews, rules)
+def test_parts_as_written_hold_the_words_one_by_one(review: bytes, text: TextConfig) -> None:
+    words = [split_words(part, text) for part in split_written(review, text)]
+    assert [word for each in words for word in each] == split_words(review, text)
+    assert all(len(each) <= 1 for each in words)
+
+
 @given(reviews, rules)
 def test_letters_of_other_alphabets_are_left_alone(review: bytes, text: TextConfig) -> None:
     words = b"".join(split_words(review, text))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imdb_jax.training.metrics import Metrics, score
+from imdb_jax.training.metrics import Metrics, calibration, confusion, score
 
 # Few values, so that ties are common; 0 is called negative.
 LOGITS = st.sampled_from([-1000.0, -2.5, -1e-30, 0.0, 1e-30, 0.5, 3.0, 1000.0]) | st.floats(-50, 50)
@@ -97,3 +97,40 @@ def test_extreme_logits_have_finite_losses(label: float) -> None:
     computed = Metrics.of(jnp.asarray(logits), jnp.asarray(labels), jnp.ones(2)).compute()
     assert computed == {"loss": 500.0, "accuracy": 0.5}
     assert score(logits, labels)["loss"] == 500.0
+
+
+@given(PREDICTIONS)
+def test_confusion_counts_every_review_once(predictions: list[tuple[float, int]]) -> None:
+    counts = confusion(*arrays(predictions))
+    assert counts.tolist() == [
+        [sum((logit > 0) == called and label == row for logit, label in predictions) for called in (0, 1)]
+        for row in (0, 1)
+    ]
+
+
+def test_calibration_by_hand() -> None:
+    probabilities = np.array([0.1, 0.3, 0.6, 0.8, 0.9])
+    found = calibration(np.log(probabilities / (1 - probabilities)), np.array([0, 1, 1, 1, 0]), bins=2)
+    assert found.counts.tolist() == [2, 3]
+    np.testing.assert_allclose(found.predicted, [0.2, 2.3 / 3])
+    np.testing.assert_allclose(found.observed, [1 / 2, 2 / 3])
+    assert found.error == pytest.approx((2 * 0.3 + 3 * 0.1) / 5)
+
+
+@given(PREDICTIONS)
+def test_calibration_equals_plain_loops(predictions: list[tuple[float, int]]) -> None:
+    found = calibration(*arrays(predictions))
+    chances = [1 / (1 + math.exp(-max(logit, -700))) for logit, _ in predictions]
+    error = 0.0
+    for m in range(10):
+        inside = [(p, y) for p, (_, y) in zip(chances, predictions, strict=True) if min(int(p * 10), 9) == m]
+        assert found.counts[m] == len(inside)
+        error += abs(sum(y - p for p, y in inside))
+        assert np.isnan(found.predicted[m]) == (not inside)
+    assert found.error == pytest.approx(error / len(predictions), abs=1e-9)
+
+
+def test_extreme_probabilities_fall_into_the_outer_bins() -> None:
+    found = calibration(np.array([-1000.0, 1000.0]), np.array([0, 1]))
+    assert found.counts.tolist() == [1, *[0] * 8, 1]
+    assert found.error == 0

@@ -1,0 +1,64 @@
+"""Shows what runs learned on a page: `python -m imdb_jax.report --workdir runs/quickstart`."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from imdb_jax import cli
+from imdb_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Writes a page about one run, or one that compares several, and its figures as PNG files.
+
+    The page is one HTML file that needs no network. Comparing reads nothing but what the runs recorded.
+    """
+
+    runs: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Directories of training runs; several are compared."""
+    workdir: str | None = None
+    """The directory of a training run."""
+    split: Literal["validation", "test"] = "validation"
+    """Of one run: which reviews to read. Each reading of the test split is recorded in the run directory."""
+    out: str | None = None
+    """The .html file, whose figures go into a folder of its name; default report.html in the run, or comparison.html
+    here."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Reports; see `Args`."""
+    started = time.perf_counter()
+    args = cli.parse(Args, arguments, "report")
+    folders = [*([args.workdir] if args.workdir is not None else []), *args.runs]
+    if not folders:
+        raise UserError("--workdir: needs the directory of a training run")
+    if len(folders) > 1 and args.split == "test":
+        raise UserError("--split: 'test'; only the page of one run reads reviews, a comparison reads none")
+    if args.out is not None and not args.out.endswith(".html"):
+        raise UserError(f"--out: {args.out!r}; must end in .html")
+    from imdb_jax.run import Run
+    from imdb_jax.training.devices import set_up_process
+
+    set_up_process()
+    runs = [Run(folder) for folder in folders]
+    if len(runs) == 1:
+        from imdb_jax.reporting.run_page import run_page
+
+        page, path = run_page(runs[0], args.split), runs[0].folder / "report.html"
+    else:
+        from imdb_jax.reporting.comparison import comparison_page
+
+        page, path = comparison_page(runs), Path("comparison.html")
+    path = path if args.out is None else Path(args.out)
+    page.write(path)
+    sys.stdout.write(f"{path}  ({time.perf_counter() - started:.1f} s)\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,73 @@
+"""A page and its figures: one HTML file that needs no network and runs no script, and the figures as PNG files."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from imdb_jax.errors import LOCKED, UserError
+from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("imdb_jax.reporting", ""),
+    autoescape=True,  # reviews, paths and config values are shown, whatever stands in them
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Page(NamedTuple):
+    """What `write` writes.
+
+    Attributes:
+      html: the whole page, figures included.
+      figures: PNG files by name.
+    """
+
+    html: str
+    figures: dict[str, bytes]
+
+    def write(self, path: Path) -> None:
+        """Writes the page, and its figures into a folder beside it that is named like it: report.html, report/loss.png.
+
+        Raises:
+          UserError: the place can't be written to.
+        """
+        folder = path.with_suffix("")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, png in self.figures.items():
+                _replace(folder / f"{name}.png", png)
+            _replace(path, self.html.encode("utf-8", "replace"))
+        except OSError as error:
+            raise UserError(f"{error.filename}: {error.strerror}; choose another --out", LOCKED) from None
+
+
+def render(template: str, charts: list[Chart], **content: Any) -> Page:
+    """Fills a template.
+
+    Args:
+      template: its file name in this folder.
+      charts: the template has each by its name, as `charts.NAME`.
+      content: all else that the template names.
+    """
+    pictures = {chart.name: _picture(chart) for chart in charts}
+    html = _TEMPLATES.get_template(template).render(charts=pictures, **content)
+    return Page(html, {chart.name: chart.drawn("png", LIGHT) for chart in charts})
+
+
+def _picture(chart: Chart) -> dict[str, Any]:
+    themes = {"light": LIGHT, "dark": DARK}
+    images = {theme: base64.b64encode(chart.drawn("svg", palette)).decode() for theme, palette in themes.items()}
+    size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
+    return {"title": chart.title, "caption": chart.caption, "alt": chart.alt, **size, **images}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file that is whole or as it was."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)

@@ -1,0 +1,76 @@
+"""The page of one run."""
+
+from typing import Literal
+
+import numpy as np
+from flax import nnx
+
+from imdb_jax.config import fields
+from imdb_jax.data.splits import split_corpus
+from imdb_jax.data.tokens import load_dataset
+from imdb_jax.experiment import score_cells
+from imdb_jax.predictor import Predictor
+from imdb_jax.reporting.curves import curve
+from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
+from imdb_jax.reporting.mistakes import explain, surest_mistakes
+from imdb_jax.reporting.page import Page, render
+from imdb_jax.run import Run
+from imdb_jax.training.logs import parameters
+from imdb_jax.training.loop import best_epoch
+from imdb_jax.training.metrics import calibration, confusion, score
+
+MISTAKES = 10  # of each kind
+
+
+def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
+    """Reads a split with the best checkpoint and shows what came of it.
+
+    Args:
+      run: finished or not; reading the test split is recorded in it.
+      split: whose predictions are shown.
+
+    Raises:
+      UserError: no run, no epoch has ended yet, or the reviews are gone or others than the run's.
+    """
+    config, results = run.config(), run.results()
+    dataset = load_dataset(config.data)
+    run.check_vocabulary(dataset.vocabulary)
+    predictor = Predictor(run)
+    history = run.history()
+    reviews = split_corpus(config.data)._asdict()[split]
+    encoded = dataset.test if split == "test" else dataset.validation
+    if split == "test":
+        run.record_test_reading({"command": "report", "step": predictor.step})
+    logits = predictor.logits(encoded)
+    calibrated = calibration(logits, encoded.labels)
+    best = best_epoch(history, config.training.monitor)
+    negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
+    mistakes = explain(predictor, encoded, reviews, [*negative, *positive])
+    scores = {name: results[name] for name in ("validation", "test")} if results else None
+    scores = scores or {split: score(logits, encoded.labels)}
+    _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
+    return render(
+        "run.html.j2",
+        [
+            curve("loss", history, best, config.training.monitor),
+            curve("accuracy", history, best, config.training.monitor),
+            confusion_matrix(confusion(logits, encoded.labels), split),
+            reliability(calibrated, split),
+            lengths(np.diff(dataset.train.offsets), config.data.max_length),
+        ],
+        run=run,
+        config=fields(config),
+        results=results,
+        split=split,
+        scores={name: score_cells(each) for name, each in scores.items()},
+        history=history,
+        best=best,
+        calibration=calibrated,
+        mistakes={
+            "Called positive, labelled negative": mistakes[: len(negative)],
+            "Called negative, labelled positive": mistakes[len(negative) :],
+        },
+        wrong=int(((logits > 0) != encoded.labels).sum()),
+        parameters=parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen)),
+        reviews={name: len(getattr(dataset, name).labels) for name in ("train", "validation", "test")},
+    )
