@@ -15,7 +15,8 @@ ENGLISH, KOREAN = ((ROOT / name).read_text() for name in ("README.md", "README.k
 
 def blocks(text: str, language: str) -> list[str]:
     """Fenced blocks of a language; "" for those of none."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [block for of, block in found if of == language]
 
 
 def commands(text: str) -> list[str]:
