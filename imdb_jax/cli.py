@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import tyro
@@ -98,7 +97,7 @@ def start_config(arguments: Sequence[str]) -> tuple[Config, list[str]]:
     if file is not None:
         return load_file(file), rest
     workdir, _ = _take("--workdir", arguments)
-    if workdir is not None and Path(workdir, "config.json").exists():
+    if workdir is not None and Run(workdir).begun:
         return Run(workdir).config(), rest
     if {"--help", "-h"} & set(rest):
         return Config(), rest

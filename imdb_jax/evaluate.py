@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     run = Run(args.workdir)
     predictor = Predictor(run)
     dataset = load_dataset(predictor.config.data)
-    run.check_vocabulary(dataset.vocabulary)
+    run.check_data(dataset.fingerprint)
     split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
         run.record_test_reading({"command": "evaluate", "step": predictor.step})

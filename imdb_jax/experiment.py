@@ -21,6 +21,7 @@ from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset, load_dataset
 from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import IO_FAILED, UserError
 from imdb_jax.models import Embedding, TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training import loop
@@ -99,8 +100,7 @@ def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
         if (results := run.results()) is None:
             before = time.perf_counter()
             dataset = load_dataset(config.data)
-            run.begin(config, dataset.vocabulary, dataset.audit)
-            model = build_model(config, dataset.vocabulary, pretrained_vectors(config, run, dataset))
+            model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
             seconds["data"] = time.perf_counter() - before
             results = _train(model, dataset, config, run, started, seconds)
         else:
@@ -127,10 +127,12 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
     started = time.perf_counter()
     run = Run(workdir)
     with run.taken(config), log_file(run.folder / "train.log"):
-        run.begin(config, dataset.vocabulary, dataset.audit)
-        if isinstance(config.model.embedding, PretrainedEmbedding) and run.load_vectors() is None:
-            assert isinstance(model.embedding, Embedding), "a pretrained embedding has a table"
-            run.save_vectors(np.asarray(model.embedding.table))
+        if run.begun:
+            run.check_data(dataset.fingerprint)
+        else:
+            table = np.asarray(model.embedding.table) if isinstance(model.embedding, Embedding) else None
+            vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
+            run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
         results = run.results() or _train(model, dataset, config, run, started, {})
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
@@ -153,7 +155,7 @@ def _train(
     learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
     before = time.perf_counter()
-    with Checkpoints(run.checkpoints) as checkpoints:
+    with Checkpoints(run.checkpoints, surroundings()) as checkpoints:
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
@@ -165,6 +167,10 @@ def _train(
             loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
             history = run_log.history
         checkpoints.wait()
+        if checkpoints.failed:
+            raise UserError(
+                f"{run.checkpoints}: the last checkpoint could not be written; make room and go on", IO_FAILED
+            )
         best = checkpoints.restore_best(like)
 
     scores = {}
@@ -188,29 +194,37 @@ def _train(
         "data": dataset.fingerprint,
         "config": json.loads(to_json(config)),
     }
-    run.write_text("results.json", json.dumps(results, indent=2) + "\n")
+    run.write_results(results)
     return results
 
 
-def pretrained_vectors(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
-    """The vectors that a pretrained embedding starts from, kept in the run directory from its first start on."""
+def _begin(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
+    """Begins a run, or finds it begun; returns the vectors that a pretrained embedding starts from."""
+    if run.begun:
+        run.check_data(dataset.fingerprint)
+        return run.load_vectors()
     embedding = config.model.embedding
-    if not isinstance(embedding, PretrainedEmbedding):
-        return None
-    vectors = run.load_vectors()
-    if vectors is None:
+    vectors = covered = None
+    if isinstance(embedding, PretrainedEmbedding):
         read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
         covered = coverage(read.found, dataset.counts, special=len(dataset.vocabulary.special.tokens))
         log.info(covered)
-        run.write_text("coverage.json", json.dumps(covered._asdict()) + "\n")
         vectors = fill_missing(read, embedding.missing, config.seed)
-        run.save_vectors(vectors)
+    run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors, covered)
     return vectors
 
 
 def versions() -> dict[str, str]:
     """Versions of what the figures depend on."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def surroundings() -> dict[str, Any]:
+    """What may round differently, so that a run that goes on elsewhere is told."""
+    return {name: versions()[name] for name in ("jax", "jaxlib", "flax", "optax")} | {
+        "platform": jax.default_backend(),
+        "cores": len(os.sched_getaffinity(0)),
+    }
 
 
 def device() -> dict[str, Any]:

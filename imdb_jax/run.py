@@ -7,6 +7,8 @@ test_readings.jsonl: one line for each time that somebody looked at the test spl
 
 import contextlib
 import fcntl
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ from imdb_jax.config import Config, differences, from_json, to_json
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
+
+MANIFEST = "manifest.json"
 
 
 class Run:
@@ -50,68 +54,89 @@ class Run:
             except BlockingIOError:
                 message = f"{self.folder}: another process is training there; choose another --workdir"
                 raise UserError(message, LOCKED) from None
-            if (self.folder / "config.json").exists() and (changes := differences(self.config(), config)):
+            if self.begun and (changes := differences(self.config(), config)):
                 raise UserError(
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
                     "go on with the old one or choose another --workdir"
                 )
             yield
 
-    def begin(self, config: Config, vocabulary: Vocabulary, audit: dict[str, Any]) -> None:
-        """Writes what later commands need; until then the directory can still become another run.
+    def begin(
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        audit: dict[str, Any],
+        data: str,
+        vectors: np.ndarray | None = None,
+        coverage: Coverage | None = None,
+    ) -> None:
+        """Writes what later commands need; until that is done the directory can still become another run.
 
-        Raises:
-          UserError: the run was begun with another vocabulary, so the reviews have changed since.
+        Args:
+          config: of the run.
+          vocabulary: of the run.
+          audit: what the reviews looked like.
+          data: fingerprint of the reviews and of how they were encoded.
+          vectors: float32 [V, D] that a pretrained embedding starts from.
+          coverage: how much of the vocabulary they knew.
         """
-        if (self.folder / "vocabulary.txt").exists():
-            self.check_vocabulary(vocabulary)
-            return
         self.write_text("config.json", to_json(config))
         self.write_text("audit.json", json.dumps(audit, indent=2) + "\n")
         vocabulary.save(self.folder / "vocabulary.txt")
+        names = ["config.json", "audit.json", "vocabulary.txt"]
+        if coverage is not None:
+            self.write_text("coverage.json", json.dumps(coverage._asdict()) + "\n")
+            names.append("coverage.json")
+        if vectors is not None:
+            draft = self.folder / ".vectors.npy"
+            np.save(draft, vectors)
+            draft.replace(self.folder / "vectors.npy")
+            names.append("vectors.npy")
+        sums = {name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in names}
+        self._write_sealed(MANIFEST, {"data": data, "sha256": sums})
+
+    @property
+    def begun(self) -> bool:
+        """Whether `begin` has come to its end."""
+        return (self.folder / MANIFEST).exists()
 
     def config(self) -> Config:
         """The config that the run was begun with."""
-        path = self.folder / "config.json"
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
-        return from_json(path.read_bytes(), str(path))
+        return from_json(self._read("config.json"), str(self.folder / "config.json"))
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that the run was trained with."""
+        self._read("vocabulary.txt")
         return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
 
-    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
-        """Makes sure that the data are those the run was trained on.
+    def check_data(self, data: str) -> None:
+        """Makes sure that the reviews are those the run was begun with.
 
         Raises:
-          UserError: their vocabulary is another one.
+          UserError: they, or what makes ids of them, have changed since.
         """
-        if self.vocabulary().tokens != vocabulary.tokens:
-            raise UserError(
-                f"{self.folder}: training reviews or data.word_index have changed since it was begun", BAD_DATA
-            )
+        if self._read_sealed(MANIFEST)["data"] != data:
+            raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def load_vectors(self) -> np.ndarray | None:
         """The vectors [V, D], float32, that the run's embedding starts from, or None."""
-        path = self.folder / "vectors.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
-
-    def save_vectors(self, vectors: np.ndarray) -> None:
-        """Keeps the vectors, so that every later command needs the run directory alone."""
-        draft = self.folder / ".vectors.npy"
-        np.save(draft, vectors)
-        draft.replace(self.folder / "vectors.npy")
+        if not (self.folder / "vectors.npy").exists():
+            return None
+        return np.load(io.BytesIO(self._read("vectors.npy")), allow_pickle=False)
 
     def results(self) -> dict[str, Any] | None:
         """What training wrote at its end, or None while there is none."""
-        path = self.folder / "results.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return self._read_sealed("results.json") if (self.folder / "results.json").exists() else None
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Ends the run."""
+        self._write_sealed("results.json", results)
 
     def coverage(self) -> Coverage | None:
         """How much of the vocabulary the pretrained vectors knew, or None where there are none."""
-        path = self.folder / "coverage.json"
-        return Coverage(**json.loads(path.read_text())) if path.exists() else None
+        if not (self.folder / "coverage.json").exists():
+            return None
+        return Coverage(**json.loads(self._read("coverage.json")))
 
     def history(self) -> list[dict[str, Any]]:
         """The figures of each epoch so far."""
@@ -135,3 +160,44 @@ class Run:
         draft = self.folder / f".{name}.{os.getpid()}"
         draft.write_text(text)
         draft.replace(self.folder / name)
+
+    def _read(self, name: str) -> bytes:
+        """A file that `begin` wrote, as it wrote it.
+
+        Raises:
+          UserError: the run was not begun, or the file is gone or has changed.
+        """
+        path = self.folder / name
+        if not self.begun:
+            raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
+        try:
+            found = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
+        if hashlib.sha256(found).hexdigest() != self._read_sealed(MANIFEST)["sha256"].get(name):
+            raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
+        return found
+
+    def _write_sealed(self, name: str, content: dict[str, Any]) -> None:
+        """Writes JSON whose last key is a checksum of all others."""
+        self.write_text(name, json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n")
+
+    def _read_sealed(self, name: str) -> dict[str, Any]:
+        """Reads what `_write_sealed` wrote.
+
+        Raises:
+          UserError: it has changed since.
+        """
+        path = self.folder / name
+        try:
+            content = json.loads(path.read_bytes())
+            sealed = content.pop("seal")
+        except (ValueError, AttributeError, KeyError, TypeError):
+            sealed = content = None
+        if content is None or sealed != _seal(content):
+            raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
+        return content
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

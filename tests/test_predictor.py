@@ -47,11 +47,9 @@ def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | Non
     """A run whose only checkpoint holds the first weights, and where an average is kept twice them."""
     config = Config(data=DATA, model=model, optimizer=optimizer or OptimizerConfig())
     run = Run(folder)
+    vectors = VECTORS if isinstance(model.embedding, PretrainedEmbedding) else None
     with run.taken(config):
-        run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {})
-    vectors = None
-    if isinstance(model.embedding, PretrainedEmbedding):
-        run.save_vectors(vectors := VECTORS)
+        run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {}, "reviews", vectors)
     _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
     state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))
     with Checkpoints(run.checkpoints) as checkpoints:

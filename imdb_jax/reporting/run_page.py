@@ -34,7 +34,7 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     """
     config, results = run.config(), run.results()
     dataset = load_dataset(config.data)
-    run.check_vocabulary(dataset.vocabulary)
+    run.check_data(dataset.fingerprint)
     predictor = Predictor(run)
     history = run.history()
     reviews = split_corpus(config.data)._asdict()[split]

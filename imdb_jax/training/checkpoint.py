@@ -1,63 +1,126 @@
-"""Checkpoints by Orbax: the two latest and the best, written while training goes on."""
+"""Checkpoints by Orbax: written while training goes on, compared leaf by leaf when they are read.
 
+A checkpoint is a folder named by its step. Orbax writes it beside its place and renames it there, so that it is whole
+or not there, but loads bits that have changed since as they are, and casts another dtype without a word. Each
+checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf, and the figures of all epochs so far.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
 import logging
 import math
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.training.fingerprint import describe, fingerprints
 from imdb_jax.training.step import TrainState
 
+log = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each phase of each save there
 
 History = list[dict[str, Any]]
+LATEST = 2  # how many are kept beside the best
+RETIRED, UNFINISHED, DAMAGED = ".retired-", ".orbax-checkpoint-tmp", "damaged"  # in names of folders
+
+
+class Record(NamedTuple):
+    """What a checkpoint says of itself.
+
+    Attributes:
+      step: updates so far.
+      score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
+      history: the lines of metrics so far.
+      leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
+      surroundings: versions and cores that the run's figures depend on.
+    """
+
+    step: int
+    score: float | None
+    history: History
+    leaves: dict[str, tuple[str, str]]
+    surroundings: dict[str, Any]
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """The best checkpoint has the highest: NaN is never best, and of equals the first is."""
+        score = self.score if self.score is not None and math.isfinite(self.score) else -math.inf
+        return score, -self.step
+
+    def seal(self) -> dict[str, str]:
+        """As JSON with its own checksum."""
+        text = json.dumps(self._asdict())
+        return {"record": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+    @classmethod
+    def unseal(cls, sealed: Any) -> "Record":
+        """Raises some exception if anything has changed since `seal`."""
+        if hashlib.sha256(sealed["record"].encode()).hexdigest() != sealed["sha256"]:
+            raise ValueError("its record has changed")
+        record = cls(**json.loads(sealed["record"]))
+        return record._replace(leaves={path: (kind, mark) for path, (kind, mark) in record.leaves.items()})
 
 
 class Checkpoints:
-    """The checkpoints of a run.
+    """The checkpoints of a run: the two latest and the best.
+
+    One that turns out damaged is set aside in `damaged/`, with a line in the log, and the next older one is taken.
 
     Args:
       folder: where they stand, one folder per step.
-      read_only: leave alone what looks like the rest of a killed save: a run may be saving there now.
+      surroundings: of this process, for `Record`; a restored run is warned when they have changed.
+      read_only: change nothing: a run may be saving there now.
     """
 
-    def __init__(self, folder: Path, read_only: bool = False) -> None:
-        self._saving: Any = None
-        keep: Any = ocp.training.preservation_policies
-        self._checkpointer = ocp.training.Checkpointer(
-            str(folder.absolute()),
-            # Best alone would evict the latest step, which resuming needs.
-            preservation_policy=keep.AnyPreservationPolicy(
-                [
-                    keep.LatestN(2),
-                    keep.BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
-                ]
-            ),
-            cleanup_tmp_directories=not read_only,
-        )
+    def __init__(self, folder: Path, surroundings: dict[str, Any] | None = None, read_only: bool = False) -> None:
+        self._folder = folder.absolute()
+        self._surroundings = surroundings or {}
+        self._read_only = read_only
+        self._saving: tuple[Record, Any] | None = None
+        self.failed = False  # whether the last save was not written
+        if not read_only:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
 
     def save(self, state: TrainState, history: History, score: float | None = None) -> None:
-        """Starts writing a checkpoint.
+        """Starts writing a checkpoint; when that fails, training goes on and the log says so.
 
         Args:
           state: its step names the checkpoint.
           history: the lines of metrics so far, kept with the state so that a resumed run has no hole in them.
           score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
         """
-        step = int(state.step)
-        metadata: Any = {"history": history, "leaves": _describe(state)}
-        if any(checkpoint.step == step for checkpoint in self._checkpointer.checkpoints):
+        self.wait()
+        record = Record(int(state.step), score, history, fingerprints(state), self._surroundings)
+        path = self._folder / str(record.step)
+        if path.exists():
             return
-        self._saving = self._checkpointer.save_async(
-            step,
-            state,
-            force=True,
-            metrics=None if score is None else {"score": score, "step": step},
-            custom_metadata=metadata,
-        )
+        try:
+            self._saving = record, ocp.save_async(path, state, custom_metadata=record.seal())
+        except Exception as error:  # Orbax raises a dozen types, not only OSError
+            self._not_written(record, error)
+
+    def wait(self) -> None:
+        """Waits until the last checkpoint is written, then deletes those that are no longer wanted."""
+        if self._saving is None:
+            return
+        (record, saving), self._saving = self._saving, None
+        try:
+            saving.result()
+        except Exception as error:
+            self._not_written(record, error)
+        else:
+            self.failed = False
+            self._retire()
 
     def restore_latest(self, like: TrainState) -> tuple[TrainState, History] | None:
         """Reads the latest checkpoint.
@@ -69,53 +132,164 @@ class Checkpoints:
           The state and the history saved with it, or None where there is no checkpoint yet.
 
         Raises:
-          UserError: the checkpoint is of another model.
+          UserError: the checkpoint is of another model, or none of them can be read.
         """
-        latest = self._checkpointer.latest
-        return None if latest is None else self._restore(latest, like)
+        found = self._first_whole(sorted(self._steps(), reverse=True), like)
+        if found is None:
+            return None
+        state, record = found
+        if self._surroundings and record.surroundings != self._surroundings:
+            changes = ", ".join(
+                f"{name} {old} -> {self._surroundings.get(name)}"
+                for name, old in record.surroundings.items()
+                if old != self._surroundings.get(name)
+            )
+            log.warning(f"{self._folder}: written with other surroundings ({changes}); figures may round differently")
+        return state, record.history
 
     def restore_best(self, like: TrainState) -> TrainState:
         """Reads the evaluated checkpoint with the highest score, the first of equals.
 
         Raises:
-          UserError: there is none yet, or it is of another model.
+          UserError: there is none yet, it is of another model, or none can be read.
         """
-        evaluated = [c for c in self._checkpointer.checkpoints if c.metrics is not None]
-        if not evaluated:
-            folder = self._checkpointer.directory
-            raise UserError(f"{folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
-        return self._restore(max(evaluated, key=lambda c: _rank(c.metrics)), like)[0]
+        ranks = self._ranks()
+        found = self._first_whole(sorted(ranks, key=lambda step: ranks[step], reverse=True), like)
+        if found is None:
+            raise UserError(f"{self._folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
+        return found[0]
 
-    def _restore(self, checkpoint: Any, like: TrainState) -> tuple[TrainState, History]:
-        saved: Any = self._checkpointer.metadata(checkpoint.step).custom_metadata
-        _check_same_model(saved["leaves"], _describe(like), checkpoint.path)
-        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        return cast(TrainState, self._checkpointer.load(checkpoint.step, abstract)), saved["history"]
-
-    def wait(self) -> None:
-        """Waits until the last checkpoint is written."""
-        if self._saving is not None:
-            self._saving.result()
+    def newest(self) -> int | None:
+        """Step of the latest checkpoint."""
+        return max(self._steps(), default=None)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._checkpointer.close()
+        self.wait()
+
+    def _steps(self) -> list[int]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+
+    def _record(self, step: int) -> Record:
+        record = Record.unseal(ocp.metadata(self._folder / str(step)).custom_metadata)
+        if record.step != step:
+            raise ValueError(f"its record is of step {record.step}")
+        return record
+
+    def _ranks(self) -> dict[int, tuple[float, int]]:
+        """Ranks of the evaluated checkpoints whose record can be read."""
+        ranks, damaged = {}, []
+        for step in self._steps():
+            try:
+                record = self._record(step)
+            except Exception as error:
+                damaged += self._noticed(step, error)
+                continue
+            if record.score is not None:
+                ranks[step] = record.rank
+        if len(damaged) < len(self._steps()):
+            self._set_aside(damaged)
+        return ranks
+
+    def _first_whole(self, steps: list[int], like: TrainState) -> tuple[TrainState, Record] | None:
+        damaged = []
+        for step in steps:
+            try:
+                found = self._restore(step, like)
+            except UserError:
+                raise
+            except Exception as error:  # of Orbax and TensorStore: a dozen types
+                damaged += self._noticed(step, error)
+                continue
+            self._set_aside(damaged)
+            return found
+        if damaged:
+            message = f"none of its {len(damaged)} checkpoints can be read; train again in another --workdir"
+            raise UserError(f"{self._folder}: {message}", BAD_DATA)
+        return None
+
+    def _restore(self, step: int, like: TrainState) -> tuple[TrainState, Record]:
+        record, path = self._record(step), self._folder / str(step)
+        wanted = jax.tree_util.tree_leaves_with_path(like)
+        _check_same_model(
+            {name: kind for name, (kind, _) in record.leaves.items()},
+            {jax.tree_util.keystr(at, simple=True, separator="."): describe(leaf) for at, leaf in wanted},
+            path,
+        )
+        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
+        with _first_error_alone():
+            state: Any = ocp.load(path, abstract)
+        changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
+        if changed:
+            raise ValueError(f"{changed[0]} has changed")
+        return state, record
+
+    def _noticed(self, step: int, error: Exception) -> list[int]:
+        """Tells of a damaged checkpoint, unless the run that trains there has just deleted it."""
+        path = self._folder / str(step)
+        if not path.exists():
+            return []
+        log.warning(f"{path}: damaged ({_reason(error)}); another checkpoint is taken")
+        return [step]
+
+    def _set_aside(self, damaged: list[int]) -> None:
+        """Moves damaged checkpoints away, so that their steps can be written again."""
+        if self._read_only:
+            return
+        for step in damaged:
+            place = self._folder / DAMAGED / str(step)
+            place.parent.mkdir(exist_ok=True)
+            while place.exists():
+                place = place.with_name(f"{place.name}-again")
+            (self._folder / str(step)).rename(place)
+
+    def _retire(self) -> None:
+        """Deletes what is neither among the latest nor the best; renamed first, a half-deleted one is never listed."""
+        ranks = self._ranks()
+        kept = {*self._steps()[-LATEST:], *sorted(ranks, key=lambda step: ranks[step])[-1:]}
+        for step in {*self._steps()} - kept:
+            retired = self._folder / f"{RETIRED}{step}"
+            (self._folder / str(step)).rename(retired)
+            shutil.rmtree(retired, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Removes what an interrupted save or deletion has left."""
+        for path in self._folder.iterdir():
+            if path.name.startswith(RETIRED) or UNFINISHED in path.name:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _not_written(self, record: Record, error: Exception) -> None:
+        self.failed = True
+        self._sweep()
+        newest = self.newest()
+        there = "there is none yet" if newest is None else f"the newest is of step {newest}"
+        what = f"checkpoint of step {record.step} not written ({_reason(error)})"
+        log.warning(f"{self._folder}: {what}; training goes on, {there}")
 
 
-def _rank(metrics: Any) -> Any:
-    score = metrics["score"]
-    return (score if math.isfinite(score) else -math.inf, -metrics["step"])
+@contextlib.contextmanager
+def _first_error_alone() -> Iterator[None]:
+    """Of a damaged checkpoint Orbax raises one error and leaves those of other leaves to threads that print them."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine 'Store", RuntimeWarning)
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda event: None if "Event loop is closed" in str(event.exc_value) else hook(event)
+    yield
+    sys.unraisablehook = hook  # not after an error: more of them are on their way
 
 
-def _describe(state: TrainState) -> dict[str, str]:
-    """Dtype and shape of every leaf, by its path."""
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text or "RESOURCE_EXHAUSTED" in text:
+        return "no space left on the disk"
+    return f"{type(error).__name__}: {text}"[:200]
 
 
-def _check_same_model(saved: dict[str, str], wanted: dict[str, str], path: Any) -> None:
+def _check_same_model(saved: dict[str, str], wanted: dict[str, str], path: Path) -> None:
     """Refuses another model's checkpoint by name; Orbax would cast without a word."""
     for leaf in {**saved, **wanted}:
         there, here = saved.get(leaf, "absent"), wanted.get(leaf, "absent")

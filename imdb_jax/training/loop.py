@@ -17,6 +17,9 @@ from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
 
+LOOK = 50  # steps between looks at how many updates were skipped
+ENDURED = 20  # skipped updates in a row
+
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
     """A signal ended training, after its state was saved."""
@@ -66,6 +69,19 @@ def _score(record: dict, monitor: str) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
+def _check_finite(state: TrainState, checkpoints: Checkpoints, endured: int) -> None:
+    skipped, step = int(state.skipped), int(state.step)
+    if skipped >= endured:
+        checkpoints.wait()
+        newest = checkpoints.newest()
+        raise UserError(
+            f"from step {step - skipped + 1} to {step} no loss or gradient is a finite number; lower "
+            "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
+            + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
+            BAD_DATA,
+        )
+
+
 def fit(
     replicas: Replicas,
     states: list[TrainState],
@@ -91,7 +107,7 @@ def fit(
 
     Raises:
       Interrupted: a signal came; the state is saved.
-      UserError: the training loss is no longer a finite number.
+      UserError: too many updates in a row had no finite gradient.
     """
     steps = len(train)
     step = int(states[0].step)
@@ -105,17 +121,13 @@ def fit(
                     states = replicas.step(states, shards)
                     step += 1
                     bar.update(min(rows, bar.total - bar.n))
+                    if step % LOOK == 0 or step % steps == 0:
+                        _check_finite(states[0], checkpoints, min(ENDURED, steps))
                     if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
                         checkpoints.save(states[0], run_log.history)
                         raise Interrupted(stop.signum)
             record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
             seconds = time.perf_counter() - started
-            if not math.isfinite(record["train"]["loss"]):
-                raise UserError(
-                    f"training loss is {record['train']['loss']} after epoch {epoch + 1}; "
-                    "lower optimizer.learning_rate or set optimizer.clip_norm",
-                    BAD_DATA,
-                )
             logits = replicas.logits(replicas.readers(states), validation)
             record["validation"] = score(logits, validation.split.labels)
             record["seconds"] = round(seconds, 3)

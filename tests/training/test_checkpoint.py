@@ -1,0 +1,222 @@
+"""Checkpoints: what is kept, what damage does, what a failed save does."""
+
+import errno
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from orbax.checkpoint import v1 as ocp
+
+from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
+from imdb_jax.errors import UserError
+from imdb_jax.models import TextClassifier
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.fingerprint import fingerprints
+from imdb_jax.training.step import Learner, TrainState
+
+
+def state_at(step: int, hidden_dim: int = 3) -> TrainState:
+    config = ModelConfig(embedding=LearnedEmbedding(dim=4), encoder=LSTMConfig(hidden_dim=hidden_dim))
+    model = TextClassifier(config, 11, rngs=nnx.Rngs(step))
+    _, state = Learner.create(model, optax.adam(1e-3), seed=step, ema_decay=0.9)
+    return state._replace(step=jnp.int32(step))
+
+
+def history(step: int) -> list[dict]:
+    return [{"epoch": epoch, "train": {"loss": 1 / epoch}} for epoch in range(1, step + 1)]
+
+
+def assert_equal(found: TrainState, expected: TrainState) -> None:
+    assert fingerprints(found) == fingerprints(expected)
+
+
+def saved(folder: Path, scores: dict[int, float | None]) -> Checkpoints:
+    with Checkpoints(folder) as checkpoints:
+        for step, score in scores.items():
+            checkpoints.save(state_at(step), history(step), score)
+    return Checkpoints(folder)
+
+
+def kept(folder: Path) -> list[int]:
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def test_the_latest_two_and_the_best_are_kept(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5, 2: 0.9, 3: 0.7, 4: 0.6, 5: 0.9, 6: None})
+    assert kept(tmp_path) == [2, 5, 6]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "5", "6"]
+    found = checkpoints.restore_latest(state_at(0))
+    assert found is not None
+    assert_equal(found[0], state_at(6))
+    assert found[1] == history(6)
+    assert_equal(checkpoints.restore_best(state_at(0)), state_at(2))
+
+
+@pytest.mark.parametrize("scores", [{1: float("nan"), 2: 0.1}, {1: 0.1, 2: float("nan")}])
+def test_nan_is_never_best(tmp_path: Path, scores: dict[int, float]) -> None:
+    best = next(step for step, score in scores.items() if score == 0.1)
+    assert_equal(
+        saved(tmp_path, {**scores, 3: float("nan"), 4: float("nan")}).restore_best(state_at(0)), state_at(best)
+    )
+
+
+def test_nothing_to_restore(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "none", read_only=True)
+    assert checkpoints.restore_latest(state_at(0)) is None
+    with pytest.raises(UserError, match="no evaluated checkpoint yet"):
+        checkpoints.restore_best(state_at(0))
+    assert not (tmp_path / "none").exists()
+
+
+def flip(path: Path, random: np.random.Generator) -> None:
+    content = bytearray(path.read_bytes())
+    place = int(random.integers(len(content)))
+    content[place] ^= 1 << int(random.integers(8))
+    path.write_bytes(content)
+
+
+def truncate(path: Path, random: np.random.Generator) -> None:
+    path.write_bytes(path.read_bytes()[: int(random.integers(path.stat().st_size))])
+
+
+def zero(path: Path, random: np.random.Generator) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def delete(path: Path, random: np.random.Generator) -> None:
+    path.unlink()
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, zero, delete])
+@pytest.mark.filterwarnings("ignore:coroutine .Store:RuntimeWarning")  # Orbax gives up on what it has begun to read
+def test_damage_is_noticed_and_the_one_before_is_taken(
+    damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever happens to whichever file of a checkpoint: its state comes back as it was, or the one before does."""
+    logging.getLogger("imdb_jax").propagate = True
+    saved(tmp_path / "whole", {1: 0.5, 2: 0.6})
+    noticed = []
+    for number, path in enumerate(files(tmp_path / "whole" / "2")):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", folder)
+        damage(folder / path.relative_to(tmp_path / "whole"), np.random.default_rng(number))
+        checkpoints = Checkpoints(folder)
+        caplog.clear()
+        found = checkpoints.restore_latest(state_at(0))
+        assert found is not None
+        step = int(found[0].step)
+        assert_equal(found[0], state_at(step))
+        assert found[1] == history(step)
+        if step == 1:
+            assert kept(folder) == [1]
+            assert (folder / "damaged" / "2").is_dir()
+            assert sum("damaged (" in record.message for record in caplog.records) == 1
+            noticed.append(folder)
+    checkpoints = Checkpoints(noticed[-1])
+    checkpoints.save(state_at(2), history(2), 0.6)  # the number of one set aside is free again
+    checkpoints.wait()
+    assert kept(noticed[-1]) == [1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .Store:RuntimeWarning")  # Orbax gives up on what it has begun to read
+def test_readers_change_nothing(tmp_path: Path) -> None:
+    saved(tmp_path, {1: 0.5, 2: 0.6})
+    (tmp_path / "3.orbax-checkpoint-tmp").mkdir()  # a run is saving
+    for path in files(tmp_path / "2"):
+        zero(path, np.random.default_rng(0))
+    checkpoints = Checkpoints(tmp_path, read_only=True)
+    assert_equal(checkpoints.restore_best(state_at(0)), state_at(1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3.orbax-checkpoint-tmp"]
+
+
+def test_no_whole_checkpoint_is_an_error_and_not_a_new_start(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5, 2: 0.6})
+    for step in "12":
+        for path in files(tmp_path / step):
+            path.unlink()
+    with pytest.raises(UserError, match="none of its 2 checkpoints can be read") as caught:
+        checkpoints.restore_latest(state_at(0))
+    assert caught.value.exit_code == 65
+    assert kept(tmp_path) == [1, 2]
+
+
+def test_rests_of_a_killed_save_and_deletion_are_swept(tmp_path: Path) -> None:
+    saved(tmp_path, {1: 0.5})
+    (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
+    (tmp_path / ".retired-0").mkdir()
+    Checkpoints(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_another_model_is_refused_by_name_and_nothing_set_aside(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with pytest.raises(UserError, match=r"backward\.bias is float32\[12\] there but float32\[16\] in this config"):
+        checkpoints.restore_latest(state_at(0, hidden_dim=4))
+    assert kept(tmp_path) == [1]
+
+
+def test_a_failed_save_is_told_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("imdb_jax").propagate = True
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with monkeypatch.context() as patch:
+
+        def full(*_: Any, **__: Any) -> None:
+            (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
+            raise ValueError("RESOURCE_EXHAUSTED: os_error_code='28'")
+
+        patch.setattr(ocp, "save_async", full)
+        checkpoints.save(state_at(2), history(2), 0.6)
+    assert checkpoints.failed
+    assert "step 2 not written (no space left on the disk); training goes on, the newest is of step 1" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    checkpoints.save(state_at(3), history(3), 0.7)
+    checkpoints.wait()
+    assert not checkpoints.failed
+    assert kept(tmp_path) == [1, 3]
+
+
+def test_other_surroundings_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("imdb_jax").propagate = True
+    for jax_version in ("1.0", "1.0", "1.1"):
+        with Checkpoints(tmp_path, {"jax": jax_version, "cores": 2}) as checkpoints:
+            checkpoints.restore_latest(state_at(0))
+            checkpoints.save(state_at(1), history(1), 0.5)
+    assert [record.message for record in caplog.records if "surroundings" in record.message] == [
+        f"{tmp_path}: written with other surroundings (jax 1.0 -> 1.1); figures may round differently"
+    ]
+
+
+@pytest.mark.parametrize("where", range(0, 96, 7))
+def test_every_flipped_bit_changes_a_fingerprint(where: int) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 1)).astype(np.float32)
+    tree = {"a": jnp.asarray(values), "b": jnp.zeros(4), "key": jax.random.key(0)}
+    before = fingerprints(tree)
+    bits = values.view(np.uint32).copy()
+    bits[where // 32] ^= np.uint32(1 << where % 32)
+    after = fingerprints({**tree, "a": jnp.asarray(bits.view(np.float32))})
+    assert [name for name in before if before[name] != after[name]] == ["a"]
+    assert before["a"][0] == "float32[3, 1]"
+
+
+def test_order_and_moved_zeros_change_a_fingerprint() -> None:
+    marks = {fingerprints({"x": jnp.asarray(x)})["x"][1] for x in ([0.0, 0, 1], [0.0, 1, 0], [1.0, 0, 0], [0.0, 0, 0])}
+    assert len(marks) == 4
+
+
+def test_full_disk_by_number() -> None:
+    from imdb_jax.training.checkpoint import _reason
+
+    assert _reason(OSError(errno.ENOSPC, "x")) == "no space left on the disk"
