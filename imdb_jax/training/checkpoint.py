@@ -56,7 +56,7 @@ class Record(NamedTuple):
         score = self.score if self.score is not None and math.isfinite(self.score) else -math.inf
         return score, -self.step
 
-    def seal(self) -> dict[str, str]:
+    def seal(self) -> dict[str, Any]:
         """As JSON with its own checksum."""
         text = json.dumps(self._asdict())
         return {"record": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
@@ -105,7 +105,7 @@ class Checkpoints:
         if path.exists():
             return
         try:
-            self._saving = record, ocp.save_async(path, state, custom_metadata=record.seal())
+            self._saving = record, ocp.save_async(str(path), state, custom_metadata=record.seal())
         except Exception as error:  # Orbax raises a dozen types, not only OSError
             self._not_written(record, error)
 
@@ -175,7 +175,7 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     def _record(self, step: int) -> Record:
-        record = Record.unseal(ocp.metadata(self._folder / str(step)).custom_metadata)
+        record = Record.unseal(ocp.metadata(str(self._folder / str(step))).custom_metadata)
         if record.step != step:
             raise ValueError(f"its record is of step {record.step}")
         return record
@@ -222,7 +222,7 @@ class Checkpoints:
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
         with _first_error_alone():
-            state: Any = ocp.load(path, abstract)
+            state: Any = ocp.load(str(path), abstract)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")

@@ -157,7 +157,7 @@ class Learner:
         updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         moved = params, opt_state, state.metrics.merge(metrics), self._average(state.ema, params, state.step)
-        finite = jnp.isfinite(optax.global_norm(gradients) + optax.global_norm(updates) + metrics.loss)
+        finite = jnp.isfinite(optax.tree.norm(gradients) + optax.tree.norm(updates) + metrics.loss)
         stayed = state.params, state.opt_state, state.metrics, state.ema
         params, opt_state, metrics, ema = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, stayed)
         skipped = jnp.where(finite, 0, state.skipped + 1)
