@@ -2,7 +2,8 @@
 
     scripts/reproduce conv1d_stack
 
-Test accuracy ? (to come).
+Test accuracy 84.06 ± 0.90 %, validation 85.07 ± 0.52 % (seeds 0, 1, 2, best in epochs 9, 6, 7 of up to 20); 21 ± 0 s a
+run, 17 ± 0 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 The tutorial's sizes, optimizer and split are kept: 10,000 words with the ids of Keras' imdb data set, 580 of them a
 review (mean + 2 standard deviations), the first 10,000 training reviews to choose the epoch by. It read the padding as

@@ -2,7 +2,8 @@
 
     scripts/reproduce conv1d_stack_tuned
 
-Test accuracy ? (to come).
+Test accuracy 85.26 ± 0.68 %, validation 86.76 ± 0.54 % (seeds 0, 1, 2, best in epochs 8, 5, 13 of up to 20); 23 ± 8 s a
+run, 20 ± 8 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Against `conv1d_stack`: dropout of words and of embedding numbers, a moving average of the weights, batches of 32, `<br
 />` read as a space, and 20,000 instead of 15,000 reviews to train on.

@@ -2,7 +2,8 @@
 
     scripts/reproduce embedding_rnn_tuned
 
-Test accuracy ? (to come).
+Test accuracy 83.10 ± 0.50 %, validation 84.53 ± 0.81 % (seeds 0, 1, 2, best in epochs 8, 14, 13 of up to 20); 15 ± 0 s
+a run, 13 ± 0 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Against `embedding_rnn`: a learning rate that rises and falls, clipped gradients, a moving average of the weights,
 dropout of words and of embedding numbers, `<br />` read as a space, and 20 epochs for every seed.

@@ -2,7 +2,8 @@
 
     scripts/reproduce glove_bilstm_tuned
 
-Test accuracy ? (to come).
+Test accuracy 88.74 ± 0.13 %, validation 89.03 ± 0.32 % (seeds 0, 1, 2, best in epochs 15, 14, 15 of up to 15); 116 ± 12
+s a run, 104 ± 12 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Everything else, and the number of parameters, is as in `glove_bilstm` (LOG.md has what else was tried).
 """

@@ -2,7 +2,8 @@
 
     scripts/reproduce lstm
 
-Test accuracy ? (to come).
+Test accuracy 85.30 ± 0.10 %, validation 86.10 ± 0.23 % (seeds 0, 1, 2, best in epochs 6, 11, 7 of up to 20); 12 ± 2 s a
+run, 9 ± 1 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 The tutorial's sizes, optimizer and split are kept: 10,000 words with the ids of Keras' imdb data set, 580 of them a
 review (mean + 2 standard deviations), the first 10,000 training reviews to choose the epoch by. It reached 51.8 %: it

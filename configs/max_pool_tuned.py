@@ -2,7 +2,8 @@
 
     scripts/reproduce max_pool_tuned
 
-Test accuracy ? (to come).
+Test accuracy 85.42 ± 0.39 %, validation 86.96 ± 0.31 % (seeds 0, 1, 2, best in epochs 8, 7, 12 of up to 20); 16 ± 3 s a
+run, 14 ± 3 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Against `max_pool`: dropout of words, a moving average of the weights, batches of 64, `<br />` read as a
 space, and 20,000 instead of 15,000 reviews to train on.

@@ -2,7 +2,8 @@
 
     scripts/reproduce onehot_rnn_tuned
 
-Test accuracy ? (to come).
+Test accuracy 78.69 ± 0.30 %, validation 79.65 ± 0.43 % (seeds 0, 1, 2, best in epochs 39, 33, 23 of up to 100); 13 ± 2
+s a run, 11 ± 2 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Against `onehot_rnn`: Adam, clipped gradients, a moving average of the weights, word dropout, `<br />` read as a space,
 and a patience of 8.

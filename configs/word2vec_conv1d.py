@@ -2,7 +2,8 @@
 
     scripts/reproduce word2vec_conv1d
 
-Test accuracy ? (to come).
+Test accuracy 84.15 ± 0.55 %, validation 84.95 ± 0.43 % (seeds 0, 1, 2, best in epochs 18, 16, 18 of up to 20); 102 ± 1
+s a run, 81 ± 1 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 The tutorial's sizes, optimizer and split are kept: 10,000 words with the ids of Keras' imdb data set, 580 of them a
 review (mean + 2 standard deviations), the first 10,000 training reviews to choose the epoch by. Words without a vector
