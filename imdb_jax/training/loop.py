@@ -17,8 +17,7 @@ from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
 
-LOOK = 50  # steps between looks at how many updates were skipped
-ENDURED = 20  # skipped updates in a row
+LOOK = 50  # steps between looks at the loss, each of which waits for the device
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -69,13 +68,13 @@ def _score(record: dict, monitor: str) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _check_finite(state: TrainState, checkpoints: Checkpoints, endured: int) -> None:
-    skipped, step = int(state.skipped), int(state.step)
-    if skipped >= endured:
+def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
+    """Ends a run whose weights are lost, before they are saved."""
+    if not math.isfinite(state.metrics.loss):
         checkpoints.wait()
         newest = checkpoints.newest()
         raise UserError(
-            f"from step {step - skipped + 1} to {step} no loss or gradient is a finite number; lower "
+            f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
             "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
             + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
             BAD_DATA,
@@ -107,7 +106,7 @@ def fit(
 
     Raises:
       Interrupted: a signal came; the state is saved.
-      UserError: too many updates in a row had no finite gradient.
+      UserError: the training loss is no longer a finite number.
     """
     steps = len(train)
     step = int(states[0].step)
@@ -122,8 +121,9 @@ def fit(
                     step += 1
                     bar.update(min(rows, bar.total - bar.n))
                     if step % LOOK == 0 or step % steps == 0:
-                        _check_finite(states[0], checkpoints, min(ENDURED, steps))
+                        _check_finite(states[0], checkpoints)
                     if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
+                        _check_finite(states[0], checkpoints)
                         checkpoints.save(states[0], run_log.history)
                         raise Interrupted(stop.signum)
             record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}

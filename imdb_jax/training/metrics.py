@@ -1,6 +1,5 @@
 """How good predictions are: running sums while training, exact figures over all logits in evaluation."""
 
-import math
 from typing import NamedTuple, TypedDict
 
 import jax
@@ -36,7 +35,6 @@ class Metrics(NamedTuple):
     def compute(self) -> dict[str, float]:
         """Mean loss and accuracy; reads the sums back from the device."""
         loss, correct, weight = (float(total) for total in jax.device_get((self.loss, self.correct, self.weight)))
-        weight = weight or math.nan
         return {"loss": loss / weight, "accuracy": correct / weight}
 
 

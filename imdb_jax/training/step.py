@@ -27,7 +27,6 @@ class TrainState(NamedTuple):
       key: fixed; each step folds its number in.
       metrics: sums over the current epoch.
       ema: exponential moving average of params, or None.
-      skipped: updates in a row that were left out, up to now, since a gradient was not finite.
     """
 
     step: Int[Array, ""]
@@ -36,7 +35,6 @@ class TrainState(NamedTuple):
     key: Key[Array, ""]
     metrics: Metrics
     ema: Params | None
-    skipped: Int[Array, ""]
 
     @property
     def eval_params(self) -> Params:
@@ -114,7 +112,6 @@ class Learner:
             key=jax.random.key(seed),
             metrics=Metrics.zero(),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
-            skipped=jnp.zeros((), jnp.int32),
         )
         return cls(graph, frozen, optimizer, dtype, ema_decay), state
 
@@ -149,19 +146,18 @@ class Learner:
         return jax.grad(loss, has_aux=True)(state.params)
 
     def update(self, state: TrainState, parts: Sequence[tuple[Params, Metrics]]) -> TrainState:
-        """The state after a step, from the gradients and metrics of all shards, added in their order.
-
-        A step whose loss or gradient is no finite number is counted and leaves everything else as it was.
-        """
+        """The state after a step, from the gradients and metrics of all shards, added in their order."""
         gradients, metrics = jax.tree.map(lambda *shards: sum(shards[1:], shards[0]), *parts)
         updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        moved = params, opt_state, state.metrics.merge(metrics), self._average(state.ema, params, state.step)
-        finite = jnp.isfinite(optax.tree.norm(gradients) + optax.tree.norm(updates) + metrics.loss)
-        stayed = state.params, state.opt_state, state.metrics, state.ema
-        params, opt_state, metrics, ema = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, stayed)
-        skipped = jnp.where(finite, 0, state.skipped + 1)
-        return TrainState(state.step + 1, params, opt_state, state.key, metrics, ema, skipped)
+        return TrainState(
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            key=state.key,
+            metrics=state.metrics.merge(metrics),
+            ema=self._average(state.ema, params, state.step),
+        )
 
     def train_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
         """The state after a step on a shard that is the whole batch."""
