@@ -347,7 +347,7 @@ def test_an_encoder_of_ones_own_in_one_file(tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.returncode == 0, process.stderr.decode()
     assert "encoder.turn.kernel" in (tmp_path / "run" / "train.log").read_text()
-    assert predictions("--code", file, "--workdir", tmp_path / "run", "A film")[0]["flags"] == []
+    assert predictions("--code", file, "--workdir", tmp_path / "run", stdin=b"A film")[0]["flags"] == []
     assert "'turned_words'; not in OWN_ENCODERS; --code" in fails(2, "imdb_jax.predict", "--workdir", tmp_path / "run")
     assert "nowhere.py: no such file" in fails(66, "imdb_jax.predict", "--workdir", tmp_path, "--code", "nowhere.py")
     assert "--code: needs a value" in fails(2, "imdb_jax.predict", "--workdir", tmp_path, "--code")

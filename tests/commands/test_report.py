@@ -142,7 +142,7 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
     (tmp_path / "run" / "vocabulary.txt").write_text("\n[UNK]\nfilm\n")
-    assert "reviews have changed" in fails(65, "--workdir", tmp_path / "run")
+    assert "have changed since it was begun" in fails(65, "--workdir", tmp_path / "run")
 
 
 def test_comparison_groups_seeds_and_writes_into_no_run(reported: Path, tmp_path: Path) -> None:
