@@ -26,7 +26,7 @@ from imdb_jax.training.fingerprint import describe, fingerprints
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each phase of each save there
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase there, and what it also raises
 
 History = list[dict[str, Any]]
 LATEST = 2  # how many are kept beside the best

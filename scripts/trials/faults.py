@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workdir", type=Path)
     args = parser.parse_args(arguments)
+    if args.workdir and args.workdir.exists():
+        parser.error(f"--workdir: {args.workdir} is there already")
     folder = args.workdir or Path(tempfile.mkdtemp(prefix="faults-"))
     os.environ["IMDB_JAX_CACHE"] = str(folder / "cache")
     set_up_process()
