@@ -5,8 +5,8 @@ or not there, but loads bits that have changed since as they are, and casts anot
 checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf, and the figures of all epochs so far.
 """
 
-import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -14,7 +14,6 @@ import math
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,6 +86,8 @@ class Checkpoints:
         self._read_only = read_only
         self._saving: tuple[Record, Any] | None = None
         self.failed = False  # whether the last save was not written
+        _hear_only_what_is_raised()
+        warnings.filterwarnings("ignore", "coroutine '(Store|async_serialize)", RuntimeWarning)
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
@@ -221,8 +222,7 @@ class Checkpoints:
             path,
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        with _first_error_alone():
-            state: Any = ocp.load(str(path), abstract)
+        state: Any = ocp.load(str(path), abstract)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -271,15 +271,17 @@ class Checkpoints:
         log.warning(f"{self._folder}: {what}; training goes on, {there}")
 
 
-@contextlib.contextmanager
-def _first_error_alone() -> Iterator[None]:
-    """Of a damaged checkpoint Orbax raises one error and leaves those of other leaves to threads that print them."""
+@functools.cache  # once is enough
+def _hear_only_what_is_raised() -> None:
+    """Of a failure Orbax raises one error and leaves those of other leaves to threads, which print them much later."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", "coroutine 'Store", RuntimeWarning)
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda event: None if "Event loop is closed" in str(event.exc_value) else hook(event)
-    yield
-    sys.unraisablehook = hook  # not after an error: more of them are on their way
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook = lambda event: None if _is_late(event.exc_value) else unraisable(event)
+    sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
+
+
+def _is_late(error: object) -> bool:
+    return isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,7 @@
 """Real training processes on a tiny config, and what must be equal of their runs."""
 
-import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
