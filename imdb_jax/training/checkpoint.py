@@ -13,6 +13,7 @@ import logging
 import math
 import shutil
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase there, and what it also raises
 
 History = list[dict[str, Any]]
+LOOKS = 20  # at a folder to remove: threads of a save that has failed may still write there
 LATEST = 2  # how many are kept beside the best
 RETIRED, UNFINISHED, DAMAGED = ".retired-", ".orbax-checkpoint-tmp", "damaged"  # in names of folders
 
@@ -169,6 +171,8 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self.wait()
+        if not self._read_only:
+            self._sweep()
 
     def _steps(self) -> list[int]:
         if not self._folder.is_dir():
@@ -260,7 +264,11 @@ class Checkpoints:
         """Removes what an interrupted save or deletion has left."""
         for path in self._folder.iterdir():
             if path.name.startswith(RETIRED) or UNFINISHED in path.name:
-                shutil.rmtree(path, ignore_errors=True)
+                for _ in range(LOOKS):
+                    shutil.rmtree(path, ignore_errors=True)
+                    if not path.exists():
+                        break
+                    time.sleep(0.05)
 
     def _not_written(self, record: Record, error: Exception) -> None:
         self.failed = True

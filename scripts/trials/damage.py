@@ -90,7 +90,7 @@ def _use(rig: Rig, folder: Path) -> tuple[Outcome, list[float]]:
 
 
 def _probabilities(folder: Path) -> list[float]:
-    return [prediction.probability for prediction in Predictor(Run(folder)).predict(REVIEWS)]
+    return [prediction.probability for prediction in Predictor(Run(folder)).predict(REVIEWS, len(REVIEWS))]
 
 
 def _by_commands(rig: Rig, folder: Path, where: str, how: str) -> str:

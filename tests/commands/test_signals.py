@@ -22,7 +22,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Interrupt())
 """)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "imdb_jax.train", "--config", "configs/quickstart.py", "--workdir", tmp_path / "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "imdb_jax.train",
+        "--config",
+        "configs/quickstart.py",
+        "--workdir",
+        tmp_path / "run",
+    ]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True)
     assert done.returncode == -signal.SIGINT
     assert done.stderr == b""
