@@ -37,7 +37,8 @@ def test_figures_wait_until_there_is_room(
 
 
 def test_a_run_does_not_end_without_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OSError, match="No space"), RunLog(tmp_path, []) as run_log:
-        monkeypatch.setattr(Path, "write_text", full_disk)
+    run_log = RunLog(tmp_path, [])
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space"), run_log:
         run_log.write(record(1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tensorboard"]
