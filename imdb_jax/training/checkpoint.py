@@ -13,6 +13,7 @@ import logging
 import math
 import shutil
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase there, and what it also raises
 
 History = list[dict[str, Any]]
-LOOKS = 20  # at a folder to remove: threads of a save that has failed may still write there
+LOOKS = 20  # at a folder to remove: TensorStore may still write there after a save has failed
+PATIENCE = 10  # seconds for a thread of such a save
 LATEST = 2  # how many are kept beside the best
 RETIRED, UNFINISHED, DAMAGED = ".retired-", ".orbax-checkpoint-tmp", "damaged"  # in names of folders
 
@@ -272,6 +274,9 @@ class Checkpoints:
 
     def _not_written(self, record: Record, error: Exception) -> None:
         self.failed = True
+        for thread in threading.enumerate():
+            if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
+                thread.join(PATIENCE)
         self._sweep()
         newest = self.newest()
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"

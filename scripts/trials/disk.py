@@ -31,8 +31,8 @@ def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
         filler.unlink(missing_ok=True)
         if code not in (0, IO_FAILED) or (code and not told[-1].startswith("error: ")):
             raise Failure(f"exit code {code}: {told[-20:]}")
-        if left := [path.name for path in workdir.rglob("*") if "tmp" in path.name or path.name.startswith(".retired")]:
-            raise Failure(f"left behind: {left}")
+        if left := [path for path in workdir.rglob("*") if "tmp" in str(path.relative_to(workdir))]:
+            raise Failure(f"left behind with exit code {code}: {left}; the log ends with {told[-4:]}")
         not_written = [line.split("not written")[0] for line in told if "checkpoint of step" in line]
         if len(not_written) != len(set(not_written)):
             raise Failure(f"more than one line about a save: {not_written}")

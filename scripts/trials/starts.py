@@ -1,5 +1,6 @@
 """Two starts on one run directory."""
 
+import os
 import random
 import signal
 import time
@@ -37,6 +38,7 @@ def _one_standing_still(rig: Rig, draw: random.Random, workdir: Path) -> tuple[T
     first.wait_for_steps()
     first.goes_on(rig.seconds * draw.uniform(0, 0.3))
     first.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, first.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # its threads stop a little later
     before = _contents(workdir)
     second = rig.train(workdir)
     second.end()
