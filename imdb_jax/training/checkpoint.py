@@ -276,7 +276,7 @@ class Checkpoints:
         self.failed = True
         for thread in threading.enumerate():
             if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
-                thread.join(PATIENCE)
+                threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
         newest = self.newest()
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"
