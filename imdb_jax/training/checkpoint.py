@@ -294,7 +294,7 @@ def _hear_only_what_is_raised() -> None:
 
 
 def _is_late(error: object) -> bool:
-    return isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
+    return "Event loop is closed" in str(error)
 
 
 def _reason(error: Exception) -> str:
