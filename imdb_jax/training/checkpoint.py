@@ -91,7 +91,7 @@ class Checkpoints:
         self._saving: tuple[Record, Any] | None = None
         self.failed = False  # whether the last save was not written
         _hear_only_what_is_raised()
-        warnings.filterwarnings("ignore", "coroutine '(Store|async_serialize)", RuntimeWarning)
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
