@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import NoReturn, TypeVar
 import tyro
 
 from imdb_jax.config import Config, load_file, run_file
-from imdb_jax.errors import INTERNAL, USAGE, UserError
+from imdb_jax.errors import INTERNAL, IO_FAILED, USAGE, UserError
 from imdb_jax.run import Run
 
 Args = TypeVar("Args")
@@ -43,6 +44,9 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
         sys.exit(130)
     except Exception as error:
         exit_code = getattr(error, "exit_code", INTERNAL)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            exit_code = IO_FAILED
+            error = UserError(f"{error.strerror}; make room and run the same command again")
         if exit_code == INTERNAL:
             log.exception("this should not happen; please report it with the lines below")
         else:

@@ -92,7 +92,7 @@ class Run:
             np.save(draft, vectors)
             draft.replace(self.folder / "vectors.npy")
             names.append("vectors.npy")
-        sums = {name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in names}
+        sums = {name: self._sum(name) for name in names}
         self._write_sealed(MANIFEST, {"data": data, "sha256": sums})
 
     @property
@@ -126,11 +126,15 @@ class Run:
 
     def results(self) -> dict[str, Any] | None:
         """What training wrote at its end, or None while there is none."""
-        return self._read_sealed("results.json") if (self.folder / "results.json").exists() else None
+        if not (self.folder / "results.json").exists():
+            return None
+        results = self._read_sealed("results.json")
+        results.pop("metrics")
+        return results
 
     def write_results(self, results: dict[str, Any]) -> None:
-        """Ends the run."""
-        self._write_sealed("results.json", results)
+        """Ends the run: its metrics are sealed too."""
+        self._write_sealed("results.json", {**results, "metrics": self._sum("metrics.jsonl")})
 
     def coverage(self) -> Coverage | None:
         """How much of the vocabulary the pretrained vectors knew, or None where there are none."""
@@ -139,7 +143,14 @@ class Run:
         return Coverage(**json.loads(self._read("coverage.json")))
 
     def history(self) -> list[dict[str, Any]]:
-        """The figures of each epoch so far."""
+        """The figures of each epoch so far.
+
+        Raises:
+          UserError: they have changed since the run has ended.
+        """
+        ended = (self.folder / "results.json").exists()
+        if ended and self._read_sealed("results.json")["metrics"] != self._sum("metrics.jsonl"):
+            raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
         return self._lines("metrics.jsonl")
 
     def test_readings(self) -> list[dict[str, Any]]:
@@ -153,13 +164,28 @@ class Run:
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        if not path.exists():
+            return []
+        lines = []
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                raise UserError(f"{path}:{number}: not JSON; take the line out of the file", BAD_DATA) from None
+        return lines
+
+    def _sum(self, name: str) -> str | None:
+        path = self.folder / name
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file that is whole or not there."""
         draft = self.folder / f".{name}.{os.getpid()}"
-        draft.write_text(text)
-        draft.replace(self.folder / name)
+        try:
+            draft.write_text(text)
+            draft.replace(self.folder / name)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it.

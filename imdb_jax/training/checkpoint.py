@@ -5,16 +5,17 @@ or not there, but loads bits that have changed since as they are, and casts anot
 checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf, and the figures of all epochs so far.
 """
 
-import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
 import math
 import shutil
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +27,11 @@ from imdb_jax.training.fingerprint import describe, fingerprints
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells each phase of each save there
+logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase there, and what it also raises
 
 History = list[dict[str, Any]]
+LOOKS = 20  # at a folder to remove: TensorStore may still write there after a save has failed
+PATIENCE = 10  # seconds for a thread of such a save
 LATEST = 2  # how many are kept beside the best
 RETIRED, UNFINISHED, DAMAGED = ".retired-", ".orbax-checkpoint-tmp", "damaged"  # in names of folders
 
@@ -87,6 +90,8 @@ class Checkpoints:
         self._read_only = read_only
         self._saving: tuple[Record, Any] | None = None
         self.failed = False  # whether the last save was not written
+        _hear_only_what_is_raised()
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
@@ -168,6 +173,8 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self.wait()
+        if not self._read_only:
+            self._sweep()
 
     def _steps(self) -> list[int]:
         if not self._folder.is_dir():
@@ -221,8 +228,7 @@ class Checkpoints:
             path,
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        with _first_error_alone():
-            state: Any = ocp.load(str(path), abstract)
+        state: Any = ocp.load(str(path), abstract)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -260,10 +266,17 @@ class Checkpoints:
         """Removes what an interrupted save or deletion has left."""
         for path in self._folder.iterdir():
             if path.name.startswith(RETIRED) or UNFINISHED in path.name:
-                shutil.rmtree(path, ignore_errors=True)
+                for _ in range(LOOKS):
+                    shutil.rmtree(path, ignore_errors=True)
+                    if not path.exists():
+                        break
+                    time.sleep(0.05)
 
     def _not_written(self, record: Record, error: Exception) -> None:
         self.failed = True
+        for thread in threading.enumerate():
+            if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
+                threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
         newest = self.newest()
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"
@@ -271,15 +284,17 @@ class Checkpoints:
         log.warning(f"{self._folder}: {what}; training goes on, {there}")
 
 
-@contextlib.contextmanager
-def _first_error_alone() -> Iterator[None]:
-    """Of a damaged checkpoint Orbax raises one error and leaves those of other leaves to threads that print them."""
+@functools.cache  # once is enough
+def _hear_only_what_is_raised() -> None:
+    """Of a failure Orbax raises one error and leaves those of other leaves to threads, which print them much later."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", "coroutine 'Store", RuntimeWarning)
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda event: None if "Event loop is closed" in str(event.exc_value) else hook(event)
-    yield
-    sys.unraisablehook = hook  # not after an error: more of them are on their way
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook = lambda event: None if _is_late(event.exc_value) else unraisable(event)
+    sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
+
+
+def _is_late(error: object) -> bool:
+    return "Event loop is closed" in str(error)
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -31,13 +32,18 @@ def _without(module: str) -> Iterator[None]:
 
 
 with _without("torch"):  # tensorboardX imports it where it is installed: 0.6 s and 190 MB that serve nothing here
-    import tensorboardX
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore  (generated names)
+    from tensorboardX.summary import scalar
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Also writes the log of this package to a file, after what an earlier start wrote there."""
     handler = logging.FileHandler(path)
+    handler.handleError = lambda record: None  # a full disk: the line is on the screen, and written once there is room
     package = logging.getLogger("imdb_jax")
     package.setLevel(logging.INFO)
     package.addHandler(handler)
@@ -45,11 +51,12 @@ def log_file(path: Path) -> Iterator[None]:
         yield
     finally:
         package.removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):
+            handler.close()
 
 
 class RunLog:
-    """The growing record of a run.
+    """The growing record of a run; while the disk is full, training goes on and the log says so.
 
     Args:
       folder: the run directory.
@@ -59,28 +66,44 @@ class RunLog:
     def __init__(self, folder: Path, history: History) -> None:
         self.history = list(history)
         self._path = folder / "metrics.jsonl"
-        draft = self._path.with_suffix(".tmp")
-        draft.write_text("".join(_line(record) for record in history))
-        draft.replace(self._path)
+        self._write_metrics()
         last_step = history[-1]["step"] if history else 0
-        self._events = tensorboardX.SummaryWriter(str(folder / "tensorboard"), purge_step=last_step + 1)
+        (folder / "tensorboard").mkdir(exist_ok=True)
+        # Not SummaryWriter: its thread dies of a full disk, and then whoever adds a figure waits for it forever.
+        self._events = EventsWriter(str(folder / "tensorboard" / "events"))
+        start = SessionLog(status=SessionLog.START)  # pyright: ignore  (generated names)
+        self._events.write_event(Event(wall_time=time.time(), step=last_step + 1, session_log=start))
 
     def write(self, record: dict) -> None:
         """Adds the record of an epoch: to the history, metrics.jsonl and TensorBoard."""
         self.history.append(record)
-        with self._path.open("a") as file:
-            file.write(_line(record))
-        for split in ("train", "validation"):
-            for name, value in record[split].items():
-                self._events.add_scalar(f"{name}/{split}", value, record["step"])
-        self._events.add_scalar("speed/reviews_per_second", record["reviews_per_second"], record["step"])
-        self._events.flush()
+        figures = {f"{name}/{split}": x for split in ("train", "validation") for name, x in record[split].items()}
+        figures["speed/reviews_per_second"] = record["reviews_per_second"]
+        try:
+            self._write_metrics()
+            for name, value in figures.items():
+                event = Event(wall_time=time.time(), step=record["step"], summary=scalar(name, value))
+                self._events.write_event(event)
+            self._events.flush()
+        except OSError as error:
+            log.warning(f"{self._path.parent}: figures not written ({error.strerror}); training goes on")
 
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._events.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._events.close()
+        if kind is None:
+            self._write_metrics()  # now for certain
+
+    def _write_metrics(self) -> None:
+        draft = self._path.with_suffix(".tmp")
+        try:
+            draft.write_text("".join(_line(record) for record in self.history))
+            draft.replace(self._path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _line(record: dict) -> str:

@@ -1,0 +1,82 @@
+"""Breaks real training runs on purpose and counts what came of it."""
+
+import argparse
+import logging
+import os
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from imdb_jax.training.devices import set_up_process
+from scripts.trials import damage, disk, kills, signals, starts
+from scripts.trials.rig import Failure, Rig, Skipped, Trial
+
+
+class Goal(NamedTuple):
+    """What must hold, and how often it is tried."""
+
+    trial: Trial
+    trials: int
+
+
+GOALS = {
+    "kills": Goal(kills.trial, 3),
+    "damage": Goal(damage.trial, 60),
+    "disk": Goal(disk.trial, 8),
+    "signals": Goal(signals.trial, 6),
+    "starts": Goal(starts.trial, 6),
+}
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("scripts/faults")
+    parser.add_argument("--goals", nargs="+", choices=GOALS, default=list(GOALS))
+    parser.add_argument("--trials", type=int, help="of each goal")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workdir", type=Path)
+    args = parser.parse_args(arguments)
+    if args.workdir and args.workdir.exists():
+        parser.error(f"--workdir: {args.workdir} is there already")
+    folder = args.workdir or Path(tempfile.mkdtemp(prefix="faults-"))
+    os.environ["IMDB_JAX_CACHE"] = str(folder / "cache")
+    set_up_process()
+    logging.getLogger("imdb_jax").propagate = False
+    logging.getLogger("imdb_jax").setLevel(logging.INFO)
+    rig = Rig(folder)
+    failures = sum(run(name, rig, args.trials or GOALS[name].trials, args.seed) for name in args.goals)
+    if failures:
+        sys.exit(1)
+    if not args.workdir:
+        shutil.rmtree(folder)
+
+
+def run(name: str, rig: Rig, trials: int, seed: int) -> int:
+    """Runs the trials of a goal and prints its line; returns how many failed."""
+    counts: Counter[str] = Counter()
+    failed = 0
+    for number in range(trials):
+        folder = rig.folder / f"{name}-{seed}-{number}"
+        folder.mkdir()
+        try:
+            counts += GOALS[name].trial(rig, random.Random(f"{seed} {name} {number}"), folder)
+        except Skipped as skipped:
+            shutil.rmtree(folder)
+            print(f"{name}: skipped, {skipped}", flush=True)
+            return 0
+        except Failure as failure:
+            failed += 1
+            again = f"scripts/faults --goals {name} --seed {seed} --trials {number + 1}"
+            print(f"{name}: trial {number} failed: {failure}\n  folder: {folder}\n  again: {again}", flush=True)
+        else:
+            shutil.rmtree(folder)
+    told = "".join(f", {count} {what}" for what, count in counts.items())
+    print(f"{name}: {trials} trials with seed {seed}{told}; {failed} failed", flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
