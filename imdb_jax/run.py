@@ -23,6 +23,8 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 MANIFEST = "manifest.json"
+MAX_BYTES = 64 << 20  # of a file that is read whole; those that training writes take a few megabytes at most
+MAX_VECTORS = 8 << 30  # of vectors.npy: 6 million words of 300 numbers
 
 
 class Run:
@@ -153,7 +155,11 @@ class Run:
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = _bytes(path).splitlines() if path.exists() else []
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: {error}; must be one JSON object per line", BAD_DATA) from None
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file that is whole or not there."""
@@ -171,7 +177,7 @@ class Run:
         if not self.begun:
             raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
         try:
-            found = path.read_bytes()
+            found = _bytes(path, MAX_VECTORS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
         if hashlib.sha256(found).hexdigest() != self._read_sealed(MANIFEST)["sha256"].get(name):
@@ -190,13 +196,20 @@ class Run:
         """
         path = self.folder / name
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(_bytes(path))
             sealed = content.pop("seal")
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             sealed = content = None
         if content is None or sealed != _seal(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
         return content
+
+
+def _bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """What a file of a run holds; one that is too large to be true is not loaded into memory."""
+    if (size := path.stat().st_size) > limit:
+        raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
+    return path.read_bytes()
 
 
 def _seal(content: dict[str, Any]) -> str:

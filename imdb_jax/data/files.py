@@ -7,9 +7,11 @@ import io
 import itertools
 import json
 import logging
+import reprlib
 import struct
+import textwrap
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -128,62 +130,107 @@ def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
     """Reads a comma-separated file whose first row names the columns.
 
     Raises:
-      UserError: a column is missing, a row has too many or too few fields, a label is none of `LABELS` (65).
+      UserError: see `csv_rows`; or a label is none of `LABELS` (65).
     """
-    csv.field_size_limit(MAX_FIELD)
-    with io.TextIOWrapper(cast(BinaryIO, _unpacked(path)), "utf-8-sig", "surrogateescape", newline="") as file:
-        rows = csv.reader(file, strict=True)
-        try:
-            header = next(rows, [])
-            for column in (text_column, label_column):
-                if header and column not in header:
-                    raise UserError(f"{path}:1: no column {column!r}; found: {', '.join(header)}", BAD_DATA)
-            line = rows.line_num + 1
-            for row in rows:
-                if row:  # a blank line is no row
-                    where = f"{path}:{line}"
-                    if len(row) != len(header):
-                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with commas"
-                        raise UserError(f"{where}: {message}", BAD_DATA)
-                    fields = dict(zip(header, row, strict=True))
-                    yield _to_bytes(fields[text_column]), _label(fields[label_column], where)
-                line = rows.line_num + 1
-        except csv.Error as error:
-            raise UserError(f"{path}:{rows.line_num}: {error}; must be comma-separated with quotes", BAD_DATA) from None
+    with _unpacked(path) as file:
+        for where, row in csv_rows(file, str(path), (text_column, label_column)):
+            yield to_bytes(row[text_column]), _label(row[label_column], where)
 
 
 def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
     """Reads a file with one JSON object per line.
 
     Raises:
-      UserError: a line is no JSON object, lacks a key, or its label is none of `LABELS` (65).
+      UserError: see `jsonl_rows`; or a label is none of `LABELS` (65).
     """
     with _unpacked(path) as file:
-        for number, line in enumerate(file, start=1):
-            line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-            if line.isspace() or not line:
-                continue
-            where = f"{path}:{number}"
-            try:
-                row = json.loads(line.decode("utf-8", "surrogateescape"))
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{where}: {error}; must be one JSON object per line", BAD_DATA) from None
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
-            for key in (text_key, label_key):
-                if key not in row:
-                    raise UserError(f"{where}: no key {key!r}; found: {', '.join(row)}", BAD_DATA)
-            if not isinstance(row[text_key], str):
-                raise UserError(f"{where}: {text_key} is {row[text_key]!r}; must be a string", BAD_DATA)
-            yield _to_bytes(row[text_key]), _label(row[label_key], where)
+        for where, row in jsonl_rows(file, str(path), text_key, (text_key, label_key)):
+            yield to_bytes(row[text_key]), _label(row[label_key], where)
+
+
+def csv_rows(
+    file: BinaryIO | io.BufferedIOBase, name: str, columns: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Reads comma-separated rows, the first of which names the columns; blank lines are no rows.
+
+    Args:
+      file: closed in the end.
+      name: of the file, for error messages.
+      columns: those that are needed.
+
+    Yields:
+      File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as `to_bytes` takes them.
+
+    Raises:
+      UserError: a column is missing, or a row has too many or too few fields (65).
+    """
+    csv.field_size_limit(MAX_FIELD)
+    with io.TextIOWrapper(cast(BinaryIO, file), "utf-8-sig", "surrogateescape", newline="") as text:
+        rows = csv.reader(text, strict=True)
+        try:
+            header = next(rows, [])
+            for column in columns:
+                if header and column not in header:
+                    raise UserError(f"{name}:1: no column {column!r}; found: {_listed(header)}", BAD_DATA)
+            line = rows.line_num + 1
+            for row in rows:
+                if row:
+                    where = f"{name}:{line}"
+                    if len(row) != len(header):
+                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with commas"
+                        raise UserError(f"{where}: {message}", BAD_DATA)
+                    yield where, dict(zip(header, row, strict=True))
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise UserError(f"{name}:{rows.line_num}: {error}; must be comma-separated with quotes", BAD_DATA) from None
+
+
+def jsonl_rows(
+    file: Iterable[bytes], name: str, text_key: str, keys: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Reads one JSON object per line; blank lines hold none.
+
+    Args:
+      file: its lines.
+      name: of the file, for error messages.
+      text_key: the key whose value must be a string.
+      keys: those that are needed.
+
+    Yields:
+      File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as `to_bytes` takes them.
+
+    Raises:
+      UserError: a line is no JSON object, lacks a key, or its text is no string (65).
+    """
+    for number, line in enumerate(file, start=1):
+        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if line.isspace() or not line:
+            continue
+        where = f"{name}:{number}"
+        try:
+            row = json.loads(line.decode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where}: {error}; must be one JSON object per line", BAD_DATA) from None
+        if not isinstance(row, dict):
+            raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
+        for key in keys:
+            if key not in row:
+                raise UserError(f"{where}: no key {key!r}; found: {_listed(row)}", BAD_DATA)
+        if not isinstance(row[text_key], str):
+            raise UserError(f"{where}: {text_key} is {reprlib.repr(row[text_key])}; must be a string", BAD_DATA)
+        yield where, row
+
+
+def _listed(names: Iterable[str]) -> str:
+    return textwrap.shorten(", ".join(names), 200, placeholder=" ...")
 
 
 def _unpacked(path: Path) -> io.BufferedIOBase:
     return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def _to_bytes(text: str) -> bytes:
-    """Gives back the bytes that a text was decoded from."""
+def to_bytes(text: str) -> bytes:
+    """Gives back the bytes that a text was decoded from, cut to `MAX_BYTES`."""
     try:
         return text.encode("utf-8", "surrogateescape")[:MAX_BYTES]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to
@@ -195,4 +242,4 @@ def _label(value: Any, where: str) -> int:
         return LABELS[str(value).strip().lower()]
     except KeyError:
         allowed = "0/1, neg/pos, negative/positive, false/true"
-        raise UserError(f"{where}: label {value!r}; allowed: {allowed}", BAD_DATA) from None
+        raise UserError(f"{where}: label {reprlib.repr(value)}; allowed: {allowed}", BAD_DATA) from None
