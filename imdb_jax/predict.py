@@ -1,12 +1,13 @@
 """Reads reviews with a trained run: `python -m imdb_jax.predict --workdir runs/quickstart "What a film!"`."""
 
 import dataclasses
+import io
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import tyro
 
@@ -46,7 +47,11 @@ def main(arguments: Sequence[str]) -> None:
 
     set_up_process()
     predictor = Predictor(Run(args.workdir))
-    reviews = iter([os.fsencode(text) for text in args.texts]) if args.texts else read_reviews(args, sys.stdin.buffer)
+    reviews = (
+        iter([os.fsencode(text) for text in args.texts])
+        if args.texts
+        else read_reviews(args, cast(io.BufferedIOBase, sys.stdin.buffer))
+    )
     output = args.output or ("table" if args.texts else "jsonl")
     batch_size = len(args.texts) or predictor.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
@@ -63,7 +68,7 @@ def _line(review: bytes, prediction: "Prediction", output: str) -> str:
     return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
 
 
-def read_reviews(args: Args, stdin: BinaryIO) -> Iterator[bytes]:
+def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
     """The reviews of standard input, one at a time.
 
     Raises:

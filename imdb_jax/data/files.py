@@ -7,9 +7,7 @@ import io
 import itertools
 import json
 import logging
-import reprlib
 import struct
-import textwrap
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -148,9 +146,7 @@ def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
             yield to_bytes(row[text_key]), _label(row[label_key], where)
 
 
-def csv_rows(
-    file: BinaryIO | io.BufferedIOBase, name: str, columns: Sequence[str]
-) -> Iterator[tuple[str, dict[str, str]]]:
+def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Reads comma-separated rows, the first of which names the columns; blank lines are no rows.
 
     Args:
@@ -171,7 +167,7 @@ def csv_rows(
             header = next(rows, [])
             for column in columns:
                 if header and column not in header:
-                    raise UserError(f"{name}:1: no column {column!r}; found: {_listed(header)}", BAD_DATA)
+                    raise UserError(f"{name}:1: no column {column!r}; found: {', '.join(header)}", BAD_DATA)
             line = rows.line_num + 1
             for row in rows:
                 if row:
@@ -215,14 +211,10 @@ def jsonl_rows(
             raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
         for key in keys:
             if key not in row:
-                raise UserError(f"{where}: no key {key!r}; found: {_listed(row)}", BAD_DATA)
+                raise UserError(f"{where}: no key {key!r}; found: {', '.join(row)}", BAD_DATA)
         if not isinstance(row[text_key], str):
-            raise UserError(f"{where}: {text_key} is {reprlib.repr(row[text_key])}; must be a string", BAD_DATA)
+            raise UserError(f"{where}: {text_key} is {row[text_key]!r}; must be a string", BAD_DATA)
         yield where, row
-
-
-def _listed(names: Iterable[str]) -> str:
-    return textwrap.shorten(", ".join(names), 200, placeholder=" ...")
 
 
 def _unpacked(path: Path) -> io.BufferedIOBase:
@@ -242,4 +234,4 @@ def _label(value: Any, where: str) -> int:
         return LABELS[str(value).strip().lower()]
     except KeyError:
         allowed = "0/1, neg/pos, negative/positive, false/true"
-        raise UserError(f"{where}: label {reprlib.repr(value)}; allowed: {allowed}", BAD_DATA) from None
+        raise UserError(f"{where}: label {value!r}; allowed: {allowed}", BAD_DATA) from None

@@ -309,9 +309,7 @@ def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path
     assert "stdin:2:" in fails(
         65, "imdb_jax.predict", "--workdir", trained, "--input", "jsonl", stdin=b'{"text": ""}\n[]\n'
     )
-    assert "found: a, b" in fails(
-        65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n"
-    )
+    assert "found: a, b" in fails(65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n")
 
 
 def test_read_only_workdir(tmp_path: Path) -> None:
