@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.files import csv_rows, jsonl_rows, to_bytes
+from imdb_jax.data.files import csv_rows, jsonl_rows, text_of
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
     from imdb_jax.predictor import Prediction
@@ -78,10 +78,10 @@ def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
         return (line.rstrip(b"\r\n") for line in stdin)
     column = args.text_column
     if args.input == "jsonl":
-        rows = jsonl_rows(stdin, "stdin", column, (column,))
+        rows = jsonl_rows(stdin, "stdin", (column,))
     else:
         rows = csv_rows(stdin, "stdin", (column,))
-    return (to_bytes(row[column]) for _, row in rows)
+    return (text_of(row, column, where) for where, row in rows)
 
 
 if __name__ == "__main__":

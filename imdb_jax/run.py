@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
@@ -40,11 +41,12 @@ class Run:
 
     @contextlib.contextmanager
     def taken(self, config: Config) -> Iterator[None]:
-        """Makes the directory and takes it for this process.
+        """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
 
         Raises:
           UserError: not writable, in use by another process, or begun with another config.
         """
+        new = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("w")
@@ -61,7 +63,12 @@ class Run:
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
                     "go on with the old one or choose another --workdir"
                 )
-            yield
+            try:
+                yield
+            except UserError:
+                if new and not self.begun:
+                    self._leave()
+                raise
 
     def begin(
         self,
@@ -153,13 +160,17 @@ class Run:
         with (self.folder / "test_readings.jsonl").open("a") as file:
             file.write(json.dumps(reading) + "\n")
 
+    def _leave(self) -> None:
+        """Removes the directory and what a start has put there, but nothing else."""
+        for name in ("train.log", ".lock"):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else has put something there
+            self.folder.rmdir()
+
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
         lines = _bytes(path).splitlines() if path.exists() else []
-        try:
-            return [json.loads(line) for line in lines]
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: {error}; must be one JSON object per line", BAD_DATA) from None
+        return [row for _, row in jsonl_rows(lines, str(path))]
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file that is whole or not there."""

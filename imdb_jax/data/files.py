@@ -132,18 +132,18 @@ def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
     """
     with _unpacked(path) as file:
         for where, row in csv_rows(file, str(path), (text_column, label_column)):
-            yield to_bytes(row[text_column]), _label(row[label_column], where)
+            yield text_of(row, text_column, where), _label(row[label_column], where)
 
 
 def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
     """Reads a file with one JSON object per line.
 
     Raises:
-      UserError: see `jsonl_rows`; or a label is none of `LABELS` (65).
+      UserError: see `jsonl_rows`; or a text is no string, or a label none of `LABELS` (65).
     """
     with _unpacked(path) as file:
-        for where, row in jsonl_rows(file, str(path), text_key, (text_key, label_key)):
-            yield to_bytes(row[text_key]), _label(row[label_key], where)
+        for where, row in jsonl_rows(file, str(path), (text_key, label_key)):
+            yield text_of(row, text_key, where), _label(row[label_key], where)
 
 
 def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -155,7 +155,7 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
       columns: those that are needed.
 
     Yields:
-      File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as `to_bytes` takes them.
+      File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
 
     Raises:
       UserError: a column is missing, or a row has too many or too few fields (65).
@@ -181,22 +181,19 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
             raise UserError(f"{name}:{rows.line_num}: {error}; must be comma-separated with quotes", BAD_DATA) from None
 
 
-def jsonl_rows(
-    file: Iterable[bytes], name: str, text_key: str, keys: Sequence[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Reads one JSON object per line; blank lines hold none.
 
     Args:
       file: its lines.
       name: of the file, for error messages.
-      text_key: the key whose value must be a string.
       keys: those that are needed.
 
     Yields:
-      File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as `to_bytes` takes them.
+      File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
 
     Raises:
-      UserError: a line is no JSON object, lacks a key, or its text is no string (65).
+      UserError: a line is no JSON object, or lacks a key (65).
     """
     for number, line in enumerate(file, start=1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
@@ -212,8 +209,6 @@ def jsonl_rows(
         for key in keys:
             if key not in row:
                 raise UserError(f"{where}: no key {key!r}; found: {', '.join(row)}", BAD_DATA)
-        if not isinstance(row[text_key], str):
-            raise UserError(f"{where}: {text_key} is {row[text_key]!r}; must be a string", BAD_DATA)
         yield where, row
 
 
@@ -221,8 +216,15 @@ def _unpacked(path: Path) -> io.BufferedIOBase:
     return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")
 
 
-def to_bytes(text: str) -> bytes:
-    """Gives back the bytes that a text was decoded from, cut to `MAX_BYTES`."""
+def text_of(row: dict[str, Any], key: str, where: str) -> bytes:
+    """Gives back the bytes that the text of a row was decoded from, cut to `MAX_BYTES`.
+
+    Raises:
+      UserError: it is no string (65).
+    """
+    text = row[key]
+    if not isinstance(text, str):
+        raise UserError(f"{where}: {key} is {text!r}; must be a string", BAD_DATA)
     try:
         return text.encode("utf-8", "surrogateescape")[:MAX_BYTES]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to
