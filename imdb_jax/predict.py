@@ -76,12 +76,8 @@ def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
     """
     if args.input == "lines":
         return (line.rstrip(b"\r\n") for line in stdin)
-    column = args.text_column
-    if args.input == "jsonl":
-        rows = jsonl_rows(stdin, "stdin", (column,))
-    else:
-        rows = csv_rows(stdin, "stdin", (column,))
-    return (text_of(row, column, where) for where, row in rows)
+    rows = jsonl_rows if args.input == "jsonl" else csv_rows
+    return (text_of(row, args.text_column, where) for where, row in rows(stdin, "stdin", (args.text_column,)))
 
 
 if __name__ == "__main__":
