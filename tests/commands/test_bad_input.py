@@ -4,7 +4,6 @@ import fcntl
 import gzip
 import io
 import json
-import os
 import pickle
 import shutil
 import tarfile
@@ -30,6 +29,9 @@ config = Config(
 TRAIN = ("imdb_jax.train", "--config", "config.py", "--workdir", "run")
 AUDIT = ("imdb_jax.audit", "--config", "config.py")
 NEAR = ("imdb_jax.vectors", "neighbours", "the", "--vectors")
+ENCODE = ("imdb_jax.vocabulary", "encode", "--workdir", "run", "the")
+PREDICT = ("imdb_jax.predict", "--workdir", "run", "the")
+REPORT = ("imdb_jax.report", "run", "run")
 GLOVE = b"the 1 2 3\nfilm 4 5 6\nwas 7 8 9\ngood 1 0 0\nbad 0 1 0\n"
 REVIEWS = {f"reviews/{name}/{i}.txt": b"the film was %b" % word for name, word in (("pos", b"good"), ("neg", b"bad"))
            for i in range(10)}  # fmt: skip
@@ -177,25 +179,23 @@ def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("command", "name", "content", "said"),
     [
-        ("manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
-        ("vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
-        ("vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
-        ("metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl:2: Unterminated string"),
-        ("config.json", None, f"config.json: {MAX_BYTES + 1:,} bytes; must be at most {MAX_BYTES:,}"),
+        (ENCODE, "manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
+        (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
+        (ENCODE, "config.json", bytes(MAX_BYTES + 1), f"config.json: {MAX_BYTES + 1:,} bytes; must be at most"),
+        (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
+        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl:2: Unterminated string"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_damaged_run_is_named_and_left_alone(
-    odd: tuple[Path, str], name: str, content: bytes | None, said: str, tmp_path: Path
+    odd: tuple[Path, str], command: tuple[str, ...], name: str, content: bytes, said: str, tmp_path: Path
 ) -> None:
     shutil.copytree(odd[0], tmp_path / "run")
-    if content is None:
-        os.truncate(tmp_path / "run" / name, MAX_BYTES + 1)
-    else:
-        (tmp_path / "run" / name).write_bytes(content)
+    (tmp_path / "run" / name).write_bytes(content)
     before = files(tmp_path)
-    assert said in fails(65, "imdb_jax.report", "run", "run", cwd=tmp_path)
+    assert said in fails(65, *command, cwd=tmp_path)
     assert files(tmp_path) == before
 
 
