@@ -24,8 +24,8 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 MANIFEST = "manifest.json"
-MAX_BYTES = 64 << 20  # of a file that is read whole; those that training writes take a few megabytes at most
-MAX_VECTORS = 8 << 30  # of vectors.npy: 6 million words of 300 numbers
+MAX_BYTES = 64 << 20  # of a file that is read whole, vectors.npy apart
+MAX_VECTORS = 8 << 30  # 7 million words of 300 numbers
 
 
 class Run:
