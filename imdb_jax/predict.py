@@ -1,19 +1,18 @@
 """Reads reviews with a trained run: `python -m imdb_jax.predict --workdir runs/quickstart "What a film!"`."""
 
-import csv
 import dataclasses
 import io
 import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, cast
 
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.errors import BAD_DATA, UserError
+from imdb_jax.data.files import csv_rows, jsonl_rows, text_of
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
     from imdb_jax.predictor import Prediction
@@ -48,7 +47,11 @@ def main(arguments: Sequence[str]) -> None:
 
     set_up_process()
     predictor = Predictor(Run(args.workdir))
-    reviews = iter([os.fsencode(text) for text in args.texts]) if args.texts else _read(args, sys.stdin.buffer)
+    reviews = (
+        iter([os.fsencode(text) for text in args.texts])
+        if args.texts
+        else read_reviews(args, cast(io.BufferedIOBase, sys.stdin.buffer))
+    )
     output = args.output or ("table" if args.texts else "jsonl")
     batch_size = len(args.texts) or predictor.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
@@ -65,33 +68,16 @@ def _line(review: bytes, prediction: "Prediction", output: str) -> str:
     return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
 
 
-def _read(args: Args, stdin: BinaryIO) -> Iterator[bytes]:
-    """The reviews of standard input, one at a time."""
+def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
+    """The reviews of standard input, one at a time.
+
+    Raises:
+      UserError: it is not what `--input` says (65).
+    """
     if args.input == "lines":
         return (line.rstrip(b"\r\n") for line in stdin)
-    if args.input == "jsonl":
-        return _jsonl(stdin, args.text_column)
-    return _csv(io.TextIOWrapper(stdin, "utf-8", "surrogateescape", newline=""), args.text_column)
-
-
-def _jsonl(lines: Iterable[bytes], column: str) -> Iterator[bytes]:
-    for number, line in enumerate(lines, 1):
-        try:
-            text = json.loads(line)[column]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"stdin:{number}: not a JSON object with the key {column!r}", BAD_DATA) from None
-        if not isinstance(text, str):
-            raise UserError(f"stdin:{number}: {column!r} is {text!r}; must be a string", BAD_DATA)
-        yield text.encode("utf-8", "surrogatepass")
-
-
-def _csv(lines: Iterable[str], column: str) -> Iterator[bytes]:
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.DictReader(lines)
-    if column not in (reader.fieldnames or ()):
-        raise UserError(f"stdin:1: no column {column!r}; columns are {', '.join(reader.fieldnames or ())}", BAD_DATA)
-    for row in reader:
-        yield (row[column] or "").encode("utf-8", "surrogateescape")
+    rows = jsonl_rows if args.input == "jsonl" else csv_rows
+    return (text_of(row, args.text_column, where) for where, row in rows(stdin, "stdin", (args.text_column,)))
 
 
 if __name__ == "__main__":

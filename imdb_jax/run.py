@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 
 from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 MANIFEST = "manifest.json"
+MAX_BYTES = 64 << 20  # of a file that is read whole, vectors.npy apart
+MAX_VECTORS = 8 << 30  # 7 million words of 300 numbers
 
 
 class Run:
@@ -38,11 +41,12 @@ class Run:
 
     @contextlib.contextmanager
     def taken(self, config: Config) -> Iterator[None]:
-        """Makes the directory and takes it for this process.
+        """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
 
         Raises:
           UserError: not writable, in use by another process, or begun with another config.
         """
+        new = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("w")
@@ -59,7 +63,12 @@ class Run:
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
                     "go on with the old one or choose another --workdir"
                 )
-            yield
+            try:
+                yield
+            except UserError:
+                if new and not self.begun:
+                    self._leave()
+                raise
 
     def begin(
         self,
@@ -162,17 +171,17 @@ class Run:
         with (self.folder / "test_readings.jsonl").open("a") as file:
             file.write(json.dumps(reading) + "\n")
 
+    def _leave(self) -> None:
+        """Removes the directory and what a start has put there, but nothing else."""
+        for name in ("train.log", ".lock"):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else has put something there
+            self.folder.rmdir()
+
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
-        if not path.exists():
-            return []
-        lines = []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                raise UserError(f"{path}:{number}: not JSON; take the line out of the file", BAD_DATA) from None
-        return lines
+        lines = _bytes(path).splitlines() if path.exists() else []
+        return [row for _, row in jsonl_rows(lines, str(path))]
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name
@@ -197,7 +206,7 @@ class Run:
         if not self.begun:
             raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
         try:
-            found = path.read_bytes()
+            found = _bytes(path, MAX_VECTORS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
         if hashlib.sha256(found).hexdigest() != self._read_sealed(MANIFEST)["sha256"].get(name):
@@ -216,13 +225,20 @@ class Run:
         """
         path = self.folder / name
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(_bytes(path))
             sealed = content.pop("seal")
-        except (ValueError, AttributeError, KeyError, TypeError):
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             sealed = content = None
         if content is None or sealed != _seal(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
         return content
+
+
+def _bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """What a file of a run holds; one that is too large to be true is not loaded into memory."""
+    if (size := path.stat().st_size) > limit:
+        raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
+    return path.read_bytes()
 
 
 def _seal(content: dict[str, Any]) -> str:

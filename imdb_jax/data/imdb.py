@@ -6,6 +6,7 @@ TFDS' own builder of imdb_reviews does the work, with one part replaced: it walk
 import os
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,15 +36,16 @@ class Builder(stock.Builder, skip_registration=True):
 
     Attributes:
       source: a local archive or folder instead of the download.
+      counts: its reviews by folder.
     """
 
     name = "imdb_reviews"
     pkg_dir_path = stock.Builder._get_pkg_dir_path()  # where TFDS finds the description
     url_infos: Any = stock.Builder.url_infos  # the publisher's checksum, which downloads are verified against
     source: Path | None = None
+    counts: Mapping[str, int] | None = None
 
     def _split_generators(self, dl_manager: Any) -> list[Any]:
-        counts = aclimdb.check(self.source) if self.source else None
         # Of the download manager the stock builder calls two methods, and TFDS' own iter_archive needs TensorFlow.
         manager: Any = SimpleNamespace(
             download=lambda url: self.source or _download(dl_manager, url),
@@ -53,7 +55,9 @@ class Builder(stock.Builder, skip_registration=True):
         if self.source is not None:
             Path(self.data_dir, SOURCE).write_text(aclimdb.identity(self.source))
         # Many people have deleted train/unsup, which nothing here needs; TFDS refuses to write an empty split.
-        return [one for one in generators if one.name != "unsupervised" or counts is None or counts["train/unsup"]]
+        return [
+            one for one in generators if one.name != "unsupervised" or self.counts is None or self.counts["train/unsup"]
+        ]
 
 
 def open_imdb(config: DataConfig) -> Corpus:
@@ -91,8 +95,9 @@ def _prepare_local(path: Path, data_dir: Path) -> Path:
         # Another preparation lives there: it is neither used in place of `path` nor overwritten.
         data_dir = data_dir / f"aclImdb-{source[:12]}"
     if not (data_dir / PREPARED).exists():
+        counts = aclimdb.check(path)  # before TFDS makes its folders
         builder = Builder(data_dir=data_dir)
-        builder.source = path
+        builder.source, builder.counts = path, counts
         prepare(builder, WHERE)
     return data_dir / PREPARED
 

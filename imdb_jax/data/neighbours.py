@@ -116,7 +116,8 @@ class WordVectors:
 
 def _unit_vectors(records: list[Record]) -> tuple[list[Record], Float64[np.ndarray, "N D"]]:
     """Records whose vector isn't zero, and their vectors at length one."""
-    vectors = np.array([record.vector for record in records], np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN, which is refused below
+        vectors = np.array([record.vector for record in records], np.float64)
     lengths = np.linalg.norm(vectors, axis=1)
     if not np.isfinite(lengths).all():
         where = records[int(np.argmin(np.isfinite(lengths)))].where

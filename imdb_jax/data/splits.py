@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int8
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.reviews import Reviews, Selection, open_corpus
+from imdb_jax.data.reviews import Corpus, Reviews, Selection, open_corpus
 from imdb_jax.errors import BAD_DATA, USAGE, UserError
 
 
@@ -18,13 +18,17 @@ class Splits(NamedTuple):
     test: Reviews
 
 
-def split_corpus(config: DataConfig) -> Splits:
+def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
     """Opens a corpus, applies `data.limit` and then splits validation reviews off the training reviews.
+
+    Args:
+      config: of the run.
+      corpus: of the config, where it is open already.
 
     Raises:
       UserError: see `open_corpus` and `hold_out`.
     """
-    train, test = open_corpus(config)
+    train, test = corpus or open_corpus(config)
     if config.limit is not None:
         part = f"first {config.limit} of each class"
         train, test = (Selection(r, limit_per_class(r.labels, config.limit), part) for r in (train, test))

@@ -61,7 +61,7 @@ def load_dataset(config: DataConfig) -> Dataset:
         given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
     entry = cache_dir() / "tokens" / _key(config, corpus, given)
     if not entry.is_dir():
-        _write_entry(config, entry, given)
+        _write_entry(config, corpus, entry, given)
     try:
         return _read_entry(config, entry)
     except FileNotFoundError as error:
@@ -95,9 +95,9 @@ def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:
     return np.dtype(np.uint16 if len(vocabulary) <= 1 << 16 else np.int32)
 
 
-def _write_entry(config: DataConfig, entry: Path, given: Vocabulary | None) -> None:
+def _write_entry(config: DataConfig, corpus: Corpus, entry: Path, given: Vocabulary | None) -> None:
     """Makes a cache entry beside its place and renames it there: it is whole or not there."""
-    splits = split_corpus(config)
+    splits = split_corpus(config, corpus)
     report = audit(splits._asdict())
     check(report)
     log.info(summary(report))

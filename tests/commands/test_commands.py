@@ -18,6 +18,7 @@ from imdb_jax.data.tokens import load_dataset
 from imdb_jax.data.vectors import read_vectors
 from imdb_jax.predictor import Predictor, word_vectors
 from imdb_jax.run import Run
+from tests.commands.command_line import fails, run
 
 CONFIG = """
 from imdb_jax.config import *
@@ -29,20 +30,6 @@ config = Config(
     training=TrainingConfig(batch_size=32, epochs=2),
 )
 """
-
-
-def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-m", *map(str, arguments)], input=stdin, capture_output=True)
-
-
-def fails(code: int, *arguments: str | Path, stdin: bytes = b"") -> str:
-    """The one line that a user's mistake gives."""
-    process = run(*arguments, stdin=stdin)
-    lines = process.stderr.decode().splitlines()
-    assert process.returncode == code, process.stderr
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +296,7 @@ def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path
     assert "stdin:2:" in fails(
         65, "imdb_jax.predict", "--workdir", trained, "--input", "jsonl", stdin=b'{"text": ""}\n[]\n'
     )
-    assert "columns are a, b" in fails(
-        65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n"
-    )
+    assert "found: a, b" in fails(65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n")
 
 
 def test_read_only_workdir(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb, imdb
@@ -141,6 +143,15 @@ def test_a_changed_folder_is_prepared_again(tmp_path: Path) -> None:
     assert b"changed" in read(open_imdb(tmp_path / "data", folder).train)
 
 
+@settings(deadline=None)  # files are written
+@given(st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.binary(max_size=2_000)))
+def test_any_reviews_come_back_from_an_archive(
+    tmp_path_factory: pytest.TempPathFactory, members: dict[str, bytes]
+) -> None:
+    archive = write_archive(tmp_path_factory.getbasetemp() / "any.tar.gz", members)
+    assert {name: file.read() for name, file in aclimdb.read(archive)} == members
+
+
 def without(part: str) -> dict[str, bytes]:
     return {name: text for name, text in MEMBERS.items() if part not in name}
 
@@ -168,11 +179,12 @@ def test_unsafe_paths_are_refused_and_written_nowhere(tmp_path: Path, name: str)
     assert not list(tmp_path.rglob("evil.txt"))
 
 
-def test_links_are_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_are_not_followed_and_devices_not_opened(tmp_path: Path, kind: bytes) -> None:
     (tmp_path / "secret").write_text("secret")
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         link = tarfile.TarInfo("aclImdb/train/pos/link.txt")
-        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
+        link.type, link.linkname = kind, str(tmp_path / "secret")
         archive.addfile(link)
         for name, text in MEMBERS.items():
             info = tarfile.TarInfo(name)

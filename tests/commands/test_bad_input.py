@@ -1,0 +1,219 @@
+"""Bad input as a user gives it: one line that names the place, an exit code, and nothing written."""
+
+import fcntl
+import gzip
+import io
+import json
+import pickle
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imdb_jax.config import LSTMConfig
+from imdb_jax.run import MAX_BYTES, Run
+from tests.commands.command_line import fails, run
+
+CONFIG = """
+from imdb_jax.config import *
+
+config = Config(
+    data=DataConfig(source="files", path="reviews", max_length=8, validation=ValidationConfig(size=0.4)),
+    model=ModelConfig(embedding=PretrainedEmbedding(vectors="glove.txt"), encoder=LSTMConfig(hidden_dim=2)),
+    training=TrainingConfig(batch_size=8, epochs=1),
+)
+"""
+TRAIN = ("imdb_jax.train", "--config", "config.py", "--workdir", "run")
+AUDIT = ("imdb_jax.audit", "--config", "config.py")
+NEAR = ("imdb_jax.vectors", "neighbours", "the", "--vectors")
+ENCODE = ("imdb_jax.vocabulary", "encode", "--workdir", "run", "the")
+PREDICT = ("imdb_jax.predict", "--workdir", "run", "the")
+REPORT = ("imdb_jax.report", "run", "run")
+GLOVE = b"the 1 2 3\nfilm 4 5 6\nwas 7 8 9\ngood 1 0 0\nbad 0 1 0\n"
+REVIEWS = {f"reviews/{name}/{i}.txt": b"the film was %b" % word for name, word in (("pos", b"good"), ("neg", b"bad"))
+           for i in range(10)}  # fmt: skip
+
+
+def packed(name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A .tar.gz of one review."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w:gz") as archive:
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    return whole.getvalue()
+
+
+def saved(array: np.ndarray) -> bytes:
+    whole = io.BytesIO()
+    np.save(whole, array, allow_pickle=True)
+    return whole.getvalue()
+
+
+def files(root: Path) -> dict[str, bytes | None]:
+    """Every file by its name, and every folder."""
+    return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
+
+
+def write(root: Path, contents: dict[str, bytes]) -> None:
+    for name, content in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "bad_input"))
+
+
+def of_imdb(name: str) -> tuple[str, ...]:
+    return (*AUDIT, "--config.data.source=imdb", f"--config.data.path={name}", "--config.data.data_dir=data")
+
+
+TABLE = [  # files, command, exit code, what is said
+    # fields of the config
+    ({}, (*TRAIN, "--config.training.batchsize=8"), 2, "--config.training.batch_size"),
+    ({}, (*TRAIN, "--config.training.epochs=many"), 2, "--config.training.epochs: invalid literal for int()"),
+    ({}, (*TRAIN, "--config.training.batch_size=0"), 2, "training.batch_size: 0; input should be greater than"),
+    ({}, (*TRAIN, "--config.optimizer.learning_rate=nan"), 2, "optimizer.learning_rate: nan; input should be a finite"),
+    ({}, (*TRAIN, "--config.model.dropout=1.5"), 2, "model.dropout: 1.5; input should be less than 1"),
+    # the file of the config
+    ({}, ("imdb_jax.train", "--config", "none.py", "--workdir", "run"), 66, "none.py: no such file"),
+    ({"config.py": b"x = 1\nx / 0\n"}, TRAIN, 2, "config.py:2: ZeroDivisionError: division by zero"),
+    # vectors
+    ({"v.txt": GLOVE + b"odd 1 2\n"}, (*TRAIN, "--config.model.embedding.vectors=v.txt"), 65,
+     "v.txt:6: 2 numbers, expected 3"),
+    ({"v.txt": GLOVE[:-3]}, (*NEAR, "v.txt"), 65, "v.txt:5: 2 numbers, expected 3"),
+    ({"v.txt": b""}, (*NEAR, "v.txt"), 65, "v.txt: empty file, expected word vectors"),
+    ({"v.txt": GLOVE.replace(b"1 2", b"nan 2")}, (*NEAR, "v.txt"), 65, "v.txt:1: nan or infinity, expected finite"),
+    ({"v.gz": gzip.compress(GLOVE)[:-9]}, (*NEAR, "v.gz"), 65, "v.gz: cannot be read"),
+    ({"v.bin": b"2 3\nthe " + bytes(12)}, (*NEAR, "v.bin"), 65, "v.bin: 1 whole words, its first line promises 2"),
+    ({"v.pkl": pickle.dumps({"the": [1.0, 2.0]})}, (*NEAR, "v.pkl"), 65, "v.pkl: no word vectors"),
+    ({"v.npy": saved(np.array([Path()], object))}, (*NEAR, "v.npy"), 65, "v.npy: no word vectors"),
+    # reviews
+    ({"reviews/pos/0.txt": b"good"}, TRAIN, 66, "reviews/neg: no such class folder; needed are reviews/neg and"),
+    ({"reviews/other/0.txt": b"so so", **REVIEWS}, AUDIT, 65, "reviews/other: a third class; allowed: neg, pos"),
+    ({"r.csv": b"text,label\nfine,1\nbad,0\nso so,2\n"}, (*TRAIN, "--config.data.path=r.csv"), 65,
+     "r.csv:4: label '2'; allowed: 0/1, neg/pos"),
+    ({"r.jsonl": b'{"text": "fine", "label": 1}\n{"text": "b'}, (*AUDIT, "--config.data.path=r.jsonl"), 65,
+     "r.jsonl:2: Unterminated string"),
+    # archives
+    ({"a.tar.gz": packed("../evil.txt")}, of_imdb("a.tar.gz"), 65, "a.tar.gz: unsafe path in archive, '../evil.txt'"),
+    ({"a.tar.gz": packed("/evil.txt")}, of_imdb("a.tar.gz"), 65, "a.tar.gz: unsafe path in archive, '/evil.txt'"),
+    ({"a.tar.gz": packed("aclImdb/train/neg/0.txt", tarfile.SYMTYPE)}, of_imdb("a.tar.gz"), 66, "a.tar.gz: no reviews"),
+    ({"a.tar.gz": packed("aclImdb/train/neg/0.txt")[:-9]}, of_imdb("a.tar.gz"), 65, "a.tar.gz: not a whole .tar.gz"),
+    # the run directory
+    ({"run": b""}, TRAIN, 73, "run: File exists; choose another --workdir"),
+    ({}, ("imdb_jax.predict", "--workdir", "run", "fine"), 66, "run/config.json: no such file"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("contents", "command", "code", "said"), TABLE, ids=[said for *_, said in TABLE])
+def test_bad_input_is_one_line_and_nothing_is_written(
+    contents: dict[str, bytes], command: tuple[str, ...], code: int, said: str, tmp_path: Path
+) -> None:
+    write(tmp_path, {"config.py": CONFIG.encode(), "glove.txt": GLOVE})
+    write(tmp_path, contents if any(name.startswith("reviews/") for name in contents) else {**REVIEWS, **contents})
+    before = files(tmp_path)
+    assert said in fails(code, *command, cwd=tmp_path, notices=True)
+    assert files(tmp_path) == before
+
+
+ODD_GLOVE = (
+    b"8 3\n" + GLOVE + b"the 9 9 9\nna\xc2\xa0ve 1 2 3\n\xff\xfe 1 2 3\n"  # a word again, a no-break space, no UTF-8
+)
+ODD_REVIEWS = {
+    "reviews/unsup/0.txt": b"what",
+    "reviews/pos/empty.txt": b"",
+    "reviews/pos/bytes.txt": b"\xff good \0",
+    "reviews/neg/long.txt": b"bad " * 300_000,
+}
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of odd reviews and vectors, and what training said."""
+    folder = tmp_path_factory.mktemp("odd")
+    write(folder, {"config.py": CONFIG.encode(), "glove.txt": ODD_GLOVE, **REVIEWS, **ODD_REVIEWS})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
+        process = run(*TRAIN, cwd=folder)
+    assert process.returncode == 0, process.stderr.decode()
+    return folder / "run", process.stderr.decode()
+
+
+def test_what_is_odd_is_handled_counted_and_told_once(odd: tuple[Path, str]) -> None:
+    folder, said = odd
+    assert said.count("unsup: ignored, its reviews have no label") == 1
+    assert said.count("glove.txt: 1 wanted words stand there again; the first vector of each is kept") == 1
+    vocabulary, table = Run(folder).vocabulary(), Run(folder).load_vectors()
+    assert table is not None
+    assert table[vocabulary.encode(b"the")[0]].tolist() == [1, 2, 3]
+    splits = json.loads((folder / "audit.json").read_text())["splits"].values()
+    counted = {name: sum(split[name] for split in splits) for name in ("empty", "invalid_utf8", "nul", "truncated")}
+    assert counted == {"empty": 1, "invalid_utf8": 1, "nul": 1, "truncated": 1}
+    assert sum(split["reviews"] for split in splits) == len(REVIEWS) + len(ODD_REVIEWS) - 1
+
+
+def test_predict_answers_whatever_comes(odd: tuple[Path, str]) -> None:
+    reviews = [b"", b"xyzzy", "<b>🙂</b>".encode(), b"good " * 1_000_000, b"\xff\x00\x85", b"good"]
+    process = run("imdb_jax.predict", "--workdir", odd[0], stdin=b"\n".join(reviews))
+    assert (process.returncode, process.stderr) == (0, b"")
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [each["flags"] for each in found] == [["empty"], *[["all_unknown"]] * 2, ["truncated"], ["all_unknown"], []]
+    assert all(0 <= each["probability"] <= 1 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stdin", "said"),
+    [
+        ("jsonl", b'{"text": "good"}\n' + b"[" * 100_000, "stdin:2: maximum recursion depth exceeded"),
+        ("csv", b'text\ngood\n"never closed\n', "stdin:3: unexpected end of data"),
+    ],
+)
+def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind: str, stdin: bytes, said: str) -> None:
+    assert said in fails(65, "imdb_jax.predict", "--workdir", odd[0], "--input", kind, stdin=stdin)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "content", "said"),
+    [
+        (ENCODE, "manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
+        (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
+        (ENCODE, "config.json", bytes(MAX_BYTES + 1), f"config.json: {MAX_BYTES + 1:,} bytes; must be at most"),
+        (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
+        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl:2: Unterminated string"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_damaged_run_is_named_and_left_alone(
+    odd: tuple[Path, str], command: tuple[str, ...], name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    shutil.copytree(odd[0], tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    before = files(tmp_path)
+    assert said in fails(65, *command, cwd=tmp_path)
+    assert files(tmp_path) == before
+
+
+def test_a_run_that_another_process_trains_is_left_alone(odd: tuple[Path, str]) -> None:
+    with (odd[0] / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = files(odd[0])
+        said = fails(73, *TRAIN, cwd=odd[0].parent)
+    assert "run: another process is training there; choose another --workdir" in said
+    assert files(odd[0]) == before
+
+
+def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str], tmp_path: Path) -> None:
+    old, new = Run(odd[0]), Run(tmp_path / "run")
+    config = old.config()
+    config = replace(config, model=replace(config.model, encoder=LSTMConfig(hidden_dim=3)))
+    with new.taken(config):
+        new.begin(config, old.vocabulary(), {}, "reviews", old.load_vectors())
+    shutil.copytree(old.checkpoints, new.checkpoints)
+    said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
+    assert "encoder.backward.bias is float32[8] there but float32[12] in this config" in said
