@@ -294,7 +294,7 @@ def _hear_only_what_is_raised() -> None:
 
 
 def _is_late(error: object) -> bool:
-    return "Event loop is closed" in str(error)
+    return any(text in str(error) for text in ("Event loop is closed", "was never awaited"))
 
 
 def _reason(error: Exception) -> str:

@@ -99,9 +99,7 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, zero, delete])
-@pytest.mark.filterwarnings(
-    "ignore:coroutine .* was never awaited:RuntimeWarning"
-)  # Orbax gives up on what it has begun to read
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # Orbax gives up on reads
 def test_damage_is_noticed_and_the_one_before_is_taken(
     damage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -131,9 +129,7 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
     assert kept(noticed[-1]) == [1, 2]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:coroutine .* was never awaited:RuntimeWarning"
-)  # Orbax gives up on what it has begun to read
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # Orbax gives up on reads
 def test_readers_change_nothing(tmp_path: Path) -> None:
     saved(tmp_path, {1: 0.5, 2: 0.6})
     (tmp_path / "3.orbax-checkpoint-tmp").mkdir()  # a run is saving
