@@ -169,9 +169,13 @@ def _train(
         checkpoints.wait()
         if checkpoints.failed:
             raise UserError(
-                f"{run.checkpoints}: the last checkpoint could not be written; make room and go on", IO_FAILED
+                f"{run.checkpoints}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
             )
         best = checkpoints.restore_best(like)
+    chosen = history[loop.best_epoch(history, config.training.monitor)]
+    if int(best.step) != chosen["step"]:
+        message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
+        raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
 
     scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
@@ -186,7 +190,7 @@ def _train(
     results = {
         **scores,
         "seed": config.seed,
-        "best_epoch": loop.best_epoch(history, config.training.monitor) + 1,
+        "best_epoch": chosen["epoch"],
         "epochs": len(history),
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "versions": versions(),

@@ -5,8 +5,8 @@ or not there, but loads bits that have changed since as they are, and casts anot
 checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf, and the figures of all epochs so far.
 """
 
+import contextlib
 import errno
-import functools
 import hashlib
 import json
 import logging
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,10 +89,9 @@ class Checkpoints:
         self._folder = folder.absolute()
         self._surroundings = surroundings or {}
         self._read_only = read_only
-        self._saving: tuple[Record, Any] | None = None
-        self.failed = False  # whether the last save was not written
-        _hear_only_what_is_raised()
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        self._saving: tuple[TrainState, Record, Any] | None = None
+        self._lost: tuple[TrainState, Record] | None = None  # the best so far, where there was no room for it
+        self._last_failed = False
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
@@ -106,25 +106,44 @@ class Checkpoints:
         """
         self.wait()
         record = Record(int(state.step), score, history, fingerprints(state), self._surroundings)
-        path = self._folder / str(record.step)
-        if path.exists():
-            return
-        try:
-            self._saving = record, ocp.save_async(str(path), state, custom_metadata=record.seal())
-        except Exception as error:  # Orbax raises a dozen types, not only OSError
-            self._not_written(record, error)
+        if not (self._folder / str(record.step)).exists():
+            self._begin(state, record)
 
     def wait(self) -> None:
-        """Waits until the last checkpoint is written, then deletes those that are no longer wanted."""
+        """Waits until the last checkpoint is written, then deletes those that are no longer wanted.
+
+        The best one is tried again if there was no room for it.
+        """
+        self._end()
+        if self._lost is not None:
+            (state, record), self._lost = self._lost, None
+            self._begin(state, record, again=True)
+            self._end(again=True)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last checkpoint, or the best, could not be written."""
+        return self._last_failed or self._lost is not None
+
+    def _begin(self, state: TrainState, record: Record, again: bool = False) -> None:
+        try:
+            with _first_error_alone():
+                saving = ocp.save_async(str(self._folder / str(record.step)), state, custom_metadata=record.seal())
+            self._saving = state, record, saving
+        except Exception as error:  # Orbax raises a dozen types, not only OSError
+            self._not_written(state, record, error, again)
+
+    def _end(self, again: bool = False) -> None:
         if self._saving is None:
             return
-        (record, saving), self._saving = self._saving, None
+        (state, record, saving), self._saving = self._saving, None
         try:
-            saving.result()
+            with _first_error_alone():
+                saving.result()
         except Exception as error:
-            self._not_written(record, error)
+            self._not_written(state, record, error, again)
         else:
-            self.failed = False
+            self._last_failed = self._last_failed and again
             self._retire()
 
     def restore_latest(self, like: TrainState) -> tuple[TrainState, History] | None:
@@ -228,7 +247,8 @@ class Checkpoints:
             path,
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        state: Any = ocp.load(str(path), abstract)
+        with _first_error_alone():
+            state: Any = ocp.load(str(path), abstract)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -272,29 +292,36 @@ class Checkpoints:
                         break
                     time.sleep(0.05)
 
-    def _not_written(self, record: Record, error: Exception) -> None:
-        self.failed = True
+    def _not_written(self, state: TrainState, record: Record, error: Exception, again: bool) -> None:
         for thread in threading.enumerate():
             if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
                 threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
+        if record.score is not None and all(record.rank > rank for rank in self._ranks().values()):
+            self._lost = state, record
+        if again:
+            return
+        self._last_failed = True
         newest = self.newest()
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"
         what = f"checkpoint of step {record.step} not written ({_reason(error)})"
         log.warning(f"{self._folder}: {what}; training goes on, {there}")
 
 
-@functools.cache  # once is enough
-def _hear_only_what_is_raised() -> None:
-    """Of a failure Orbax raises one error and leaves those of other leaves to threads, which print them much later."""
+@contextlib.contextmanager
+def _first_error_alone() -> Iterator[None]:
+    """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     unraisable, uncaught = sys.unraisablehook, sys.excepthook
     sys.unraisablehook = lambda event: None if _is_late(event.exc_value) else unraisable(event)
     sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
+    yield
+    sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
 
 
 def _is_late(error: object) -> bool:
-    return any(text in str(error) for text in ("Event loop is closed", "was never awaited"))
+    return "Event loop is closed" in str(error)
 
 
 def _reason(error: Exception) -> str:
