@@ -297,7 +297,8 @@ class Checkpoints:
             if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
                 threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
-        if record.score is not None and all(record.rank > rank for rank in self._ranks().values()):
+        others = [*self._ranks().values(), *([self._lost[1].rank] if self._lost else [])]
+        if record.score is not None and all(record.rank > rank for rank in others):
             self._lost = state, record
         if again:
             return
@@ -314,14 +315,15 @@ def _first_error_alone() -> Iterator[None]:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     unraisable, uncaught = sys.unraisablehook, sys.excepthook
-    sys.unraisablehook = lambda event: None if _is_late(event.exc_value) else unraisable(event)
+    sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
     sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
     yield
     sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
 
 
-def _is_late(error: object) -> bool:
-    return "Event loop is closed" in str(error)
+def _is_late(error: object, source: object = None) -> bool:
+    code = getattr(source, "cr_code", None)  # of a coroutine that nobody waits for any more
+    return "Event loop is closed" in str(error) or (code is not None and "orbax" in code.co_filename)
 
 
 def _reason(error: Exception) -> str:
