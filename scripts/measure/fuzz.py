@@ -270,7 +270,6 @@ def main(arguments: list[str], known: Callable[[Path], dict[str, Parser]] = pars
     options.add_argument("--repeat", type=Path)
     options.add_argument("parsers", nargs="*")
     args = options.parse_args(arguments)
-    logging.disable(logging.WARNING)  # notices of what was handled
     warnings.simplefilter("error")  # a warning is a second line
     signal.signal(signal.SIGALRM, _hung)
     failures = 0
@@ -305,4 +304,5 @@ def _hung(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # notices of what was handled
     sys.exit(main(sys.argv[1:]))

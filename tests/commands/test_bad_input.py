@@ -185,7 +185,7 @@ def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind
         (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
         (ENCODE, "config.json", bytes(MAX_BYTES + 1), f"config.json: {MAX_BYTES + 1:,} bytes; must be at most"),
         (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
-        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl:2: Unterminated string"),
+        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl: has changed since the run has ended"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

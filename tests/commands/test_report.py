@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imdb_jax.config import DataConfig
+from imdb_jax.config import DataConfig, from_json, to_json
 from imdb_jax.data.reviews import open_corpus
 from imdb_jax.reporting.run_page import run_page
 from imdb_jax.run import Run
@@ -142,15 +142,16 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
     (tmp_path / "run" / "vocabulary.txt").write_text("\n[UNK]\nfilm\n")
-    assert "have changed since it was begun" in fails(65, "--workdir", tmp_path / "run")
+    assert "has changed since the run was begun" in fails(65, "--workdir", tmp_path / "run")
 
 
 def test_comparison_groups_seeds_and_writes_into_no_run(reported: Path, tmp_path: Path) -> None:
     for name, field, value in (("a-0", "seed", 0), ("a-1", "seed", 1), ("b", "dropout", 0.25)):
         shutil.copytree(reported, tmp_path / name, ignore=shutil.ignore_patterns("report*"))
-        config = json.loads((tmp_path / name / "config.json").read_text())
+        run = Run(tmp_path / name)
+        config = json.loads(to_json(run.config()))
         (config["model"] if field == "dropout" else config)[field] = value
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        run.begin(from_json(json.dumps(config), ""), run.vocabulary(), {}, "reviews", run.load_vectors())
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/**/*")}
     assert report("a-0", "a-1", "b", cwd=tmp_path).startswith("comparison.html  (")
     assert {path.name for path in (tmp_path / "comparison").iterdir()} == {"loss.png", "accuracy.png"}
