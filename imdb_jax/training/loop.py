@@ -144,3 +144,5 @@ def fit(
             del state  # Orbax lets go of it once it is written
             if stop.signum:
                 raise Interrupted(stop.signum)
+        if stop.signum:  # between that look and this one
+            raise Interrupted(stop.signum)
