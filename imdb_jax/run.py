@@ -1,8 +1,8 @@
 """A run directory: all that a trained model needs to be evaluated, used and compared.
 
-config.json, vocabulary.txt, vectors.npy and coverage.json (where the embedding is pretrained), audit.json,
-metrics.jsonl, checkpoints/, tensorboard/, train.log, results.json, report.html with the figures of report/, and
-test_readings.jsonl: one line for each time that somebody looked at the test split.
+config.json, vocabulary.txt, vectors.npy and coverage.json (where the embedding is pretrained), audit.json, and
+manifest.json with the checksums of these; metrics.jsonl, checkpoints/, tensorboard/, train.log, results.json,
+report.html with the figures of report/, and test_readings.jsonl: one line for each look at the test split.
 """
 
 import contextlib

@@ -141,7 +141,7 @@ def fit(
             state = states[0]._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
-            del state  # Orbax lets go of it once it is written
+            del state  # the checkpoints hold it until the next is due, in case it has to be written again
             if stop.signum:
                 raise Interrupted(stop.signum)
         if stop.signum:  # between that look and this one
