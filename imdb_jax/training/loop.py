@@ -12,7 +12,7 @@ from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.checkpoint import Checkpoints, History
 from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import Metrics, score
-from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.parallel import DataParallel
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
 
 
 def fit(
-    replicas: Replicas,
+    replicas: DataParallel,
     states: list[TrainState],
     config: TrainingConfig,
     seed: int,
@@ -108,7 +108,7 @@ def fit(
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    steps = len(train)
+    steps, share = len(train), replicas.share(train.batch_size)
     step = int(states[0].step)
     with StopSignal() as stop:
         while not is_finished(run_log.history, config):
@@ -116,7 +116,7 @@ def fit(
             started = time.perf_counter()
             rows = config.batch_size
             with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
-                for shards in replicas.send(train.shuffled(seed, epoch, first_step)):
+                for shards in replicas.send(train.shuffled(seed, epoch, first_step, share)):
                     states = replicas.step(states, shards)
                     step += 1
                     bar.update(min(rows, bar.total - bar.n))
@@ -124,7 +124,7 @@ def fit(
                         _check_finite(states[0], checkpoints)
                     if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
                         _check_finite(states[0], checkpoints)
-                        checkpoints.save(states[0], run_log.history)
+                        checkpoints.save(replicas.local(states), run_log.history)
                         raise Interrupted(stop.signum)
             record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
             seconds = time.perf_counter() - started
@@ -138,7 +138,7 @@ def fit(
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
             log.info(epoch_line(record, config.epochs, remaining, best))
-            state = states[0]._replace(metrics=Metrics.zero())
+            state = replicas.local(states)._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
             del state  # the checkpoints hold it until the next is due, in case it has to be written again

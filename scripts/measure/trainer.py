@@ -1,7 +1,7 @@
 """Training without a run directory, for measurements."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import jax
 import numpy as np
@@ -10,8 +10,7 @@ from imdb_jax.config import Config
 from imdb_jax.data.batches import Batch, Split
 from imdb_jax.data.tokens import Dataset
 from imdb_jax.experiment import batches, build_learner, build_model
-from imdb_jax.training.devices import devices_for
-from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.devices import replicate
 
 
 class Trainer:
@@ -21,8 +20,12 @@ class Trainer:
         self.batches = batches(train, config, config.training.batch_size)
         steps = len(self.batches) * config.training.epochs
         learner, state = build_learner(build_model(config, dataset.vocabulary), config, steps)
-        self.replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
+        self.replicas = replicate(learner, state.params, config.training.batch_size)
         self.states = self.replicas.place(state)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        return self.batches.shuffled(0, number, share=self.replicas.share(self.batches.batch_size))
 
     def train(self, some: Iterable[Batch]) -> float:
         """Trains on batches; returns the seconds that took."""
