@@ -131,9 +131,9 @@ def fit(
             logits = replicas.logits(replicas.readers(states), validation)
             record["validation"] = score(logits, validation.split.labels)
             record["seconds"] = round(seconds, 3)
-            share = (steps - first_step) / steps
-            record["reviews_per_second"] = round(share * len(train.lengths) / seconds, 1)
-            record["tokens_per_second"] = round(share * int(train.lengths.sum()) / seconds, 1)
+            part = (steps - first_step) / steps
+            record["reviews_per_second"] = round(part * len(train.lengths) / seconds, 1)
+            record["tokens_per_second"] = round(part * int(train.lengths.sum()) / seconds, 1)
             run_log.write(record)
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
