@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, devices_for
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
+from imdb_jax.training.loop import StopSignal
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.replicas import Replicas
@@ -102,7 +104,7 @@ def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
             dataset = load_dataset(config.data)
             model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
             seconds["data"] = time.perf_counter() - before
-            results = _train(model, dataset, config, run, started, seconds)
+            results = _train(model, dataset, config, run, started, seconds, StopSignal())
         else:
             log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
@@ -133,7 +135,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
             table = np.asarray(model.embedding.table) if isinstance(model.embedding, Embedding) else None
             vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
             run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
-        results = run.results() or _train(model, dataset, config, run, started, {})
+        results = run.results() or _train(model, dataset, config, run, started, {}, StopSignal())
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
@@ -141,7 +143,13 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
 
 
 def _train(
-    model: TextClassifier, dataset: Dataset, config: Config, run: Run, started: float, seconds: dict[str, float]
+    model: TextClassifier,
+    dataset: Dataset,
+    config: Config,
+    run: Run,
+    started: float,
+    seconds: dict[str, float],
+    stopping: AbstractContextManager[StopSignal],
 ) -> dict[str, Any]:
     clock = CompileClock()
     train = batches(dataset.train, config, config.training.batch_size)
@@ -163,8 +171,8 @@ def _train(
         replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
         states = replicas.place(state)
         del state  # one copy less in memory
-        with RunLog(run.folder, history) as run_log:
-            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
+        with stopping as stop, RunLog(run.folder, history) as run_log:
+            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log, stop)
             history = run_log.history
         checkpoints.wait()
         if checkpoints.failed:
