@@ -7,7 +7,8 @@ import logging
 import os
 import platform
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import IO_FAILED, UserError
 from imdb_jax.models import Embedding, TextClassifier
-from imdb_jax.run import Run
+from imdb_jax.run import Predictions, Run
 from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, devices_for
@@ -110,6 +111,37 @@ def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
         log.info(results_table(results))
 
 
+def run_member(
+    config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any] | None = None
+) -> dict[str, Any]:
+    """Trains one of several runs of this process, as `run_experiment` would alone, and quietly.
+
+    Args:
+      config: of the run; must equal that of the directory if it holds a run already.
+      run: its directory.
+      dataset: of the config.
+      stop: entered by the main thread.
+      devices: those to train on; without them as many as a run alone takes.
+
+    Returns:
+      What is in results.json.
+
+    Raises:
+      UserError: a workdir in use or of another config, diverging loss.
+      Interrupted: the state is saved.
+    """
+    started = time.perf_counter()
+    with run.taken(config):
+        if (results := run.results()) is not None:
+            return results
+        with log_file(run.folder / "train.log"):
+            model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
+            seconds = {"data": time.perf_counter() - started}
+            results = _train(model, dataset, config, run, started, seconds, nullcontext(stop), devices)
+            log.info(results_table(results))
+            return results
+
+
 def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> dict[str, Any]:
     """Trains a model in a run directory, as `run_experiment` does, for those who build it themselves.
 
@@ -150,6 +182,7 @@ def _train(
     started: float,
     seconds: dict[str, float],
     stopping: AbstractContextManager[StopSignal],
+    devices: Sequence[Any] | None = None,
 ) -> dict[str, Any]:
     clock = CompileClock()
     train = batches(dataset.train, config, config.training.batch_size)
@@ -168,7 +201,7 @@ def _train(
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
-        replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
+        replicas = Replicas(learner, devices or devices_for(state.params, config.training.batch_size))
         states = replicas.place(state)
         del state  # one copy less in memory
         with stopping as stop, RunLog(run.folder, history) as run_log:
@@ -185,18 +218,20 @@ def _train(
         message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
         raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
 
-    scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
     readers = replicas.readers(replicas.place(best))
-    for name, split in (("validation", validation), ("test", test)):
-        scores[name] = score(replicas.logits(readers, split), split.split.labels)
+    predictions = {
+        name: Predictions(replicas.logits(readers, split), split.split.labels)
+        for name, split in (("validation", validation), ("test", test))
+    }
+    run.write_predictions(predictions)
     ended = time.perf_counter()
     seconds["compile"] = clock.seconds
     seconds["train"] = sum(record["seconds"] for record in history)
     seconds["evaluation"] = ended - before - seconds["train"]
     seconds["total"] = ended - started
     results = {
-        **scores,
+        **{name: score(*found) for name, found in predictions.items()},
         "seed": config.seed,
         "best_epoch": chosen["epoch"],
         "epochs": len(history),
@@ -204,6 +239,7 @@ def _train(
         "versions": versions(),
         "device": device(),
         "data": dataset.fingerprint,
+        "reviews": dataset.reviews,
         "config": json.loads(to_json(config)),
     }
     run.write_results(results)

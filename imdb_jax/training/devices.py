@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import threading
 from typing import Any
 
 import jax
@@ -46,15 +47,26 @@ def devices_for(params: PyTree[Array], batch_size: int) -> list[Any]:
     return devices[: max(1, min(len(devices), batch_size // ROWS))]
 
 
+def places_for_members() -> list[list[Any] | None]:
+    """The devices of each member of a population that trains at the same time as others.
+
+    One accelerator for each, so that nothing need travel between them. On a CPU members take turns and share a batch
+    over the cores as a run alone does: None, for `devices_for` to choose.
+    """
+    devices = jax.local_devices()
+    return [None] if devices[0].platform == "cpu" else [[device] for device in devices]
+
+
 class CompileClock:
-    """Counts compilations, and the seconds they take, from its creation on."""
+    """Counts compilations of this thread, and the seconds they take, from its creation on."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.count = 0
+        self._thread = threading.get_ident()
         jax.monitoring.register_event_duration_secs_listener(self._listen)
 
     def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
+        if event == "/jax/core/compile/backend_compile_duration" and threading.get_ident() == self._thread:
             self.seconds += duration_secs
             self.count += 1
