@@ -1,7 +1,6 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from imdb_jax.training.checkpoint import History
 from imdb_jax.training.logs import parameters
 from imdb_jax.training.loop import best_epoch
 from imdb_jax.training.metrics import Scores
-from imdb_jax.training.statistics import Spread, mean_and_std, seeds_together
+from imdb_jax.training.statistics import Spread, mean_and_std, seeds_together, without_seed
 
 FORMATS = {
     "test accuracy, %": "{:.2f}",
@@ -149,16 +148,9 @@ def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     for numbers in seeds_together({number: entrant.config for number, entrant in enumerate(entrants)}):
         members = [entrants[number] for number in numbers]
         first = members[0].name
-        short = _without_seed(first) if len(members) > 1 else first
+        short = without_seed(first) if len(members) > 1 else first
         named[first if short in named or not short else short] = members
     return named
-
-
-def _without_seed(name: str) -> str:
-    """Example: a-0 becomes a, population/seed=0,model.dropout=0.3 becomes population/model.dropout=0.3."""
-    if "seed=" in name:
-        return re.sub(r"seed=\d+,?", "", name).rstrip("/")
-    return name.rstrip("0123456789").rstrip("-_")
 
 
 def cells(members: Sequence[Entrant]) -> list[str]:

@@ -1,6 +1,7 @@
 """Figures over several runs: their spread, and whether two differ."""
 
 import json
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -25,6 +26,16 @@ def seeds_together(configs: Mapping[Name, Mapping[str, Any]]) -> list[list[Name]
     for name, config in configs.items():
         groups[json.dumps({**config, "seed": None}, sort_keys=True)].append(name)
     return list(groups.values())
+
+
+def without_seed(name: str) -> str:
+    """The name that runs share which differ in their seed alone.
+
+    Example: a-0 becomes a, population/seed=0,model.dropout=0.3 becomes population/model.dropout=0.3.
+    """
+    if "seed=" in name:
+        return re.sub(r"seed=\d+,?", "", name).rstrip("/")
+    return name.rstrip("0123456789").rstrip("-_")
 
 
 class Spread(NamedTuple):

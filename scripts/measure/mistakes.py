@@ -32,11 +32,8 @@ def main(seeds: list[int]) -> None:
         right = [100 * results["test"]["accuracy"] for results in train(system, seeds)]
         wrong = [100 * accuracy(load_config(system, seed), ROOT / "runs" / f"{system}-{seed}") for seed in seeds]
         difference = [w - r for w, r in zip(wrong, right, strict=True)]
-        cells = {
-            3: mean_and_std(right, "{:.2f}"),
-            4: mean_and_std(wrong, "{:.2f}"),
-            5: mean_and_std(difference, "{:.2f}").replace("-", "−"),
-        }
+        columns = {3: right, 4: wrong, 5: difference}
+        cells = {at: mean_and_std(values, "{:.2f}").replace("-", "−") for at, values in columns.items()}
         PAGE.write_text(with_cells(PAGE.read_text(), name, cells))
         print(f"{name}: {cells}", flush=True)
 

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from imdb_jax.training.statistics import without_seed
 from scripts.measure.runs import accuracy, groups, seconds
 
 
@@ -14,7 +15,7 @@ def main(folders: list[str]) -> None:
     for runs in groups(map(Path, folders)):
         results = [result for _, result in runs]
         cells = [
-            runs[0][0].name.rstrip("0123456789").rstrip("-"),
+            without_seed(runs[0][0].name) or runs[0][0].parents[1].name,
             ", ".join(str(seed) for seed in sorted(result["seed"] for result in results)),
             accuracy(results, "test"),
             accuracy(results, "validation"),
