@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.predictor import open_labeller
     from imdb_jax.training.devices import set_up_process
     from imdb_jax.training.metrics import score
-    from imdb_jax.training.statistics import Spread, mean_logits
+    from imdb_jax.training.statistics import mean_logits, spreads
 
     set_up_process()
     labeller = open_labeller(args.workdir)
@@ -46,11 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     steps = [member.step for member in labeller.members]
     found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **scores}
     if len(steps) > 1:
-        each = [score(of_member, split.labels) for of_member in logits]
-        found["members"] = {
-            figure: Spread.of([of_member[figure] for of_member in each])._asdict()
-            for figure in ("accuracy", "loss", "auc", "f1")
-        }
+        found["members"] = spreads([score(of_member, split.labels) for of_member in logits])
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -1,6 +1,7 @@
 """Many runs from a grid of configs to results: their spread, the point that validation chooses, the ensemble."""
 
 import logging
+import math
 import queue
 import time
 from collections.abc import Mapping, Sequence
@@ -21,11 +22,10 @@ from imdb_jax.training.devices import places_for_members
 from imdb_jax.training.logs import off_screen, render
 from imdb_jax.training.loop import Interrupted, StopSignal
 from imdb_jax.training.metrics import score
-from imdb_jax.training.statistics import Spread, mean_and_std, mean_logits, seeds_together
+from imdb_jax.training.statistics import mean_and_std, mean_logits, seeds_together, spreads
 
 log = logging.getLogger(__name__)
 
-FIGURES = ("accuracy", "loss", "auc", "f1")
 SPLITS = ("validation", "test")
 COLUMNS = (
     ("validation", "accuracy", 100, 2),
@@ -141,19 +141,12 @@ def _results(
         {
             "name": name_of({field: value for field, value in members[names[0]].items() if field != "seed"}),
             "members": names,
-            **{
-                split: {
-                    figure: Spread.of([found[name][split][figure] for name in names])._asdict() for figure in FIGURES
-                }
-                for split in SPLITS
-            },
+            **{split: spreads([found[name][split] for name in names]) for split in SPLITS},
         }
         for names in seeds_together(members)
         if not failed.keys() & set(names)
     ]
-    monitor = config.training.monitor
-    sign = -1 if monitor == "loss" else 1
-    chosen = max(points, key=lambda point: sign * point["validation"][monitor]["mean"], default=None)
+    chosen = max(points, key=lambda point: _rank(point, config.training.monitor), default=None)
     return {
         "members": [
             {
@@ -171,6 +164,11 @@ def _results(
         "versions": versions(),
         "device": device(),
     }
+
+
+def _rank(point: dict[str, Any], monitor: str) -> float:
+    mean = point["validation"][monitor]["mean"]
+    return (-mean if monitor == "loss" else mean) if math.isfinite(mean) else -math.inf
 
 
 def _ensemble(population: Population, point: dict[str, Any]) -> dict[str, Any]:

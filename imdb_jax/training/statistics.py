@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
+from imdb_jax.training.metrics import Scores
+
 Name = TypeVar("Name", bound=Hashable)
 
 RESAMPLES = 10_000
@@ -64,6 +66,13 @@ class Spread(NamedTuple):
         std = statistics.stdev(values)
         reach = float(stats.t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
         return cls(mean, std, mean - reach, mean + reach)
+
+
+def spreads(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
+    """The spread of each figure over the scores of several runs, as JSON holds it."""
+    return {
+        figure: Spread.of([each[figure] for each in scores])._asdict() for figure in ("accuracy", "loss", "auc", "f1")
+    }
 
 
 def mean_and_std(values: Sequence[float], form: str) -> str:

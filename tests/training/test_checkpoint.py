@@ -4,6 +4,7 @@ import errno
 import gc
 import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from orbax.checkpoint import v1 as ocp
 from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.checkpoint import Checkpoints, _first_error_alone
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
 
@@ -246,3 +247,14 @@ def test_full_disk_by_number() -> None:
     from imdb_jax.training.checkpoint import _reason
 
     assert _reason(OSError(errno.ENOSPC, "x")) == "no space left on the disk"
+
+
+def test_hooks_of_python_are_as_they_were_whichever_thread_leaves_first() -> None:
+    before = sys.unraisablehook, sys.excepthook
+    first, second = _first_error_alone(), _first_error_alone()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.excepthook is not before[1]
+    second.__exit__(None, None, None)
+    assert (sys.unraisablehook, sys.excepthook) == before
