@@ -42,7 +42,7 @@ def run_sweep(
     members: dict[str, Values],
     workdir: str | Path,
     started: float,
-    devices: Sequence[Any] | None = None,
+    places: Sequence[list[Any]] | None = None,
 ) -> None:
     """Trains, or goes on training, the members of a population and writes its results.
 
@@ -51,7 +51,7 @@ def run_sweep(
       members: those to train beside the ones that are there, as `grid.members` names them.
       workdir: the population's directory; each member is a run directory in it.
       started: `time.perf_counter()` when the command began.
-      devices: one member at a time on each; by default each accelerator, or all CPU cores for one member after another.
+      places: devices for one member at a time each; see `places_for_members`.
 
     Raises:
       UserError: bad data, a workdir in use or of another config; members that failed, after all others have ended.
@@ -62,7 +62,7 @@ def run_sweep(
         results = population.results()
         if results is None or results["failed"]:
             configs = {name: with_fields(config, values) for name, values in members.items()}
-            found, failed = _train(population, configs, members, devices)
+            found, failed = _train(population, configs, members, places_for_members() if places is None else places)
             results = _results(population, config, members, found, failed, time.perf_counter() - started)
             population.write_results(results)
         else:
@@ -79,30 +79,29 @@ def _train(
     population: Population,
     configs: Mapping[str, Config],
     members: dict[str, Values],
-    devices: Sequence[Any] | None,
+    places: Sequence[list[Any] | None],
 ) -> tuple[Results, Failures]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
     datasets = {data: load_dataset(data) for data in {config.data for config in configs.values()}}
     if not population.begun or population.members() != members:
         population.begin(next(iter(configs.values())), members)
-    places: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
-    free = places_for_members() if devices is None else [[device] for device in devices]
-    for place in free:
-        places.put(place)
+    free: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+    for place in places:
+        free.put(place)
 
     def train(name: str) -> dict[str, Any]:
         if stop.signum:
             raise Interrupted(stop.signum)
-        place = places.get()
+        place = free.get()
         try:
             with off_screen(), jax.default_device(place and place[0]):
                 config = configs[name]
                 return run_member(config, population.run(name), datasets[config.data], stop, place)
         finally:
-            places.put(place)
+            free.put(place)
 
     results, failed = {}, {}
-    with StopSignal() as stop, ThreadPoolExecutor(len(free)) as pool:
+    with StopSignal() as stop, ThreadPoolExecutor(len(places)) as pool:
         futures = {pool.submit(train, name): name for name in configs}
         try:
             for future in as_completed(futures):

@@ -5,6 +5,7 @@ import gc
 import logging
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from orbax.checkpoint import v1 as ocp
 from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.training.checkpoint import Checkpoints, _first_error_alone
+from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
 
@@ -249,12 +250,18 @@ def test_full_disk_by_number() -> None:
     assert _reason(OSError(errno.ENOSPC, "x")) == "no space left on the disk"
 
 
-def test_hooks_of_python_are_as_they_were_whichever_thread_leaves_first() -> None:
-    before = sys.unraisablehook, sys.excepthook
-    first, second = _first_error_alone(), _first_error_alone()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert sys.excepthook is not before[1]
-    second.__exit__(None, None, None)
-    assert (sys.unraisablehook, sys.excepthook) == before
+def test_runs_in_threads_save_at_the_same_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hooks = sys.unraisablehook, sys.excepthook
+
+    def member(name: str) -> None:
+        with Checkpoints(tmp_path / name) as checkpoints:
+            for step in range(1, 9):
+                checkpoints.save(state_at(step), history(step), float(step))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(member, "abcd"))
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    for name in "abcd":
+        assert kept(tmp_path / name) == [7, 8]
+        assert_equal(Checkpoints(tmp_path / name).restore_best(state_at(0)), state_at(8))
+    assert (sys.unraisablehook, sys.excepthook) == hooks
