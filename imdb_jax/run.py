@@ -24,6 +24,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 MANIFEST = "manifest.json"
+ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 MAX_BYTES = 64 << 20  # of a file that is read whole, vectors.npy apart
 MAX_VECTORS = 8 << 30  # 7 million words of 300 numbers
 
@@ -117,6 +118,12 @@ class Run:
         """The vocabulary that the run was trained with."""
         self._read("vocabulary.txt")
         return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
+
+    def origin(self) -> dict[str, str]:
+        """What its checkpoints belong to: checksums of its config, vocabulary, vectors and reviews, by name."""
+        manifest = self._read_sealed(MANIFEST)
+        sums = {**manifest["sha256"], "reviews": manifest["data"]}
+        return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
 
     def check_data(self, data: str) -> None:
         """Makes sure that the reviews are those the run was begun with.

@@ -146,7 +146,7 @@ def outcome(folder: Path) -> Outcome:
     """Reads a finished run."""
     run = Run(folder)
     _, best = restore_best(run)
-    with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
         latest, _ = checkpoints.restore_latest(best) or (best, [])
     return Outcome(
         [without_times(record) for record in run.history()],
@@ -172,7 +172,7 @@ def check_steps(folder: Path) -> int:
         with tempfile.TemporaryDirectory() as alone:
             Path(alone, path.name).symlink_to(path.absolute())
             try:
-                with Checkpoints(Path(alone), read_only=True) as checkpoints:
+                with Checkpoints(Path(alone), run.origin(), read_only=True) as checkpoints:
                     found = checkpoints.restore_latest(like)
             except UserError as error:
                 raise Failure(f"step {path.name} does not restore: {error}") from error

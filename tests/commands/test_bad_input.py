@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import pickle
+import re
 import shutil
 import tarfile
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import LSTMConfig
+from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.run import MAX_BYTES, Run
 from tests.commands.command_line import fails, run
 
@@ -216,4 +218,14 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
         new.begin(config, old.vocabulary(), {}, "reviews", old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
-    assert "encoder.backward.bias is float32[8] there but float32[12] in this config" in said
+    assert "encoder.backward.bias is float32[8] there but float32[12] in this run" in said
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, str], tmp_path: Path) -> None:
+    old, new = Run(odd[0]), Run(tmp_path / "run")
+    *others, last, first = old.vocabulary().tokens
+    vocabulary = Vocabulary([*others, first, last], old.config().data.text)
+    with new.taken(old.config()):
+        new.begin(old.config(), vocabulary, {}, "reviews", old.load_vectors())
+    shutil.copytree(old.checkpoints, new.checkpoints)
+    assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))

@@ -4,6 +4,7 @@ import errno
 import gc
 import logging
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
 
+ORIGIN = {"vocabulary.txt": "11 words"}
+
 
 def state_at(step: int, hidden_dim: int = 3) -> TrainState:
     config = ModelConfig(embedding=LearnedEmbedding(dim=4), encoder=LSTMConfig(hidden_dim=hidden_dim))
@@ -39,10 +42,10 @@ def assert_equal(found: TrainState, expected: TrainState) -> None:
 
 
 def saved(folder: Path, scores: dict[int, float | None]) -> Checkpoints:
-    with Checkpoints(folder) as checkpoints:
+    with Checkpoints(folder, ORIGIN) as checkpoints:
         for step, score in scores.items():
             checkpoints.save(state_at(step), history(step), score)
-    return Checkpoints(folder)
+    return Checkpoints(folder, ORIGIN)
 
 
 def kept(folder: Path) -> list[int]:
@@ -69,7 +72,7 @@ def test_nan_is_never_best(tmp_path: Path, scores: dict[int, float]) -> None:
 
 
 def test_nothing_to_restore(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "none", read_only=True)
+    checkpoints = Checkpoints(tmp_path / "none", ORIGIN, read_only=True)
     assert checkpoints.restore_latest(state_at(0)) is None
     with pytest.raises(UserError, match="no evaluated checkpoint yet"):
         checkpoints.restore_best(state_at(0))
@@ -112,7 +115,7 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "whole", folder)
         damage(folder / path.relative_to(tmp_path / "whole"), np.random.default_rng(number))
-        checkpoints = Checkpoints(folder)
+        checkpoints = Checkpoints(folder, ORIGIN)
         caplog.clear()
         found = checkpoints.restore_latest(state_at(0))
         gc.collect()  # what Orbax has given up on is warned of now, not in another test
@@ -125,7 +128,7 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
             assert (folder / "damaged" / "2").is_dir()
             assert sum("damaged (" in record.message for record in caplog.records) == 1
             noticed.append(folder)
-    checkpoints = Checkpoints(noticed[-1])
+    checkpoints = Checkpoints(noticed[-1], ORIGIN)
     checkpoints.save(state_at(2), history(2), 0.6)  # the number of one set aside is free again
     checkpoints.wait()
     assert kept(noticed[-1]) == [1, 2]
@@ -137,7 +140,7 @@ def test_readers_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "3.orbax-checkpoint-tmp").mkdir()  # a run is saving
     for path in files(tmp_path / "2"):
         zero(path, np.random.default_rng(0))
-    checkpoints = Checkpoints(tmp_path, read_only=True)
+    checkpoints = Checkpoints(tmp_path, ORIGIN, read_only=True)
     assert_equal(checkpoints.restore_best(state_at(0)), state_at(1))
     gc.collect()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3.orbax-checkpoint-tmp"]
@@ -158,15 +161,51 @@ def test_rests_of_a_killed_save_and_deletion_are_swept(tmp_path: Path) -> None:
     saved(tmp_path, {1: 0.5})
     (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
     (tmp_path / ".retired-0").mkdir()
-    Checkpoints(tmp_path)
+    Checkpoints(tmp_path, ORIGIN)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_another_model_is_refused_by_name_and_nothing_set_aside(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path, {1: 0.5})
-    with pytest.raises(UserError, match=r"backward\.bias is float32\[12\] there but float32\[16\] in this config"):
+    with pytest.raises(UserError, match=r"backward\.bias is float32\[12\] there but float32\[16\] in this run"):
         checkpoints.restore_latest(state_at(0, hidden_dim=4))
     assert kept(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"vocabulary.txt": "12 words"}, "vocabulary.txt is 11 words there but 12 words in this run"),
+        ({**ORIGIN, "vectors.npy": "ab"}, "vectors.npy is absent there but ab in this run"),
+        ({}, "vocabulary.txt is 11 words there but absent in this run"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_by_name_and_not_set_aside(
+    other: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    saved(tmp_path, {1: 0.5})
+    for restore in (Checkpoints(tmp_path, other).restore_latest, Checkpoints(tmp_path, other).restore_best):
+        with pytest.raises(UserError, match=said) as refused:
+            restore(state_at(0))
+        assert refused.value.exit_code == 2
+    assert kept(tmp_path) == [1]
+
+
+def test_a_state_is_let_go_of_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, ORIGIN)
+    state = state_at(1)
+    held = weakref.ref(jax.tree.leaves(state.params)[0])
+    checkpoints.save(state, history(1), 0.5)
+    del state
+    written = checkpoints._saving
+    assert written is not None
+    written.result()  # not `wait`: training waits only when the next is due
+    gc.collect()
+    assert held() is None
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_failed_save_is_told_and_training_goes_on(
@@ -197,11 +236,7 @@ def test_the_best_is_written_as_soon_as_there_is_room(
     logging.getLogger("imdb_jax").propagate = True
     checkpoints = saved(tmp_path, {1: 0.5})
     with monkeypatch.context() as patch:
-
-        def full(*_: Any, **__: Any) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        patch.setattr(ocp, "save_async", full)
+        patch.setattr(ocp, "save_async", full_disk)
         checkpoints.save(state_at(2), history(2), 0.9)
         checkpoints.save(state_at(3), history(3), 0.6)
     assert checkpoints.failed
@@ -214,10 +249,33 @@ def test_the_best_is_written_as_soon_as_there_is_room(
     assert sum("step 2 not written" in record.message for record in caplog.records) == 1
 
 
+def test_a_last_one_that_is_written_at_the_second_try_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp, "save_async", full_disk)
+        checkpoints.save(state_at(2), history(2), 0.9)
+    assert checkpoints.failed
+    checkpoints.wait()
+    assert not checkpoints.failed
+    assert kept(tmp_path) == [1, 2]
+
+
+def test_a_last_one_that_is_not_the_best_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp, "save_async", full_disk)
+        checkpoints.save(state_at(2), history(2), 0.4)
+    checkpoints.wait()
+    assert checkpoints.failed
+    assert kept(tmp_path) == [1]
+
+
 def test_other_surroundings_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("imdb_jax").propagate = True
     for jax_version in ("1.0", "1.0", "1.1"):
-        with Checkpoints(tmp_path, {"jax": jax_version, "cores": 2}) as checkpoints:
+        with Checkpoints(tmp_path, ORIGIN, {"jax": jax_version, "cores": 2}) as checkpoints:
             checkpoints.restore_latest(state_at(0))
             checkpoints.save(state_at(1), history(1), 0.5)
     assert [record.message for record in caplog.records if "surroundings" in record.message] == [
