@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import json
 import logging
 import shutil
 import weakref
@@ -14,14 +15,17 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 
 from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
+from imdb_jax.training import checkpoint
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
+from tests.golden import generate_checkpoint as golden
 
 ORIGIN = {"vocabulary.txt": "11 words"}
 
@@ -31,6 +35,13 @@ def state_at(step: int, hidden_dim: int = 3) -> TrainState:
     model = TextClassifier(config, 11, rngs=nnx.Rngs(step))
     _, state = Learner.create(model, optax.adam(1e-3), seed=step, ema_decay=0.9)
     return state._replace(step=jnp.int32(step))
+
+
+def wide_state_at(step: int) -> TrainState:
+    """One with an array too large to stand in Orbax's index, which has a checksum."""
+    state = state_at(step)
+    table = np.random.default_rng(step).normal(size=(64, 16)).astype(np.float32)
+    return state._replace(params={**state.params, "table": jnp.asarray(table)})
 
 
 def history(step: int) -> list[dict]:
@@ -132,6 +143,80 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
     checkpoints.save(state_at(2), history(2), 0.6)  # the number of one set aside is free again
     checkpoints.wait()
     assert kept(noticed[-1]) == [1, 2]
+
+
+def test_flipped_numbers_that_orbax_loads_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("imdb_jax").propagate = True
+    with Checkpoints(tmp_path, ORIGIN) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(wide_state_at(step), history(step), 0.5)
+    marks = fingerprints(wide_state_at(2))
+    reader = Checkpoints(tmp_path, ORIGIN, read_only=True)
+    (data,) = (tmp_path / "2" / "state" / "ocdbt.process_0" / "d").iterdir()  # arrays first, then their index
+    whole, silent = data.read_bytes(), 0
+    random = np.random.default_rng(0)
+    for _ in range(8):
+        content = bytearray(whole)
+        content[int(random.integers(200, 3_600))] ^= 1 << int(random.integers(8))  # 4 KB of numbers, nearly as they are
+        data.write_bytes(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "fingerprints", lambda _: marks)  # nobody looks
+            loaded = reader.restore_latest(wide_state_at(0))
+        assert loaded is not None
+        silent += int(loaded[0].step) == 2 and fingerprints(loaded[0]) != marks
+        caplog.clear()
+        found = reader.restore_latest(wide_state_at(0))
+        assert found is not None
+        assert_equal(found[0], wide_state_at(1))
+        assert "damaged (ValueError: params.table has changed)" in caplog.text
+    assert silent == 8
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_come_and_go(devices: int, tmp_path: Path) -> None:
+    """From one device to several, some arrays whole on each and some cut up, and back: bit for bit."""
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("devices",))
+
+    def spread(leaf: jax.Array) -> jax.Array:
+        cut = leaf.ndim == 2 and leaf.shape[0] % devices == 0
+        return jax.device_put(leaf, NamedSharding(mesh, PartitionSpec("devices") if cut else PartitionSpec()))
+
+    state, one = wide_state_at(1), tmp_path / "one"
+    several = one.with_name("several")
+    with Checkpoints(one, ORIGIN) as checkpoints:
+        checkpoints.save(state, history(1), 0.5)
+        checkpoints.wait()
+        found = checkpoints.restore_best(jax.tree.map(spread, wide_state_at(0)))
+    assert found.params["table"].addressable_shards[0].data.shape == (64 // devices, 16)
+    assert found.params["output"]["bias"].sharding.num_devices == devices
+    assert_equal(found, state)
+    with Checkpoints(several, ORIGIN) as checkpoints:
+        checkpoints.save(found, history(1), 0.5)
+        checkpoints.wait()
+        back = checkpoints.restore_best(wide_state_at(0))
+    assert back.params["table"].sharding.num_devices == 1
+    assert_equal(back, state)
+
+
+def test_another_dtype_is_refused_by_name(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    state = state_at(0)
+    like = state._replace(params=jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), state.params))
+    with pytest.raises(UserError, match=r"table is float32\[11, 4\] there but bfloat16\[11, 4\] in this run"):
+        checkpoints.restore_best(like)
+    assert kept(tmp_path) == [1]
+
+
+def test_a_checkpoint_of_long_ago_is_restored() -> None:
+    """Whatever the versions of Orbax, JAX, Flax and optax: bit for bit."""
+    checkpoints = Checkpoints(golden.FOLDER, golden.ORIGIN, read_only=True)
+    found = checkpoints.restore_latest(golden.blank())
+    assert found is not None
+    assert fingerprints(found[0]) == {name: tuple(mark) for name, mark in json.loads(golden.MARKS.read_text()).items()}
+    assert_equal(found[0], golden.filled())
+    assert found[1] == golden.HISTORY
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # Orbax gives up on reads
