@@ -22,6 +22,7 @@ from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
+from imdb_jax.records import Epoch, Manifest, Results, check
 
 MANIFEST = "manifest.json"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
@@ -45,7 +46,7 @@ class Run:
         """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
 
         Raises:
-          UserError: not writable, in use by another process, or begun with another config.
+          UserError: not writable, in use by another process, begun with another config, or with what it was begun gone.
         """
         new = not self.folder.exists()
         try:
@@ -59,6 +60,9 @@ class Run:
             except BlockingIOError:
                 message = f"{self.folder}: another process is training there; choose another --workdir"
                 raise UserError(message, LOCKED) from None
+            if not self.begun and self.checkpoints.exists():
+                message = f"has checkpoints but no {MANIFEST}; put that back or choose another --workdir"
+                raise UserError(f"{self.folder}: {message}", BAD_DATA)
             if self.begun and (changes := differences(self.config(), config)):
                 raise UserError(
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
@@ -121,7 +125,7 @@ class Run:
 
     def origin(self) -> dict[str, str]:
         """What its checkpoints belong to: checksums of its config, vocabulary, vectors and reviews, by name."""
-        manifest = self._read_sealed(MANIFEST)
+        manifest = self._manifest()
         sums = {**manifest["sha256"], "reviews": manifest["data"]}
         return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
 
@@ -131,7 +135,7 @@ class Run:
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self._read_sealed(MANIFEST)["data"] != data:
+        if self._manifest()["data"] != data:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def load_vectors(self) -> np.ndarray | None:
@@ -144,7 +148,7 @@ class Run:
         """What training wrote at its end, or None while there is none."""
         if not (self.folder / "results.json").exists():
             return None
-        results = self._read_sealed("results.json")
+        results = self._results()
         results.pop("metrics")
         return results
 
@@ -165,13 +169,13 @@ class Run:
           UserError: they have changed since the run has ended.
         """
         ended = (self.folder / "results.json").exists()
-        if ended and self._read_sealed("results.json")["metrics"] != self._sum("metrics.jsonl"):
+        if ended and self._results()["metrics"] != self._sum("metrics.jsonl"):
             raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
-        return self._lines("metrics.jsonl")
+        return self._lines("metrics.jsonl", Epoch)
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
-        return self._lines("test_readings.jsonl")
+        return self._lines("test_readings.jsonl", dict)
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it."""
@@ -185,10 +189,13 @@ class Run:
         with contextlib.suppress(OSError):  # somebody else has put something there
             self.folder.rmdir()
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
+    def _lines(self, name: str, kind: type) -> list[dict[str, Any]]:
         path = self.folder / name
         lines = _bytes(path).splitlines() if path.exists() else []
-        return [row for _, row in jsonl_rows(lines, str(path))]
+        rows = list(jsonl_rows(lines, str(path)))
+        for where, row in rows:
+            check(kind, row, where)
+        return [row for _, row in rows]
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name
@@ -210,25 +217,33 @@ class Run:
           UserError: the run was not begun, or the file is gone or has changed.
         """
         path = self.folder / name
-        if not self.begun:
-            raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
+        sums = self._manifest()["sha256"]
         try:
             found = _bytes(path, MAX_VECTORS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
-        if hashlib.sha256(found).hexdigest() != self._read_sealed(MANIFEST)["sha256"].get(name):
+        if hashlib.sha256(found).hexdigest() != sums.get(name):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found
+
+    def _manifest(self) -> dict[str, Any]:
+        if not self.begun:
+            message = "no such file; --workdir must be the directory of a training run"
+            raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
+        return self._read_sealed(MANIFEST, Manifest)
+
+    def _results(self) -> dict[str, Any]:
+        return self._read_sealed("results.json", Results)
 
     def _write_sealed(self, name: str, content: dict[str, Any]) -> None:
         """Writes JSON whose last key is a checksum of all others."""
         self.write_text(name, json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n")
 
-    def _read_sealed(self, name: str) -> dict[str, Any]:
+    def _read_sealed(self, name: str, kind: type) -> dict[str, Any]:
         """Reads what `_write_sealed` wrote.
 
         Raises:
-          UserError: it has changed since.
+          UserError: it has changed since, or is not of that kind.
         """
         path = self.folder / name
         try:
@@ -238,6 +253,7 @@ class Run:
             sealed = content = None
         if content is None or sealed != _seal(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
+        check(kind, content, str(path))
         return content
 
 

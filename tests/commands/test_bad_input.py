@@ -109,7 +109,7 @@ TABLE = [  # files, command, exit code, what is said
     ({"a.tar.gz": packed("aclImdb/train/neg/0.txt")[:-9]}, of_imdb("a.tar.gz"), 65, "a.tar.gz: not a whole .tar.gz"),
     # the run directory
     ({"run": b""}, TRAIN, 73, "run: File exists; choose another --workdir"),
-    ({}, ("imdb_jax.predict", "--workdir", "run", "fine"), 66, "run/config.json: no such file"),
+    ({}, ("imdb_jax.predict", "--workdir", "run", "fine"), 66, "run/manifest.json: no such file"),
 ]  # fmt: skip
 
 
