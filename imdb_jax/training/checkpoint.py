@@ -192,7 +192,10 @@ class Checkpoints:
         Raises:
           UserError: there is none yet, it is of another model or run, or none can be read.
         """
-        ranks = self._ranks()
+        records = self._records()
+        if not records and (steps := self._steps()):
+            raise self._none_whole(len(steps))
+        ranks = _ranks(records)
         found = self._first_whole(sorted(ranks, key=lambda step: ranks[step], reverse=True), like)
         if found is None:
             raise UserError(f"{self._folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
@@ -216,25 +219,24 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     def _record(self, step: int) -> Record:
-        record = Record.unseal(ocp.metadata(str(self._folder / str(step))).custom_metadata)
+        with _first_error_alone():
+            metadata = ocp.metadata(str(self._folder / str(step)))
+        record = Record.unseal(metadata.custom_metadata)
         if record.step != step:
             raise ValueError(f"its record is of step {record.step}")
         return record
 
-    def _ranks(self) -> dict[int, tuple[float, int]]:
-        """Ranks of the evaluated checkpoints whose record can be read."""
-        ranks, damaged = {}, []
+    def _records(self) -> dict[int, Record]:
+        """What the checkpoints say of themselves, by step, as far as they can be read."""
+        records, damaged = {}, []
         for step in self._steps():
             try:
-                record = self._record(step)
+                records[step] = self._record(step)
             except Exception as error:
                 damaged += self._noticed(step, error)
-                continue
-            if record.score is not None:
-                ranks[step] = record.rank
-        if len(damaged) < len(self._steps()):
+        if records:
             self._set_aside(damaged)
-        return ranks
+        return records
 
     def _first_whole(self, steps: list[int], like: TrainState) -> tuple[TrainState, Record] | None:
         damaged = []
@@ -249,9 +251,12 @@ class Checkpoints:
             self._set_aside(damaged)
             return found
         if damaged:
-            message = f"none of its {len(damaged)} checkpoints can be read; train again in another --workdir"
-            raise UserError(f"{self._folder}: {message}", BAD_DATA)
+            raise self._none_whole(len(damaged))
         return None
+
+    def _none_whole(self, damaged: int) -> UserError:
+        message = f"none of its {damaged} checkpoints can be read; train again in another --workdir"
+        return UserError(f"{self._folder}: {message}", BAD_DATA)
 
     def _restore(self, step: int, like: TrainState) -> tuple[TrainState, Record]:
         record, path = self._record(step), self._folder / str(step)
@@ -291,7 +296,7 @@ class Checkpoints:
 
     def _retire(self) -> None:
         """Deletes what is neither among the latest nor the best; renamed first, a half-deleted one is never listed."""
-        ranks = self._ranks()
+        ranks = _ranks(self._records())
         kept = {*self._steps()[-LATEST:], *sorted(ranks, key=lambda step: ranks[step])[-1:]}
         for step in {*self._steps()} - kept:
             retired = self._folder / f"{RETIRED}{step}"
@@ -313,7 +318,7 @@ class Checkpoints:
             if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
                 threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
-        others = [*self._ranks().values(), *([self._lost[1].rank] if self._lost else [])]
+        others = [*_ranks(self._records()).values(), *([self._lost[1].rank] if self._lost else [])]
         if record.score is not None and all(record.rank > rank for rank in others):
             self._lost = state, record
         if again:
@@ -322,6 +327,11 @@ class Checkpoints:
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"
         what = f"checkpoint of step {record.step} not written ({_reason(error)})"
         log.warning(f"{self._folder}: {what}; training goes on, {there}")
+
+
+def _ranks(records: dict[int, Record]) -> dict[int, tuple[float, int]]:
+    """Ranks of the evaluated ones."""
+    return {step: record.rank for step, record in records.items() if record.score is not None}
 
 
 @contextlib.contextmanager

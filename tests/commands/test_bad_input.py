@@ -210,6 +210,17 @@ def test_a_run_that_another_process_trains_is_left_alone(odd: tuple[Path, str]) 
     assert files(odd[0]) == before
 
 
+def test_a_damaged_checkpoint_is_told_in_one_line(odd: tuple[Path, str], tmp_path: Path) -> None:
+    """Not by what each of Orbax's tasks has to say of it."""
+    shutil.copytree(odd[0], tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    for index in (checkpoint / "state" / "d").iterdir():
+        index.unlink()
+    *notices, line = run(*PREDICT, cwd=tmp_path).stderr.decode().splitlines()
+    assert ["damaged (" in notice for notice in notices] == [True]
+    assert "none of its 1 checkpoints can be read" in line
+
+
 def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str], tmp_path: Path) -> None:
     old, new = Run(odd[0]), Run(tmp_path / "run")
     config = old.config()

@@ -236,9 +236,10 @@ def test_no_whole_checkpoint_is_an_error_and_not_a_new_start(tmp_path: Path) -> 
     for step in "12":
         for path in files(tmp_path / step):
             path.unlink()
-    with pytest.raises(UserError, match="none of its 2 checkpoints can be read") as caught:
-        checkpoints.restore_latest(state_at(0))
-    assert caught.value.exit_code == 65
+    for restore in (checkpoints.restore_latest, checkpoints.restore_best):
+        with pytest.raises(UserError, match="none of its 2 checkpoints can be read") as caught:
+            restore(state_at(0))
+        assert caught.value.exit_code == 65
     assert kept(tmp_path) == [1, 2]
 
 
