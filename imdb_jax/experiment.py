@@ -167,7 +167,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
             vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
             run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
         results = run.results() or _train(model, dataset, config, run, started, {}, StopSignal())
-        with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+        with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
             best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
@@ -195,7 +195,7 @@ def _train(
     learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
     before = time.perf_counter()
-    with Checkpoints(run.checkpoints, surroundings()) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin(), surroundings()) as checkpoints:
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
