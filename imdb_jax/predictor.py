@@ -94,10 +94,13 @@ class Predictor:
 
         Args:
           reviews: raw text, or its UTF-8 bytes.
-          batch_size: rows per batch; that of evaluation unless given. One size is compiled once.
+          batch_size: rows per batch, each number of which is compiled once. Unless given it is that of evaluation, or for
+            fewer reviews the next power of two, so that a single one does not wait for rows that are not there.
         """
         if not reviews:
             return []
+        if batch_size is None:
+            batch_size = min(1 << (len(reviews) - 1).bit_length(), self.config.training.eval_batch_size)
         words = [
             split_words(text.encode() if isinstance(text, str) else text, self.vocabulary.text) for text in reviews
         ]
