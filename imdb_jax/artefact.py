@@ -1,11 +1,12 @@
 """A trained model as one file that can be read without this package; `reader.py` describes it and reads it."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Literal
 
 import jax
@@ -35,7 +36,7 @@ def write_artefact(
     Args:
       file: to write to; the same runs give the same bytes.
       predictors: members whose logits are averaged, or a single one.
-      table: dtype that the table of word vectors is stored in. What is computed is float32, whatever `model.dtype` says.
+      table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
 
     Raises:
       UserError: members that read text differently, a table that float16 can't hold, or an encoder of one's own that
@@ -124,16 +125,25 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
 
     batch, time = jax.export.symbolic_shape("B, T", constraints=[f"T >= {SHORTEST}"])
     tokens, lengths = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((batch, time), (batch,)))
-    place = jax.config.jax_hlo_source_file_canonicalization_regex
-    jax.config.update("jax_hlo_source_file_canonicalization_regex", ".*")  # where this package lies is nobody's business
-    try:
-        exported = jax.export.export(jax.jit(logits), platforms=PLATFORMS)(members, tokens, lengths)
-    except Exception as error:  # of JAX, or of an encoder that takes the number of reviews for a number
-        kind = model.config.encoder.kind
-        message = f"{kind!r} can't be exported for any number of reviews of any length ({str(error).partition('. ')[0]})"
-        raise UserError(f"model.encoder: {message}") from error
-    finally:
-        jax.config.update("jax_hlo_source_file_canonicalization_regex", place)
+    with _nameless_sources():
+        try:
+            exported = jax.export.export(jax.jit(logits), platforms=PLATFORMS)(members, tokens, lengths)
+        except Exception as error:  # of JAX, or of an encoder that needs to know how long reviews are
+            said = str(error).partition("\n")[0]
+            message = f"{model.config.encoder.kind!r} can't be exported for reviews of any number and length ({said})"
+            raise UserError(f"model.encoder: {message}") from error
     if outside := calls_outside(exported.mlir_module()):
         raise UserError(f"model.encoder: can't be exported, it calls what is outside of JAX ({outside[0]})")
     return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _nameless_sources() -> Iterator[None]:
+    """Programs otherwise name the files they were written in, and so the folders of this machine."""
+    setting = "jax_hlo_source_file_canonicalization_regex"
+    before = jax.config.values[setting]
+    jax.config.update(setting, ".*")
+    try:
+        yield
+    finally:
+        jax.config.update(setting, before)

@@ -94,8 +94,8 @@ class Predictor:
 
         Args:
           reviews: raw text, or its UTF-8 bytes.
-          batch_size: rows per batch, each number of which is compiled once. Unless given it is that of evaluation, or for
-            fewer reviews the next power of two, so that a single one does not wait for rows that are not there.
+          batch_size: rows per batch; each number is compiled once. Unless given it is that of evaluation, or for fewer
+            reviews the next power of two: a single one then waits for no row that only fills the batch.
         """
         if not reviews:
             return []

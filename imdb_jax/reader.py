@@ -3,15 +3,15 @@
     python reader.py model.zip "What a film!" "Not good, not funny."
     python reader.py --numpy model.zip < reviews.txt
 
-It needs NumPy, and for `JaxReader` also JAX with flatbuffers, in which jax.export stores programs. Both readers give the
-probabilities of `python -m imdb_jax.predict`, to 1e-6.
+It needs NumPy, and for `JaxReader` also JAX and flatbuffers, in which jax.export stores programs. Both readers give
+the probabilities of `python -m imdb_jax.predict`, to 1e-6.
 
 A model is a zip file of plain data, none of it compressed:
 
-    manifest.json         how text is read, what computed the weights, size and SHA-256 of each other file; sealed itself
+    manifest.json         how text is read, where the weights come from, size and SHA-256 of each file; sealed itself
     vocabulary.txt        a token per line, by id
     weights/0/NAME.npy    the weights of each member; the logits of several members are averaged
-    model.stablehlo       (weights of all members, tokens [B, T], lengths [B]) -> logits [B], T at least 64; by jax.export
+    model.stablehlo       jax.export's (weights of members, tokens [B, T], lengths [B]) -> logits [B], T >= 64
 
 What has changed since it was written is refused. Nothing but the program is ever run, and that can only compute: one
 which calls anything outside itself is refused too.
@@ -74,12 +74,10 @@ class ModelFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
+        if not Path(path).is_file():
+            raise ModelError(f"{path}: no such file", MISSING_INPUT)
         try:
-            file = Path(path).open("rb")
-        except OSError as error:
-            raise ModelError(f"{path}: {error.strerror}", MISSING_INPUT) from None
-        try:
-            with file, zipfile.ZipFile(file) as archive:
+            with zipfile.ZipFile(path) as archive:
                 self._read(archive)
         except ModelError:
             raise
@@ -291,7 +289,7 @@ def recur(kind: str, z: np.ndarray, recurrent_kernel: np.ndarray, lengths: np.nd
     """States [B, T, H] of a recurrence, from what its words add to the pre-activations, [B, T, G]."""
     states = np.zeros((z.shape[1], len(z), len(recurrent_kernel)), np.float32)
     h, c = np.zeros((2, *states.shape[1:]), np.float32)
-    shift = np.repeat(np.float32([0.5, 0.5, 0, 0.5]), h.shape[1])  # sigmoid(z) = tanh(z / 2) / 2 + 1 / 2
+    shift = np.repeat(np.array([0.5, 0.5, 0, 0.5], np.float32), h.shape[1])  # sigmoid(z) = tanh(z / 2) / 2 + 1 / 2
     scale = np.where(shift == 0, np.float32(1), shift)
     for t, rows in enumerate((np.arange(lengths[0])[:, None] < lengths).sum(axis=1)):  # the first rows still have words
         gates = z[:rows, t] + h[:rows] @ recurrent_kernel
@@ -326,9 +324,11 @@ def conv_stack(words: Words, weights: dict[str, np.ndarray], encoder: dict[str, 
 
 def convolved(times: Callable[[np.ndarray], np.ndarray], kernel: np.ndarray) -> np.ndarray:
     """Windows [B, W, F] of a valid convolution, from a function that multiplies each step with [D, F]."""
-    products = [times(of_word) for of_word in kernel]
-    count = products[0].shape[1] - len(kernel) + 1
-    return sum(product[:, k : k + count] for k, product in enumerate(products))
+    first, *others = (times(of_word) for of_word in kernel)
+    outputs = first[:, : first.shape[1] - len(others)]
+    for k, product in enumerate(others, start=1):
+        outputs = outputs + product[:, k : k + outputs.shape[1]]
+    return outputs
 
 
 def windows_max(outputs: np.ndarray, windows: np.ndarray) -> np.ndarray:
@@ -339,7 +339,8 @@ def windows_max(outputs: np.ndarray, windows: np.ndarray) -> np.ndarray:
 
 def pool(words: Words, weights: dict[str, np.ndarray], encoder: dict[str, Any]) -> np.ndarray:
     """Features of `imdb_jax.models.Pool`."""
-    return pooled(encoder["pooling"], words.vectors, words.mask)
+    vectors = np.where(words.mask, weights["embedding.table"][words.tokens], 0)
+    return pooled(encoder["pooling"], vectors, words.mask)
 
 
 def pooled(kind: str, states: np.ndarray, mask: np.ndarray, query: np.ndarray | None = None) -> np.ndarray:
@@ -357,7 +358,7 @@ ENCODERS = {"lstm": recurrent, "simple_rnn": recurrent, "conv1d": conv1d, "conv_
 
 def main(arguments: Sequence[str]) -> None:
     """The command line: a line for each review, its probability and how it begins."""
-    parser = argparse.ArgumentParser(description="Writes the probability that each review is positive, a line for each.")
+    parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
     parser.add_argument("reviews", nargs="*", help="reviews; without any, the lines of standard input")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
