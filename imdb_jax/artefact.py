@@ -7,7 +7,8 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import jax
 import jax.export
@@ -17,6 +18,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
 from imdb_jax.config import to_json
+from imdb_jax.data.drafts import draft_of
 from imdb_jax.errors import UserError
 from imdb_jax.experiment import versions
 from imdb_jax.models import TextClassifier
@@ -29,18 +31,18 @@ Weights = dict[str, Float32[Array, "..."]]
 
 
 def write_artefact(
-    file: BinaryIO, predictors: Sequence[Predictor], table: Literal["float32", "float16"] = "float32"
+    path: Path, predictors: Sequence[Predictor], table: Literal["float32", "float16"] = "float32"
 ) -> None:
     """Writes a model and all that it takes to read reviews with it.
 
     Args:
-      file: to write to; the same runs give the same bytes.
+      path: of the file, which is replaced if it is there; the same runs give the same bytes.
       predictors: members whose logits are averaged, or a single one.
       table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
 
     Raises:
-      UserError: members that read text differently, a table that float16 can't hold, or an encoder of one's own that
-        JAX can't export.
+      UserError: members that read text differently, a table that float16 can't hold, an encoder of one's own that JAX
+        can't export (2), or a place that can't be written to (73).
     """
     first = predictors[0]
     for number, other in enumerate(predictors[1:], start=2):
@@ -56,7 +58,7 @@ def write_artefact(
         stored = {**weights, **_table(weights, table)}
         contents |= {f"weights/{number}/{name}.npy": _npy(weight) for name, weight in stored.items()}
     manifest = _manifest(predictors, contents)
-    with zipfile.ZipFile(file, "w") as archive:
+    with draft_of(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
 
@@ -139,10 +141,10 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
 
 @contextlib.contextmanager
 def _nameless_sources() -> Iterator[None]:
-    """Programs otherwise name the files they were written in, and so the folders of this machine."""
-    setting = "jax_hlo_source_file_canonicalization_regex"
+    """Programs otherwise hold the files and lines that they came from, and so the folders of this machine."""
+    setting = "jax_traceback_in_locations_limit"
     before = jax.config.values[setting]
-    jax.config.update(setting, ".*")
+    jax.config.update(setting, 0)
     try:
         yield
     finally:

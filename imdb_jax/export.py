@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from imdb_jax import cli
-from imdb_jax.data.drafts import draft_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.training.devices import set_up_process
 
     set_up_process()
-    predictor = Predictor(Run(args.workdir))
-    with draft_of(Path(args.out)) as file:
-        write_artefact(file, [predictor], args.table)
+    write_artefact(Path(args.out), [Predictor(Run(args.workdir))], args.table)
 
 
 if __name__ == "__main__":
