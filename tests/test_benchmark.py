@@ -194,4 +194,4 @@ def initial_logits(entrant: compare.Entrant, folder: Path) -> np.ndarray:
     with entrant.start(folder / "task", folder) as child:
         child.ask("train")
         child.ask("reset")
-        return np.array(child.ask("infer")["logits"])
+        return np.array(child.ask("infer")["values"])
