@@ -39,12 +39,13 @@ MAX_BYTES = 8 << 30  # of all other files together
 SHORTEST = 64  # steps that the program takes at least
 ROWS = 64  # reviews read together
 BAD_DATA, MISSING_INPUT = 65, 66  # exit codes, of sysexits.h
+LONGEST = 2_000  # characters of a message
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 LOWER = bytes(range(256)).lower()
 
 
 class ModelError(ValueError):
-    """A file is no model that can be read here, said in one line.
+    """A file is no model that can be read here, said in one line of at most 2,000 characters.
 
     Args:
       message: which file, what is wrong with it.
@@ -52,7 +53,7 @@ class ModelError(ValueError):
     """
 
     def __init__(self, message: str, exit_code: int = BAD_DATA) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(" ".join(message.split())[:LONGEST])
         self.exit_code = exit_code
 
 
@@ -266,7 +267,12 @@ class Words:
 
     def times(self, kernel: np.ndarray) -> np.ndarray:
         """The product [B, T, F] with a kernel [D, F], zero at padding."""
-        return np.where(self.mask, kernel[self.tokens], 0) if self.vectors is None else self.vectors @ kernel
+        return np.where(self.mask, kernel[self.tokens], 0) if self.vectors is None else product(self.vectors, kernel)
+
+
+def product(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The product of [B, T, D] with [D, F] as one of two matrices, several times as fast as one for each review."""
+    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
 
 
 def recurrent(words: Words, weights: dict[str, np.ndarray], encoder: dict[str, Any]) -> np.ndarray:
@@ -318,7 +324,7 @@ def conv_stack(words: Words, weights: dict[str, np.ndarray], encoder: dict[str, 
     x = x[:, : stretches * size].reshape(len(x), stretches, size, -1).max(axis=2)
     x = np.maximum(x + weights["encoder.bias"], 0)
     whole = (words.lengths - len(kernel) + 1) // size
-    highest = windows_max(convolved(lambda kernel: x @ kernel, second), whole - len(second) + 1)
+    highest = windows_max(convolved(lambda kernel: product(x, kernel), second), whole - len(second) + 1)
     return np.maximum(highest + weights["encoder.second_bias"], 0)
 
 
@@ -326,8 +332,8 @@ def convolved(times: Callable[[np.ndarray], np.ndarray], kernel: np.ndarray) -> 
     """Windows [B, W, F] of a valid convolution, from a function that multiplies each step with [D, F]."""
     first, *others = (times(of_word) for of_word in kernel)
     outputs = first[:, : first.shape[1] - len(others)]
-    for k, product in enumerate(others, start=1):
-        outputs = outputs + product[:, k : k + outputs.shape[1]]
+    for k, later in enumerate(others, start=1):
+        outputs = outputs + later[:, k : k + outputs.shape[1]]
     return outputs
 
 
