@@ -135,7 +135,7 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
             message = f"{model.config.encoder.kind!r} can't be exported for reviews of any number and length ({said})"
             raise UserError(f"model.encoder: {message}") from error
     if outside := calls_outside(exported.mlir_module()):
-        raise UserError(f"model.encoder: can't be exported, it calls what is outside of JAX ({outside[0]})")
+        raise UserError(f"model.encoder: can't be exported, it calls what is outside of the program ({outside[0]})")
     return bytes(exported.serialize())
 
 

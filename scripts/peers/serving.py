@@ -19,11 +19,12 @@ from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.reviews import open_corpus
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.data.vectors import fill_missing, read_vectors
+from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import build_learner, build_model
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from scripts.peers import report
+from scripts.peers import compare, report
 from scripts.peers.compare import say, surviving
 from scripts.peers.protocol import Child
 from scripts.peers.served import BATCH, Folder
@@ -41,7 +42,7 @@ class Entrant(NamedTuple):
     variant: str = ""
 
 
-OURS = Entrant("imdb_jax, `predict`", "served_ours", "predict")
+OURS = Entrant(compare.OURS.name, "served_ours", "predict")
 ENTRANTS = [
     OURS,
     Entrant("imdb_jax, exported, JAX", "served_ours", "jax"),
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> None:
 
 
 def prepare(name: str, folder: Folder, count: int) -> None:
-    """Writes the model of a workload with its first weights, in every form, and test reviews evenly from all."""
+    """Writes the model of a workload with its first weights, in every form, and test reviews."""
     config = load_file(WORKLOADS[name].config)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, keep="head"))  # as Keras' layer cuts
     dataset = load_dataset(config.data)
@@ -97,7 +98,7 @@ def prepare(name: str, folder: Folder, count: int) -> None:
     folder.write_reviews(chosen(config, count))
 
 
-def task(name: str, config: Config, vocabulary, vectors: np.ndarray | None) -> Task:
+def task(name: str, config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None) -> Task:
     """Tokens and weights, as the peers of the other benchmark get them; there is nothing to train on."""
     return Task(
         workload=name,
@@ -113,7 +114,7 @@ def task(name: str, config: Config, vocabulary, vectors: np.ndarray | None) -> T
 
 
 def chosen(config: Config, count: int) -> list[bytes]:
-    """Test reviews, evenly from all, in a shuffled order."""
+    """Test reviews, drawn from all."""
     test = open_corpus(config.data).test
     rows = np.random.default_rng(0).permutation(len(test.labels))[:count]
     wanted, at, found = set(rows.tolist()), 0, {}
@@ -143,6 +144,8 @@ def compete(folder: Folder, single: int, rounds: int) -> list[dict[str, Any]]:
                 children.append((record, child))
         for number in range(1, rounds + 1):
             for record, child in children:
+                if "error" in record:
+                    continue
                 with surviving(record):
                     record["many_seconds"].append(child.ask("many")["seconds"])
                     record["single_seconds"].append(child.ask("single")["values"])
