@@ -16,7 +16,7 @@ class Args:
     """
 
     workdir: str
-    """The directory of a training run."""
+    """The directory of a training run, or of a population, whose mean logit the file then answers with."""
     out: str
     """The file to write, such as model.zip; one that is there is replaced."""
     table: Literal["float32", "float16"] = "float32"
@@ -27,12 +27,11 @@ def main(arguments: Sequence[str]) -> None:
     """Exports; see `Args`."""
     args = cli.parse(Args, arguments, "export")
     from imdb_jax.artefact import write_artefact
-    from imdb_jax.predictor import Predictor
-    from imdb_jax.run import Run
+    from imdb_jax.predictor import open_labeller
     from imdb_jax.training.devices import set_up_process
 
     set_up_process()
-    write_artefact(Path(args.out), [Predictor(Run(args.workdir))], args.table)
+    write_artefact(Path(args.out), open_labeller(args.workdir).members, args.table)
 
 
 if __name__ == "__main__":
