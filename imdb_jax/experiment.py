@@ -1,5 +1,6 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
+import contextlib
 import importlib.metadata
 import itertools
 import json
@@ -23,6 +24,7 @@ from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import IO_FAILED, UserError
 from imdb_jax.models import Embedding, TextClassifier
+from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.run import Run
 from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
@@ -30,6 +32,7 @@ from imdb_jax.training.devices import CompileClock, devices_for
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.profile import Profile
 from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import Learner, TrainState
 
@@ -44,9 +47,18 @@ def batches(split: Split, config: Config, batch_size: int) -> Batches:
     data = config.data
     buckets = data.buckets
     if buckets is None:
-        skips_padding = isinstance(config.model.encoder, LSTMConfig | SimpleRNNConfig)
-        buckets = () if skips_padding else tuple(itertools.takewhile(lambda b: b < data.max_length, DOUBLING))
+        doubling = tuple(itertools.takewhile(lambda b: b < data.max_length, DOUBLING))
+        buckets = () if _skips_padding(config) else doubling
     return Batches(split, batch_size, data.max_length, data.keep, buckets)
+
+
+def padding(train: Batches, config: Config) -> float:
+    """Share of padding among the words that the first epoch computes."""
+    return train.padding(config.seed, 0, CHUNK if _skips_padding(config) else None)
+
+
+def _skips_padding(config: Config) -> bool:
+    return isinstance(config.model.encoder, LSTMConfig | SimpleRNNConfig)
 
 
 def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
@@ -82,13 +94,14 @@ def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Le
     return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)
 
 
-def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
+def run_experiment(config: Config, workdir: str | Path, started: float, *, profile: bool = False) -> None:
     """Trains, or goes on training, in a run directory and writes its results.
 
     Args:
       config: of the run; must equal that of the directory if it holds a run already.
       workdir: the run directory.
       started: `time.perf_counter()` when the command began, for the record of seconds.
+      profile: traces some steps into `profile/` of the run directory.
 
     Raises:
       UserError: bad data, a workdir in use or of another config, diverging loss.
@@ -102,7 +115,7 @@ def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
             dataset = load_dataset(config.data)
             model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
             seconds["data"] = time.perf_counter() - before
-            results = _train(model, dataset, config, run, started, seconds)
+            results = _train(model, dataset, config, run, started, seconds, profile=profile)
         else:
             log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
@@ -141,7 +154,14 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
 
 
 def _train(
-    model: TextClassifier, dataset: Dataset, config: Config, run: Run, started: float, seconds: dict[str, float]
+    model: TextClassifier,
+    dataset: Dataset,
+    config: Config,
+    run: Run,
+    started: float,
+    seconds: dict[str, float],
+    *,
+    profile: bool = False,
 ) -> dict[str, Any]:
     clock = CompileClock()
     train = batches(dataset.train, config, config.training.batch_size)
@@ -151,6 +171,7 @@ def _train(
         f"{len(train.lengths):,} training, {len(validation.lengths):,} validation, {len(test.lengths):,} test reviews; "
         f"{len(dataset.vocabulary):,} tokens"
     )
+    log.info(f"{padding(train, config):.1%} of the tokens that an epoch computes are padding")
 
     learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
@@ -163,8 +184,11 @@ def _train(
         replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
         states = replicas.place(state)
         del state  # one copy less in memory
-        with RunLog(run.folder, history) as run_log:
-            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log)
+        tracing = Profile(run.folder / "profile") if profile else contextlib.nullcontext()
+        with RunLog(run.folder, history) as run_log, tracing as profiled:
+            loop.fit(
+                replicas, states, config.training, config.seed, train, validation, checkpoints, run_log, clock, profiled
+            )
             history = run_log.history
         checkpoints.wait()
         if checkpoints.failed:

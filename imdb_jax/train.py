@@ -20,7 +20,9 @@ class Args:
 
     workdir: str
     """The run directory, made if need be."""
-    config: Config
+    config: tyro.conf.FlagConversionOff[Config]
+    profile: bool = False
+    """Trace the 11th to the 20th step into `profile/` of the run directory, for TensorBoard and ui.perfetto.dev."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.training.devices import set_up_process
 
     set_up_process()
-    run_experiment(args.config, args.workdir, started)
+    run_experiment(args.config, args.workdir, started, profile=args.profile)
 
 
 if __name__ == "__main__":

@@ -122,8 +122,16 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
     )
 
 
-def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) -> str:
-    """One line about an epoch, for people."""
+def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool, compiled: int) -> str:
+    """One line about an epoch, for people.
+
+    Args:
+      record: of the epoch, as `RunLog.write` takes it.
+      epochs: at most.
+      remaining_seconds: at most, until training ends.
+      best: whether no epoch before was as good.
+      compiled: programs compiled in the epoch.
+    """
     train, validation = record["train"], record["validation"]
     minutes, seconds = divmod(round(remaining_seconds), 60)
     return (
@@ -131,7 +139,7 @@ def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) 
         f"train loss {train['loss']:.4f} accuracy {train['accuracy']:.2%}  "
         f"validation loss {validation['loss']:.4f} accuracy {validation['accuracy']:.2%}{' *' if best else '  '}  "
         f"{record['reviews_per_second']:,.0f} reviews/s  {record['tokens_per_second']:,.0f} tokens/s  "
-        f"ETA {minutes}:{seconds:02d}"
+        f"compiled {compiled}  ETA {minutes}:{seconds:02d}"
     )
 
 

@@ -6,12 +6,16 @@ import signal
 import time
 from types import FrameType
 
+import jax
+
 from imdb_jax.config import TrainingConfig
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.checkpoint import Checkpoints, History
+from imdb_jax.training.devices import CompileClock
 from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import Metrics, score
+from imdb_jax.training.profile import Profile
 from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import TrainState
 
@@ -90,6 +94,8 @@ def fit(
     validation: Batches,
     checkpoints: Checkpoints,
     run_log: RunLog,
+    clock: CompileClock,
+    profile: Profile | None = None,
 ) -> None:
     """Trains until `is_finished`, evaluating and saving after each epoch.
 
@@ -103,6 +109,8 @@ def fit(
       validation: batches to choose the best epoch by.
       checkpoints: where each epoch's state goes.
       run_log: where each epoch's figures go; its history must be that of the state.
+      clock: counts the programs that are compiled, of which there should be none after the first whole epoch.
+      profile: traces some steps.
 
     Raises:
       Interrupted: a signal came; the state is saved.
@@ -110,15 +118,19 @@ def fit(
     """
     steps = len(train)
     step = int(states[0].step)
+    warmed_up = False
     with StopSignal() as stop:
         while not is_finished(run_log.history, config):
             epoch, first_step = divmod(step, steps)
-            started = time.perf_counter()
+            started, compiled_before = time.perf_counter(), clock.count
             rows = config.batch_size
             with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
                 for shards in replicas.send(train.shuffled(seed, epoch, first_step)):
-                    states = replicas.step(states, shards)
+                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                        states = replicas.step(states, shards)
                     step += 1
+                    if profile:
+                        profile.step(states)
                     bar.update(min(rows, bar.total - bar.n))
                     if step % LOOK == 0 or step % steps == 0:
                         _check_finite(states[0], checkpoints)
@@ -137,7 +149,11 @@ def fit(
             run_log.write(record)
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
-            log.info(epoch_line(record, config.epochs, remaining, best))
+            compiled = clock.count - compiled_before
+            log.info(epoch_line(record, config.epochs, remaining, best, compiled))
+            if compiled and warmed_up:
+                log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
+            warmed_up |= first_step == 0
             state = states[0]._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
