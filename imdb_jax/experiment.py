@@ -28,12 +28,11 @@ from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.run import Run
 from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import CompileClock, devices_for
+from imdb_jax.training.devices import CompileClock, replicate
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.profile import Profile
-from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import Learner, TrainState
 
 log = logging.getLogger(__name__)
@@ -181,7 +180,7 @@ def _train(
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
-        replicas = Replicas(learner, devices_for(state.params, config.training.batch_size))
+        replicas = replicate(learner, state.params, config.training.batch_size)
         states = replicas.place(state)
         del state  # one copy less in memory
         tracing = Profile(run.folder / "profile") if profile else contextlib.nullcontext()

@@ -14,8 +14,7 @@ from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.models import TextClassifier
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import devices_for
-from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.devices import replicate
 from imdb_jax.training.step import Learner, TrainState
 
 
@@ -81,7 +80,7 @@ class Predictor:
         learner, state = restore_best(run)
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
-        self._replicas = Replicas(learner, devices_for(state.params, self.config.training.eval_batch_size))
+        self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
         self._readers = self._replicas.readers(self._replicas.place(state))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:

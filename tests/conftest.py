@@ -12,7 +12,7 @@ from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
 
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 8)
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
 VOCABULARY_SIZE = 60

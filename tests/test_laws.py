@@ -11,6 +11,7 @@ from flax import nnx
 
 from imdb_jax.config import Config
 from imdb_jax.data.batches import Batch, Batches
+from imdb_jax.training.mesh import MeshReplicas
 from imdb_jax.training.metrics import Metrics
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.replicas import Replicas
@@ -136,10 +137,11 @@ def test_prediction_does_not_depend_on_devices(config: Config) -> None:
     learner, state = learner_of(config)
     batches = Batches(random_split([*range(1, 25)] * 2), 5, 24, buckets=(8, 16))
     logits = []
-    for count in (1, 3):
-        replicas = Replicas(learner, jax.devices()[:count])
+    for kind, count in ((Replicas, 1), (Replicas, 3), (MeshReplicas, 3)):
+        replicas = kind(learner, jax.devices()[:count])
         logits.append(replicas.logits(replicas.readers(replicas.place(state)), batches))
-    np.testing.assert_allclose(*logits, atol=1e-6)
+    np.testing.assert_allclose(logits[1], logits[0], atol=1e-6)
+    np.testing.assert_allclose(logits[2], logits[0], atol=1e-6)
     first = learner.logits(state.params, learner.frozen, *(jnp.asarray(x) for x in next(batches.sorted())[1][:2]))
     np.testing.assert_allclose(logits[0][next(batches.sorted())[0]], first, atol=1e-6)
 

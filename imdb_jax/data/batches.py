@@ -34,12 +34,10 @@ class Batches:
 
     Args:
       split: encoded reviews.
-      batch_size: rows of a batch over all processes.
+      batch_size: reviews of a batch, over all devices.
       max_length: tokens kept of a review.
       keep: which end of a longer review is kept.
       buckets: padded lengths below `max_length` that batches may have; a batch takes the smallest that fits.
-      process: index and count of processes; each builds its own rows of every batch. The rows of all processes
-        together, those of weight 0 aside, do not depend on the count.
     """
 
     def __init__(
@@ -49,13 +47,11 @@ class Batches:
         max_length: int,
         keep: Literal["head", "tail"] = "head",
         buckets: tuple[int, ...] = (),
-        process: tuple[int, int] = (0, 1),
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.widths = np.array((*buckets, max_length))
         self.keep = keep
-        self.process = process
         self.full_lengths = np.diff(split.offsets)
         self.lengths = np.minimum(self.full_lengths, max_length).astype(np.int32)
 
@@ -63,17 +59,31 @@ class Batches:
         """Batches in an epoch; the last reviews fill theirs up with rows of weight 0."""
         return -(-len(self.lengths) // self.batch_size)
 
-    def shuffled(self, seed: int, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of a training epoch: each review once, in an order drawn from (seed, epoch)."""
-        for rows in self._shuffled_rows(seed, epoch)[first_step:]:
-            yield self._batch(rows)
+    def shuffled(
+        self, seed: int, epoch: int, first_step: int = 0, share: tuple[int, int] | None = None
+    ) -> Iterator[Batch]:
+        """The batches of a training epoch: each review once, in an order drawn from (seed, epoch).
 
-    def sorted(self) -> Iterator[tuple[Int[np.ndarray, " N"], Batch]]:
-        """Batches from the shortest review to the longest, each with the indices of its reviews (N <= B)."""
+        Args:
+          seed: of the order.
+          epoch: from 0.
+          first_step: batches left out at the start.
+          share: the first row, and the number of rows, to build of each batch; all unless given. Rows beyond
+            `batch_size` only fill up. Several processes build a share each of the same batches.
+        """
+        for rows in self._shuffled_rows(seed, epoch)[first_step:]:
+            yield self._batch(rows, share)
+
+    def sorted(self, share: tuple[int, int] | None = None) -> Iterator[tuple[Int[np.ndarray, " N"], Batch]]:
+        """Batches from the shortest review to the longest, each with the indices of its reviews (N <= B).
+
+        Args:
+          share: as in `shuffled`; the indices are those of the whole batch.
+        """
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            yield rows, self._batch(rows)
+            yield rows, self._batch(rows, share)
 
     def padding(self, seed: int, epoch: int, chunk: int | None = None) -> float:
         """Share of padding among the words that a model computes in a training epoch.
@@ -108,15 +118,14 @@ class Batches:
     def _width(self, rows: np.ndarray) -> int:
         return int(self.widths[np.searchsorted(self.widths, self.lengths[rows].max())])
 
-    def _batch(self, rows: np.ndarray) -> Batch:
+    def _batch(self, rows: np.ndarray, share: tuple[int, int] | None) -> Batch:
         width = self._width(rows)
-        index, count = self.process
-        local_size = -(-self.batch_size // count)
-        rows = rows[index * local_size : (index + 1) * local_size]
+        first, size = share or (0, self.batch_size)
+        rows = rows[first : first + size]
 
-        lengths = np.ones(local_size, np.int32)  # a filling row is one padding token: no model divides by zero
-        labels, weights = np.zeros((2, local_size), np.float32)
-        tokens = np.zeros((local_size, width), np.int32)
+        lengths = np.ones(size, np.int32)  # a filling row is one padding token: no model divides by zero
+        labels, weights = np.zeros((2, size), np.float32)
+        tokens = np.zeros((size, width), np.int32)
         if len(rows):
             lengths[: len(rows)] = self.lengths[rows]
             labels[: len(rows)] = self.split.labels[rows]

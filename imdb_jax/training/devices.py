@@ -2,13 +2,16 @@
 
 import ctypes
 import os
-from typing import Any
 
 import jax
 from jaxtyping import Array, PyTree
 
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.errors import LOCKED, UserError
+from imdb_jax.training.mesh import MeshReplicas
+from imdb_jax.training.parallel import DataParallel
+from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import Learner
 
 ROWS = 16  # of a batch that keep one core busy
 EXCHANGED = 1_000_000  # trained weights above which copying their gradients between cores costs more than it gains
@@ -35,15 +38,18 @@ def set_up_process() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def devices_for(params: PyTree[Array], batch_size: int) -> list[Any]:
-    """The CPU devices that share a batch, or the first accelerator.
+def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataParallel:
+    """The model on the devices that share a batch: all accelerators, or cores of this CPU.
 
-    A model with many weights stays on one device, whose large matrix products use all cores anyway (LOG.md).
+    A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
+    Several processes on CPUs are a mesh too.
     """
-    devices = jax.local_devices()
-    if devices[0].platform != "cpu" or sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED:
-        return devices[:1]
-    return devices[: max(1, min(len(devices), batch_size // ROWS))]
+    devices = jax.devices()
+    if devices[0].platform != "cpu" or jax.process_count() > 1:
+        return MeshReplicas(learner, devices)
+    if sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED:
+        return Replicas(learner, devices[:1])
+    return Replicas(learner, devices[: max(1, min(len(devices), batch_size // ROWS))])
 
 
 class CompileClock:

@@ -15,8 +15,8 @@ from imdb_jax.training.checkpoint import Checkpoints, History
 from imdb_jax.training.devices import CompileClock
 from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import Metrics, score
+from imdb_jax.training.parallel import DataParallel
 from imdb_jax.training.profile import Profile
-from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
 
 
 def fit(
-    replicas: Replicas,
+    replicas: DataParallel,
     states: list[TrainState],
     config: TrainingConfig,
     seed: int,
@@ -116,7 +116,7 @@ def fit(
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    steps = len(train)
+    steps, share = len(train), replicas.share(train.batch_size)
     step = int(states[0].step)
     warmed_up = False
     with StopSignal() as stop:
@@ -125,7 +125,7 @@ def fit(
             started, compiled_before = time.perf_counter(), clock.count
             rows = config.batch_size
             with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
-                for shards in replicas.send(train.shuffled(seed, epoch, first_step)):
+                for shards in replicas.send(train.shuffled(seed, epoch, first_step, share)):
                     with jax.profiler.StepTraceAnnotation("train", step_num=step):
                         states = replicas.step(states, shards)
                     step += 1
@@ -136,16 +136,16 @@ def fit(
                         _check_finite(states[0], checkpoints)
                     if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
                         _check_finite(states[0], checkpoints)
-                        checkpoints.save(states[0], run_log.history)
+                        checkpoints.save(replicas.local(states), run_log.history)
                         raise Interrupted(stop.signum)
             record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
             seconds = time.perf_counter() - started
             logits = replicas.logits(replicas.readers(states), validation)
             record["validation"] = score(logits, validation.split.labels)
             record["seconds"] = round(seconds, 3)
-            share = (steps - first_step) / steps
-            record["reviews_per_second"] = round(share * len(train.lengths) / seconds, 1)
-            record["tokens_per_second"] = round(share * int(train.lengths.sum()) / seconds, 1)
+            part = (steps - first_step) / steps
+            record["reviews_per_second"] = round(part * len(train.lengths) / seconds, 1)
+            record["tokens_per_second"] = round(part * int(train.lengths.sum()) / seconds, 1)
             run_log.write(record)
             best = best_epoch(run_log.history, config.monitor) == epoch
             remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
@@ -154,7 +154,7 @@ def fit(
             if compiled and warmed_up:
                 log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
             warmed_up |= first_step == 0
-            state = states[0]._replace(metrics=Metrics.zero())
+            state = replicas.local(states)._replace(metrics=Metrics.zero())
             states = replicas.place(state)  # copies: training consumes them while the state is being written
             checkpoints.save(state, run_log.history, _score(record, config.monitor))
             del state  # the checkpoints hold it until the next is due, in case it has to be written again

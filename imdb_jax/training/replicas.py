@@ -1,4 +1,4 @@
-"""Data parallel training and prediction on the devices of one process.
+"""Data parallel training and prediction on the cores of one process, or on one device.
 
 Several CPU devices get their own copy of the state and their own plain program each; gradients travel by `device_put`
 and are added on every device in the same order, so the copies stay equal to the bit. There is no collective between
@@ -6,7 +6,7 @@ CPU devices on purpose: XLA's waits for a thread that a busy machine may never g
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,17 +14,18 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
+from typing_extensions import override
 
 from imdb_jax.data.batches import Batch, Batches
+from imdb_jax.training.parallel import DEPTH, DataParallel
 from imdb_jax.training.step import Learner, Reader, Shard, TrainState, read
 
 # Orders a program's steps for little memory: configs/conv1d.py then takes 17 MB at a time, not 30, which malloc keeps
 # from one training step to the next, so that the system need not clear it each time (LOG.md).
 CPU_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-DEPTH = 2  # batches sent ahead of their use: copies run while the device computes
 
 
-class Replicas:
+class Replicas(DataParallel):
     """Copies of a training state, one per device.
 
     Args:
@@ -44,21 +45,20 @@ class Replicas:
         self._reader = compiled(partial(learner.reader, folded=on_cpu))
         self._read = compiled(read)
 
+    @override
+    def share(self, batch_size: int) -> tuple[int, int]:
+        return 0, -(-batch_size // len(self.devices)) * len(self.devices)
+
+    @override
     def place(self, state: TrainState) -> list[TrainState]:
-        """A copy of a state on each device."""
         return [jax.device_put(state, device, may_alias=False) for device in self.devices]
 
-    def send(self, batches: Iterable[Batch]) -> Iterator[list[Shard]]:
-        """Shares out batches over the devices, ahead of their use."""
-        waiting: deque[list[Shard]] = deque()
-        for batch in batches:
-            waiting.append(self._share(batch))
-            if len(waiting) > DEPTH:
-                yield waiting.popleft()
-        yield from waiting
+    @override
+    def local(self, states: list[TrainState]) -> TrainState:
+        return states[0]
 
+    @override
     def step(self, states: list[TrainState], shards: list[Shard]) -> list[TrainState]:
-        """The states after a step; it consumes those it is given."""
         if len(states) == 1:
             return [self._train_step(states[0], self._frozen[0], shards[0])]
         parts = [self._gradients(*arguments) for arguments in zip(states, self._frozen, shards, strict=True)]
@@ -67,12 +67,12 @@ class Replicas:
             for state, device in zip(states, self.devices, strict=True)
         ]
 
+    @override
     def readers(self, states: list[TrainState]) -> list[Reader]:
-        """The model for prediction on each device, by the weights that are evaluated."""
         return [self._reader(state.eval_params, frozen) for state, frozen in zip(states, self._frozen, strict=True)]
 
+    @override
     def logits(self, readers: list[Reader], batches: Batches) -> Float[np.ndarray, " N"]:
-        """Logits of a whole split in its own order; devices take turns."""
         logits = np.empty(len(batches.lengths), np.float32)
         pending: deque = deque()
 
@@ -90,14 +90,12 @@ class Replicas:
             collect()
         return logits
 
-    def _share(self, batch: Batch) -> list[Shard]:
-        rows = -(-len(batch.weights) // len(self.devices))
+    @override
+    def _put(self, batch: Batch) -> list[Shard]:
+        rows = len(batch.weights) // len(self.devices)
         total = np.float32(max(batch.weights.sum(), 1))
-        shards = []
-        for k in range(len(self.devices)):
-            part = Batch(*(_padded(x[k * rows : (k + 1) * rows], rows) for x in batch))
-            part.lengths[part.lengths == 0] = 1
-            shards.append(Shard(part, np.int32(k * rows), total))
+        parts = [Batch(*(x[first : first + rows] for x in batch)) for first in range(0, len(batch.weights), rows)]
+        shards = [Shard(part, np.int32(k * rows), total) for k, part in enumerate(parts)]
         return jax.device_put(shards, list(self.devices))
 
 
@@ -109,8 +107,3 @@ def _flat_gradients(learner: Learner, state: TrainState, frozen: PyTree[Array], 
 def _update_by_flat(learner: Learner, state: TrainState, parts: list[Array]) -> TrainState:
     _, unravel = ravel_pytree((state.params, state.metrics))
     return learner.update(state, [unravel(part) for part in parts])
-
-
-def _padded(x: np.ndarray, rows: int) -> np.ndarray:
-    """Fills an array up with rows of zeros."""
-    return x if len(x) == rows else np.pad(x, [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1))

@@ -39,7 +39,7 @@ def check(target: str, configs: list[str]) -> int:
     """Checks configs in a process of their own, since a compiler can crash; returns 1 for a fault."""
     child = subprocess.run(
         [sys.executable, "-m", "scripts.measure.programs", target, *configs],
-        cwd=os.getcwd(),
+        cwd=ROOT,
         env=os.environ | ENVIRONMENT,
         stderr=subprocess.PIPE,  # the compilers talk
         text=True,

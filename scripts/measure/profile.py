@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     set_up_process()
     dataset = load_dataset(config.data)
     trainer = Trainer(config, dataset, dataset.train)
-    epochs = (trainer.batches.shuffled(config.seed, epoch) for epoch in itertools.count())
+    epochs = map(trainer.epoch, itertools.count())
     steps = itertools.chain.from_iterable(epochs)
     trainer.train(itertools.islice(steps, 10))  # compiles
     seconds = trainer.train(itertools.islice(steps, own.steps))

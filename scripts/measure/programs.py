@@ -158,7 +158,9 @@ def faults(program: Compiled, config: Config, state: TrainState, devices: int) -
     expected = EXPECTED[type(config.model.encoder)]
     training = program.name == "train"
     # Gradients and the sums of metrics; or logits.
-    exchanged = 4 * sum(x.size for x in jax.tree.leaves((state.params, state.metrics))) if training else 4 * program.rows
+    exchanged = (
+        4 * sum(x.size for x in jax.tree.leaves((state.params, state.metrics))) if training else 4 * program.rows
+    )
     loops = expected.loops if training else expected.loops // 2
     alone = program.rows == devices  # a row on each: a compiler may see no matrix in that
     checks = {

@@ -44,8 +44,8 @@ def table(file: str, reviews: int, rounds: int) -> None:
         train = repeated(dataset.train, times * reviews)
         trainer = Trainer(config, dataset, train)
         lengths = np.minimum(np.diff(train.offsets), config.data.max_length)
-        trainer.train(trainer.batches.shuffled(0, 0))  # compiles
-        seconds = statistics.median(trainer.train(trainer.batches.shuffled(0, 1 + epoch)) for epoch in range(rounds))
+        trainer.train(trainer.epoch(0))  # compiles
+        seconds = statistics.median(trainer.train(trainer.epoch(1 + epoch)) for epoch in range(rounds))
         cost = seconds / work(config, lengths)
         unit = cost if first else unit
         print(

@@ -1,7 +1,7 @@
 """imdb_jax, with the pieces and defaults that `python -m imdb_jax.train` puts together."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -10,8 +10,7 @@ from imdb_jax.config import load_file
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import batches, build_learner, build_model
-from imdb_jax.training.devices import devices_for, set_up_process
-from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.devices import replicate, set_up_process
 from scripts.peers.protocol import serve
 from scripts.peers.task import Task
 
@@ -30,17 +29,20 @@ class Ours:
         steps = len(self.batches) * config.training.epochs
         self.build = partial(build_learner, build_model(config, vocabulary, table), config, steps)
         learner, state = self.build()
-        self.replicas = Replicas(learner, devices_for(state.params, task.batch_size))
+        self.replicas = replicate(learner, state.params, task.batch_size)
         self.states = self.replicas.place(state)
 
     def reset(self) -> None:
         self.states = self.replicas.place(self.build()[1])
 
     def step(self) -> None:
-        self._train(itertools.islice(self.batches.shuffled(self.seed, 0), 1))
+        self._train(itertools.islice(self._epoch(0), 1))
 
     def train(self) -> None:
-        self._train(self.batches.shuffled(self.seed, next(self.epochs)))
+        self._train(self._epoch(next(self.epochs)))
+
+    def _epoch(self, number: int) -> Iterator[Batch]:
+        return self.batches.shuffled(self.seed, number, share=self.replicas.share(self.batches.batch_size))
 
     def _train(self, epoch: Iterable[Batch]) -> None:
         for shards in self.replicas.send(epoch):

@@ -29,8 +29,8 @@ class Case(NamedTuple):
     keep: str
     buckets: tuple[int, ...]
 
-    def batches(self, process: tuple[int, int] = (0, 1)) -> Batches:
-        return Batches(split_of(self.lengths), *self[1:], process=process)
+    def batches(self) -> Batches:
+        return Batches(split_of(self.lengths), *self[1:])
 
     def rows(self) -> list[Row]:
         """Each review as its row must read, cut by a plain slice."""
@@ -115,11 +115,13 @@ def test_seeds_and_epochs_have_orders_of_their_own() -> None:
 @settings(deadline=None)
 @given(case=cases(), seed=seeds)
 def test_rows_of_all_processes_are_those_of_one(count: int, case: Case, seed: int) -> None:
+    size = -(-case.batch_size // count)
     whole = list(case.batches().shuffled(seed, 1))
-    parts = zip(*(case.batches((i, count)).shuffled(seed, 1) for i in range(count)), strict=True)
+    shares = [(index * size, size) for index in range(count)]
+    parts = zip(*(case.batches().shuffled(seed, 1, share=share) for share in shares), strict=True)
     for batch, local in zip(whole, parts, strict=True):
         assert [row for part in local for row in rows_of(part)] == rows_of(batch)
-        assert {part.tokens.shape for part in local} == {(-(-case.batch_size // count), batch.tokens.shape[1])}
+        assert {part.tokens.shape for part in local} == {(size, batch.tokens.shape[1])}
 
 
 @settings(deadline=None)

@@ -2,17 +2,26 @@
 
 import jax
 import jax.numpy as jnp
+import optax
+from flax import nnx
 
-from imdb_jax.training.devices import EXCHANGED, devices_for
+from imdb_jax.training.devices import EXCHANGED, replicate
+from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import Learner
+
+
+def devices_for(weights: int, batch_size: int) -> list:
+    learner, _ = Learner.create(nnx.Linear(1, 1, rngs=nnx.Rngs(0)), optax.sgd(1.0), seed=0)
+    replicas = replicate(learner, {"table": jnp.zeros(weights)}, batch_size)
+    assert isinstance(replicas, Replicas)
+    return list(replicas.devices)
 
 
 def test_small_models_share_a_batch_over_the_cores() -> None:
-    params = {"kernel": jnp.zeros(10)}
-    assert devices_for(params, batch_size=32) == jax.devices()[:2]
-    assert devices_for(params, batch_size=8) == jax.devices()[:1]
-    assert devices_for(params, batch_size=1_024) == jax.devices()
+    assert devices_for(10, batch_size=32) == jax.devices()[:2]
+    assert devices_for(10, batch_size=8) == jax.devices()[:1]
+    assert devices_for(10, batch_size=1_024) == jax.devices()
 
 
 def test_large_models_stay_on_one_device() -> None:
-    params = {"table": jnp.zeros(EXCHANGED + 1)}
-    assert devices_for(params, batch_size=1_024) == jax.devices()[:1]
+    assert devices_for(EXCHANGED + 1, batch_size=1_024) == jax.devices()[:1]

@@ -1,0 +1,92 @@
+"""Training over a mesh of simulated devices."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import PyTree
+
+from imdb_jax.config import Config, load_file
+from imdb_jax.data.batches import Batches
+from imdb_jax.experiment import build_learner
+from imdb_jax.training.devices import CompileClock
+from imdb_jax.training.mesh import MeshReplicas
+from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.step import TrainState
+from tests.conftest import CONFIGS, VOCABULARY_SIZE, build_model, random_split
+
+STEPS = 30
+
+
+@pytest.fixture(params=["glove_bilstm", "conv1d"])
+def config(request: pytest.FixtureRequest) -> Config:
+    config = load_file(next(path for path in CONFIGS if path.stem == request.param))
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, vocabulary_size=VOCABULARY_SIZE, max_length=24)
+    )
+
+
+def train(config: Config, devices: int) -> TrainState:
+    """The state after some epochs of batches whose rows don't divide among the devices.
+
+    In float64: in float32 another order of sums can choose another maximum, which Adam makes a step of full length.
+    """
+    learner, state = build_learner(build_model(config), config, STEPS)
+    learner = dataclasses.replace(learner, dtype="float64", frozen=doubled(learner.frozen))
+    replicas = MeshReplicas(learner, jax.devices()[:devices])
+    batches = Batches(random_split([*range(1, 31)] * 2), 6, 24)
+    states = replicas.place(state._replace(params=doubled(state.params), opt_state=doubled(state.opt_state)))
+    for epoch in range(STEPS // len(batches)):
+        for batch in replicas.send(batches.shuffled(0, epoch, share=replicas.share(6))):
+            states = replicas.step(states, batch)
+    assert int(states[0].step) == STEPS
+    return jax.device_get(replicas.local(states)._replace(key=0))
+
+
+def doubled(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: x.astype("float64") if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+
+
+def test_one_two_and_eight_devices_agree(config: Config) -> None:
+    with jax.enable_x64(True):
+        one, *others = (train(config, devices) for devices in (1, 2, 8))
+    assert {leaf.dtype for leaf in jax.tree.leaves(one.params)} == {np.dtype("float64")}
+    for other in others:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), other.params, one.params)
+        np.testing.assert_allclose(other.metrics, one.metrics, rtol=1e-5)
+
+
+def test_one_compilation_per_shape_and_no_hidden_transfer(config: Config) -> None:
+    batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8, 16))
+    learner, state = build_learner(build_model(config), config, STEPS)
+    replicas = MeshReplicas(learner, jax.devices()[:2])
+    states = replicas.place(state)
+    clock = CompileClock()
+    for epoch in range(2):
+        for batch in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
+            with jax.transfer_guard("disallow"):
+                states = replicas.step(states, batch)
+        assert clock.count == 3
+
+
+def test_rows_of_a_batch_that_does_not_divide(config: Config) -> None:
+    learner, _ = build_learner(build_model(config), config, STEPS)
+    assert MeshReplicas(learner, jax.devices()).share(6) == (0, 8)
+    assert MeshReplicas(learner, jax.devices()).share(32) == (0, 32)
+    assert MeshReplicas(learner, jax.devices()[:3]).share(32) == (0, 33)
+
+
+@pytest.mark.parametrize("kind", [Replicas, MeshReplicas])
+def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], config: Config) -> None:
+    """Steps consume the states they are given, while a checkpoint of them may still be on its way to the disk."""
+    learner, state = build_learner(build_model(config), config, STEPS)
+    before = jax.device_get(state.params)
+    replicas = kind(learner, jax.devices()[:2])
+    states = replicas.place(state)
+    saved = replicas.local(states)
+    batch = next(Batches(random_split([5] * 8), 8, 8).shuffled(0, 0))
+    jax.block_until_ready(replicas.step(replicas.place(saved), next(replicas.send([batch]))))
+    for kept in (saved, state):
+        jax.tree.map(np.testing.assert_array_equal, jax.device_get(kept.params), before)
