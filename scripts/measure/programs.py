@@ -114,20 +114,20 @@ def lower(
 ) -> Iterator[tuple[str, int, jax.stages.Lowered]]:
     """Name, rows and program of what `python -m imdb_jax.train`, `evaluate` and `predict`, for one review, run."""
     replicas = MeshReplicas(dataclasses.replace(learner, frozen={}), devices)  # a description can't hold arrays
-    state, frozen = described((state, learner.frozen), replicas.everywhere)
+    reader = jax.eval_shape(lambda *weights: learner.reader(*weights, folded=False), state.eval_params, learner.frozen)
 
-    def batch(size: int) -> Batch:
+    def batch_of(size: int) -> Batch:
         rows = len(devices) * math.ceil(size / len(devices))
         arrays = np.zeros((rows, config.data.max_length), np.int32), np.zeros(rows, np.int32)
         return described(Batch(*arrays, *[np.zeros(rows, np.float32)] * 2), replicas.shared)
 
-    rows = batch(config.training.batch_size)
-    yield "train", rows.labels.shape[0], replicas.train_step.lower(state, frozen, rows)
-    reader = jax.eval_shape(lambda *weights: learner.reader(*weights, folded=False), state.eval_params, frozen)
+    batch = batch_of(config.training.batch_size)
+    weights = described((state, learner.frozen), replicas.everywhere)
+    yield "train", batch.labels.shape[0], replicas.train_step.lower(*weights, batch)
     reader = described(reader, replicas.everywhere)
     for name, size in (("evaluate", config.training.eval_batch_size), ("predict", 1)):
-        rows = batch(size)
-        yield name, rows.labels.shape[0], replicas.read.lower(reader, rows.tokens, rows.lengths)
+        batch = batch_of(size)
+        yield name, batch.labels.shape[0], replicas.read.lower(reader, batch.tokens, batch.lengths)
 
 
 def described(tree: PyTree, sharding: Sharding) -> Any:
