@@ -51,7 +51,7 @@ EXPECTED = {
     LSTMConfig: Expected(loops=2, megabytes=90),
     SimpleRNNConfig: Expected(loops=2, megabytes=10),
     Conv1DConfig: Expected(loops=0, megabytes=160),
-    ConvStackConfig: Expected(loops=0, megabytes=220),
+    ConvStackConfig: Expected(loops=0, megabytes=750),
     PoolConfig: Expected(loops=0, megabytes=200),
 }
 
