@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Float32, Int
 from imdb_jax.config import to_json
 from imdb_jax.data.drafts import draft_of
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import versions
+from imdb_jax.machine import versions
 from imdb_jax.models import TextClassifier
 from imdb_jax.predictor import Predictor
 from imdb_jax.reader import FORMAT, MANIFEST, PROGRAM, SHORTEST, VOCABULARY, calls_outside, seal_of

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+import tyro
+
 from imdb_jax import cli
 from imdb_jax.config import Config
 
@@ -17,7 +19,7 @@ class Args:
     Training does the same once before it begins. Data with one class, or with more than two, are refused.
     """
 
-    config: Config
+    config: tyro.conf.FlagConversionOff[Config]
     output: Literal["table", "json"] = "table"
     """Tables to read, or one JSON object."""
 

@@ -77,7 +77,7 @@ def parse(args: type[Args], arguments: Sequence[str], command: str, default: Arg
                 args=arguments,
                 default=tyro.MISSING_NONPROP if default is None else default,
                 use_underscores=True,
-                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagConversionOff),
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as error:
         if not error.code:

@@ -85,6 +85,24 @@ class Batches:
             rows = order[start : start + self.batch_size]
             yield rows, self._batch(rows, share)
 
+    def padding(self, seed: int, epoch: int, chunk: int | None = None) -> float:
+        """Share of padding among the words that a model computes in a training epoch.
+
+        Args:
+          seed: of the order.
+          epoch: from 0.
+          chunk: words that the model skips together where all rows of a batch have padding; None if it skips none.
+
+        Example: reviews of 3 and 5 words in one batch of width 12 are 16 words of padding in 24, and 4 in 12 where the
+        model skips chunks of 6.
+        """
+        batches = self._shuffled_rows(seed, epoch)
+        if chunk is None:
+            widths = [self._width(rows) for rows in batches]
+        else:
+            widths = [chunk * -(-int(self.lengths[rows].max()) // chunk) for rows in batches]
+        return 1 - float(self.lengths.sum()) / (self.batch_size * sum(widths))
+
     def _shuffled_rows(self, seed: int, epoch: int) -> list[np.ndarray]:
         """Draws an order, sorts each pool of batches by length, cuts it into batches and shuffles those."""
         random = np.random.Generator(np.random.Philox(key=[seed, epoch]))

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import jax
 from jaxtyping import PyTree
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
+from typing_extensions import override
 
 from imdb_jax.training.checkpoint import History
 
@@ -76,8 +77,29 @@ def off_screen() -> Iterator[None]:
             screen.removeFilter(shown)
 
 
-class RunLog:
-    """The growing record of a run; while the disk is full, training goes on and the log says so.
+class HistoryLog:
+    """The growing record of a run in memory alone, for processes that don't write.
+
+    Args:
+      history: lines of an earlier part of the run.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = list(history)
+
+    def write(self, record: dict) -> None:
+        """Adds the record of an epoch."""
+        self.history.append(record)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+
+class RunLog(HistoryLog):
+    """The growing record of a run on the disk; while that is full, training goes on and the log says so.
 
     Args:
       folder: the run directory.
@@ -85,7 +107,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, history: History) -> None:
-        self.history = list(history)
+        super().__init__(history)
         self._path = folder / "metrics.jsonl"
         self._write_metrics()
         last_step = history[-1]["step"] if history else 0
@@ -95,9 +117,10 @@ class RunLog:
         start = SessionLog(status=SessionLog.START)  # pyright: ignore  (generated names)
         self._events.write_event(Event(wall_time=time.time(), step=last_step + 1, session_log=start))
 
+    @override
     def write(self, record: dict) -> None:
         """Adds the record of an epoch: to the history, metrics.jsonl and TensorBoard."""
-        self.history.append(record)
+        super().write(record)
         figures = {f"{name}/{split}": x for split in ("train", "validation") for name, x in record[split].items()}
         figures["speed/reviews_per_second"] = record["reviews_per_second"]
         try:
@@ -109,9 +132,7 @@ class RunLog:
         except OSError as error:
             log.warning(f"{self._path.parent}: figures not written ({error.strerror}); training goes on")
 
-    def __enter__(self) -> "RunLog":
-        return self
-
+    @override
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with contextlib.suppress(OSError):
             self._events.close()
@@ -143,12 +164,20 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
         desc=f"epoch {epoch}/{epochs}",
         unit=" reviews",
         leave=False,
-        disable=not (alone and sys.stderr.isatty()),
+        disable=not (alone and sys.stderr.isatty() and log.isEnabledFor(logging.INFO)),
     )
 
 
-def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) -> str:
-    """One line about an epoch, for people."""
+def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool, compiled: int) -> str:
+    """One line about an epoch, for people.
+
+    Args:
+      record: of the epoch, as `RunLog.write` takes it.
+      epochs: at most.
+      remaining_seconds: at most, until training ends.
+      best: whether no epoch before was as good.
+      compiled: programs compiled in the epoch.
+    """
     train, validation = record["train"], record["validation"]
     minutes, seconds = divmod(round(remaining_seconds), 60)
     return (
@@ -156,7 +185,7 @@ def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool) 
         f"train loss {train['loss']:.4f} accuracy {train['accuracy']:.2%}  "
         f"validation loss {validation['loss']:.4f} accuracy {validation['accuracy']:.2%}{' *' if best else '  '}  "
         f"{record['reviews_per_second']:,.0f} reviews/s  {record['tokens_per_second']:,.0f} tokens/s  "
-        f"ETA {minutes}:{seconds:02d}"
+        f"compiled {compiled}  ETA {minutes}:{seconds:02d}"
     )
 
 

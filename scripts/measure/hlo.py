@@ -5,7 +5,7 @@ import re
 
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
 COLLECTIVE = re.compile(r" (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(-start)?\(")
-PRODUCT = re.compile(r" (dot|convolution)\(")
+PRODUCT = re.compile(r" (dot|convolution)\(|custom_call_target=\"__(cublas|cudnn)\$")  # by XLA or by CUDA's libraries
 SHAPE = re.compile(rf"\b({'|'.join(BYTES)})\[([\d,]*)\]")
 
 
@@ -13,7 +13,7 @@ class Program:
     """A compiled program.
 
     Attributes:
-      collectives: (bytes, loops around it) of each.
+      collectives: (kind, bytes of its results, loops around it) of each.
       innermost: names of the bodies of loops that hold no loop.
     """
 
@@ -27,7 +27,7 @@ class Program:
                 entry = current if head[1] else entry
             elif current and line.startswith("  "):
                 self._lines[current].append(line)
-        self.collectives: list[tuple[int, int]] = []
+        self.collectives: list[tuple[str, int, int]] = []
         self.innermost: list[str] = []
         self._walk(entry, 0)
 
@@ -45,7 +45,10 @@ class Program:
                 if not self._walk(body[1], depth + 1):
                     self.innermost.append(body[1])
             elif found := COLLECTIVE.search(line):
-                self.collectives.append((_bytes(line[: found.start()]), depth))
+                results = line[: found.start()]
+                if found[2] and found[1] != "all-reduce":  # its results come after its operands
+                    results = results[SHAPE.search(results).end() :]
+                self.collectives.append((found[1], _bytes(results), depth))
             else:
                 for called in _called(line):
                     looping |= self._walk(called, depth)

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import jax
+import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--trace", type=Path)
     own, rest = parser.parse_known_args(arguments)
     config, rest = cli.start_config(rest)
-    config = cli.parse(Config, [argument.replace("--config.", "--", 1) for argument in rest], "train", config)
+    fields = [argument.replace("--config.", "--", 1) for argument in rest]
+    config = cli.parse(tyro.conf.FlagConversionOff[Config], fields, "train", config)
     set_up_process()
     dataset = load_dataset(config.data)
     trainer = Trainer(config, dataset, dataset.train)

@@ -1,7 +1,8 @@
 """Training without a run directory, for measurements."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,16 +12,27 @@ from imdb_jax.data.batches import Batch, Split
 from imdb_jax.data.tokens import Dataset
 from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.training.devices import replicate
+from imdb_jax.training.mesh import MeshReplicas
 
 
 class Trainer:
-    """The model of a config, with the pieces and defaults of `python -m imdb_jax.train`."""
+    """The model of a config, with the pieces and defaults of `python -m imdb_jax.train`.
 
-    def __init__(self, config: Config, dataset: Dataset, train: Split) -> None:
+    Args:
+      config: its model, optimizer and batches.
+      dataset: its vocabulary.
+      train: reviews to learn from.
+      devices: a mesh of these, not the devices that the command would take.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, train: Split, devices: Sequence[Any] | None = None) -> None:
         self.batches = batches(train, config, config.training.batch_size)
         steps = len(self.batches) * config.training.epochs
         learner, state = build_learner(build_model(config, dataset.vocabulary), config, steps)
-        self.replicas = replicate(learner, state.params, config.training.batch_size)
+        if devices is None:
+            self.replicas = replicate(learner, state.params, config.training.batch_size)
+        else:
+            self.replicas = MeshReplicas(learner, devices)
         self.states = self.replicas.place(state)
 
     def epoch(self, number: int) -> Iterator[Batch]:

@@ -13,14 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, load_file
+from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.data.vectors import fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches, build_learner, build_model
-from imdb_jax.models.recurrence import CHUNK
+from imdb_jax.experiment import batches, build_learner, build_model, padding
 from scripts.peers.task import Task, lengths
 
 PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", "numpy")
@@ -95,7 +94,7 @@ def prepare(name: str, batch_size: int, reviews: int | None) -> tuple[Task, dict
         "train_reviews": len(train.labels),
         "test_reviews": len(test.labels),
         "train_words": int(lengths(train).sum()),
-        "padding": padding(config, train),
+        "padding": padding(batches(train, config, batch_size), config),
         "gflop_per_epoch": float(workload.flops(lengths(train))) / 1e9,
     }
     return task, facts
@@ -117,17 +116,6 @@ def initial_weights(config: Config, vocabulary: Vocabulary, vectors: np.ndarray 
     learner, state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)
     leaves = jax.tree_util.tree_leaves_with_path((state.params, learner.frozen))
     return {jax.tree_util.keystr(path[1:], simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
-
-
-def padding(config: Config, train: Split) -> float:
-    """Share of the token slots that imdb_jax computes in an epoch and that hold padding.
-
-    The LSTM skips chunks in which all rows are padding; the convolution takes the batch's whole width.
-    """
-    unit = CHUNK if isinstance(config.model.encoder, LSTMConfig) else config.data.max_length
-    epoch = batches(train, config, config.training.batch_size).shuffled(config.seed, 0)
-    slots = sum(len(batch.lengths) * unit * -(-int(batch.lengths.max()) // unit) for batch in epoch)
-    return 1 - lengths(train).sum() / slots
 
 
 def machine() -> dict[str, Any]:

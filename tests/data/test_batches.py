@@ -165,3 +165,17 @@ def test_neighbouring_batches_are_not_of_like_length() -> None:
     batches = Batches(split_of([1] * len(lengths))._replace(offsets=np.cumsum([0, *lengths])), 32, 600)
     means = [batches.lengths[rows].mean() for rows in batches._shuffled_rows(0, 0)]
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
+
+
+@given(cases(), seeds, epochs)
+def test_padding_is_what_batches_hold_beside_reviews(case: Case, seed: int, epoch: int) -> None:
+    batches = case.batches()
+    sent = [*batches.shuffled(seed, epoch)]
+    words = sum(int(batch.lengths[batch.weights > 0].sum()) for batch in sent)
+    assert batches.padding(seed, epoch) == pytest.approx(1 - words / sum(batch.tokens.size for batch in sent))
+
+
+def test_padding_that_is_skipped_in_chunks() -> None:
+    batches = Batches(split_of([3, 5]), batch_size=2, max_length=12)
+    assert batches.padding(0, 0) == pytest.approx(16 / 24)
+    assert batches.padding(0, 0, chunk=6) == pytest.approx(4 / 12)

@@ -1,8 +1,10 @@
 """Law 6: a run that was stopped and started again equals one that was not, bit for bit."""
 
 import dataclasses
+import itertools
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -24,8 +26,9 @@ from imdb_jax.errors import UserError
 from imdb_jax.experiment import run_experiment
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
-from imdb_jax.training.loop import Interrupted, StopSignal, best_epoch, is_finished
+from imdb_jax.training.loop import best_epoch, is_finished
 from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
     seed=3,
@@ -149,6 +152,32 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
     assert results["test"]["accuracy"] == pytest.approx(1 - uninterrupted[1]["test"]["accuracy"])
     assert {**results, "test": 0} == {**uninterrupted[1], "test": 0}
     jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
+
+
+def test_a_profile_changes_nothing(uninterrupted, tmp_path: Path) -> None:
+    run_experiment(CONFIG, str(tmp_path), started=0.0, profile=True)
+    metrics, results, params = outcome(tmp_path)
+    assert (metrics, results) == uninterrupted[:2]
+    jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
+    assert "profile: a trace of 8 steps" in (tmp_path / "train.log").read_text()
+
+
+def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 9: none after the first epoch, and the log tells of those that come nevertheless."""
+    original, steps = Replicas.step, itertools.count()
+
+    def step(self, states, shards):
+        if next(steps) == 8:  # in the second epoch of 6
+            jax.clear_caches()
+        return original(self, states, shards)
+
+    monkeypatch.setattr(Replicas, "step", step)
+    shorter = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=2))
+    run_experiment(shorter, str(tmp_path), started=0.0)
+    log = (tmp_path / "train.log").read_text()
+    assert "compiled 0" not in log.partition("epoch  2/2")[0]
+    assert "epoch 1 compiled" not in log
+    assert re.search(r"epoch 2 compiled [1-9] programs; there should be none", log)
 
 
 def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
