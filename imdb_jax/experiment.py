@@ -111,9 +111,7 @@ def run_experiment(config: Config, workdir: str | Path, started: float) -> None:
         log.info(results_table(results))
 
 
-def run_member(
-    config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any] | None = None
-) -> dict[str, Any]:
+def run_member(config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any]) -> dict[str, Any]:
     """Trains one of several runs of this process, as `run_experiment` would alone, and quietly.
 
     Args:
@@ -121,7 +119,7 @@ def run_member(
       run: its directory.
       dataset: of the config.
       stop: entered by the main thread.
-      devices: those to train on; without them as many as a run alone takes.
+      devices: to choose from, as `devices_for` does.
 
     Returns:
       What is in results.json.
@@ -201,7 +199,7 @@ def _train(
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
-        replicas = Replicas(learner, devices or devices_for(state.params, config.training.batch_size))
+        replicas = Replicas(learner, devices_for(state.params, config.training.batch_size, devices))
         states = replicas.place(state)
         del state  # one copy less in memory
         with stopping as stop, RunLog(run.folder, history) as run_log:
