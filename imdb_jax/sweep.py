@@ -60,7 +60,8 @@ def run_sweep(
     """
     population = Population(workdir)
     with population.taken(config, members) as members:
-        results = population.results()
+        same = population.begun and population.members() == members
+        results = population.results() if same else None
         if results is None or results["failed"]:
             configs = {name: with_fields(config, values) for name, values in members.items()}
             found, failed = _train(population, configs, members, places)
@@ -84,10 +85,10 @@ def _train(
 ) -> tuple[Results, Failures]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
     datasets = {data: load_dataset(data) for data in {config.data for config in configs.values()}}
+    first = next(iter(configs.values()))
     if not population.begun or population.members() != members:
-        population.begin(next(iter(configs.values())), members)
+        population.begin(first, members)
     if places is None:
-        first = next(iter(configs.values()))
         model = build_model(first, datasets[first.data].vocabulary)
         places = places_for(len(members), nnx.state(model, nnx.Param))
     free: queue.SimpleQueue[Sequence[Any]] = queue.SimpleQueue()

@@ -152,6 +152,16 @@ def test_a_stopped_population_goes_on_exactly_and_takes_in_more_seeds(
     assert results["ensemble"] == whole["ensemble"]
 
 
+def test_a_seed_joins_a_population_that_has_ended(trained: Population, tmp_path: Path) -> None:
+    places = [[device] for device in jax.devices()[:1]]
+    run_sweep(CONFIG, members(CONFIG, "0", {}), tmp_path, 0.0, places)
+    run_sweep(CONFIG, members(CONFIG, "1", {}), tmp_path, 0.0, places)
+    population = Population(tmp_path)
+    assert list(population.members()) == ["seed=0", "seed=1"]
+    assert [run.folder.name for run in population.chosen()] == ["seed=0", "seed=1"]
+    assert weights(population.run("seed=1")) == weights(trained.run("seed=1"))
+
+
 def test_results_of_fewer_members_than_there_are_now_are_none(trained: Population, tmp_path: Path) -> None:
     population = Population(tmp_path)
     results = trained.results()
