@@ -134,7 +134,7 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     assert "given twice" in fails(2, "imdb_jax.compare", folder / "run", folder / "run")
     assert "not a finished run" in fails(66, "imdb_jax.compare", folder / "run", folder)
     (tmp_path / "population.json").write_text("{}")
-    assert "population.json: has changed" in fails(65, "imdb_jax.predict", "--workdir", tmp_path, "fine")
+    assert "population.json: has changed" in fails(65, "imdb_jax.train", "--workdir", tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
