@@ -368,7 +368,7 @@ def _orbax() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _counted_alone() -> Iterator[None]:
-    """Before a save Orbax compares its place in all processes, whichever `active_processes` are, and so waits for all."""
+    """Before a save Orbax compares its place in all processes, whichever are active, and would wait for them."""
     counted, multihost.process_count = multihost.process_count, lambda: 1
     try:
         yield
