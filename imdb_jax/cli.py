@@ -15,6 +15,7 @@ import tyro
 
 from imdb_jax.config import Config, load_file, run_file
 from imdb_jax.errors import INTERNAL, IO_FAILED, USAGE, UserError
+from imdb_jax.population import Population
 from imdb_jax.run import Run
 
 Args = TypeVar("Args")
@@ -33,7 +34,7 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
     log.addHandler(logging.StreamHandler())
     log.propagate = False  # libraries set up the root logger as they please
     try:
-        code, arguments = _take("--code", arguments)
+        code, arguments = take("--code", arguments)
         if code is not None:
             run_file(code)
         command(arguments)
@@ -94,21 +95,23 @@ def start_config(arguments: Sequence[str]) -> tuple[Config, list[str]]:
     """Takes `--config FILE` from the arguments and loads it.
 
     Returns:
-      The config that overrides start from, which is that of the run in `--workdir` where no file is named, and the
-      arguments left to parse.
+      The config that overrides start from, which is that of the run or population in `--workdir` where no file is
+      named, and the arguments left to parse.
     """
-    file, rest = _take("--config", arguments)
+    file, rest = take("--config", arguments)
     if file is not None:
         return load_file(file), rest
-    workdir, _ = _take("--workdir", arguments)
+    workdir, _ = take("--workdir", arguments)
     if workdir is not None and Run(workdir).begun:
         return Run(workdir).config(), rest
+    if workdir is not None and Population(workdir).begun:
+        return Population(workdir).config(), rest
     if {"--help", "-h"} & set(rest):
         return Config(), rest
     raise UserError("--config: needs a file, such as configs/quickstart.py")
 
 
-def _take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+def take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """Takes an option and its value out of the arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(option, dest="value")

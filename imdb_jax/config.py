@@ -4,11 +4,12 @@ A file in `configs/` builds one `Config` and names it `config`; a run directory 
 here and nowhere else. Pydantic checks types and ranges, so a wrong value never reaches a model.
 """
 
+import difflib
 import functools
 import itertools
 import json
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -417,6 +418,26 @@ def _line_in(path: Path, error: Exception) -> str:
 def fields(config: Config) -> dict[str, Any]:
     """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
     return dict(_leaves(json.loads(to_json(config))))
+
+
+def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
+    """A config with some fields set by their names on the command line.
+
+    Raises:
+      UserError: there is no such field, or a value does not fit.
+    """
+    known = fields(config)
+    tree = json.loads(to_json(config))
+    for field_name, value in values.items():
+        if field_name not in known:
+            near = difflib.get_close_matches(field_name, known, n=1)
+            raise UserError(f"{field_name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
+        *path, name = field_name.split(".")
+        functools.reduce(dict.__getitem__, path, tree)[name] = value
+    try:
+        return _ADAPTER.validate_json(json.dumps(tree))
+    except ValidationError as error:
+        raise UserError(describe(error)) from None
 
 
 def differences(old: Config, new: Config) -> list[str]:

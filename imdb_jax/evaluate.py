@@ -13,11 +13,12 @@ from imdb_jax import cli
 class Args:
     """Scores the best checkpoint of a run and writes one JSON object to standard output.
 
-    Each reading of the test split is recorded in the run directory: who chooses by it has no test left.
+    Of a population it scores the ensemble; `members` then holds their mean, std and 95 % interval, low to high. Each
+    reading of the test split is recorded in the run directory: who chooses by it has no test left.
     """
 
     workdir: str
-    """The directory of a training run."""
+    """The directory of a training run, or of a population."""
     split: Literal["validation", "test"] = "validation"
     """Which reviews to score."""
 
@@ -26,21 +27,27 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
     from imdb_jax.data.tokens import load_dataset
-    from imdb_jax.predictor import Predictor
-    from imdb_jax.run import Run
+    from imdb_jax.predictor import open_labeller
     from imdb_jax.training.devices import set_up_process
     from imdb_jax.training.metrics import score
+    from imdb_jax.training.statistics import mean_logits, spreads
 
     set_up_process()
-    run = Run(args.workdir)
-    predictor = Predictor(run)
-    dataset = load_dataset(predictor.config.data)
-    run.check_data(dataset.fingerprint)
+    labeller = open_labeller(args.workdir)
+    dataset = load_dataset(labeller.config.data)
+    for member in labeller.members:
+        member.run.check_data(dataset.fingerprint)
     split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
-        run.record_test_reading({"command": "evaluate", "step": predictor.step})
-    scores = score(predictor.logits(split), split.labels)
-    sys.stdout.write(json.dumps({"split": args.split, "step": predictor.step, **scores}) + "\n")
+        for member in labeller.members:
+            member.run.record_test_reading({"command": "evaluate", "step": member.step})
+    logits = [member.logits(split) for member in labeller.members]
+    scores = score(mean_logits(logits), split.labels)
+    steps = [member.step for member in labeller.members]
+    found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **scores}
+    if len(steps) > 1:
+        found["members"] = spreads([score(of_member, split.labels) for of_member in logits])
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

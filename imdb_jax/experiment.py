@@ -1,6 +1,5 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
-import contextlib
 import importlib.metadata
 import itertools
 import json
@@ -8,6 +7,8 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import IO_FAILED, UserError
 from imdb_jax.models import Embedding, TextClassifier
 from imdb_jax.models.recurrence import CHUNK
-from imdb_jax.run import Run
+from imdb_jax.run import Predictions, Run
 from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, replicate
 from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
+from imdb_jax.training.loop import StopSignal
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.profile import Profile
@@ -114,10 +116,41 @@ def run_experiment(config: Config, workdir: str | Path, started: float, *, profi
             dataset = load_dataset(config.data)
             model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
             seconds["data"] = time.perf_counter() - before
-            results = _train(model, dataset, config, run, started, seconds, profile=profile)
+            results = _train(model, dataset, config, run, started, seconds, StopSignal(), profile=profile)
         else:
             log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
+
+
+def run_member(
+    config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any] | None = None
+) -> dict[str, Any]:
+    """Trains one of several runs of this process, as `run_experiment` would alone, and quietly.
+
+    Args:
+      config: of the run; must equal that of the directory if it holds a run already.
+      run: its directory.
+      dataset: of the config.
+      stop: entered by the main thread.
+      devices: those to train on; without them as many as a run alone takes.
+
+    Returns:
+      What is in results.json.
+
+    Raises:
+      UserError: a workdir in use or of another config, diverging loss.
+      Interrupted: the state is saved.
+    """
+    started = time.perf_counter()
+    with run.taken(config):
+        if (results := run.results()) is not None:
+            return results
+        with log_file(run.folder / "train.log"):
+            model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
+            seconds = {"data": time.perf_counter() - started}
+            results = _train(model, dataset, config, run, started, seconds, nullcontext(stop), devices)
+            log.info(results_table(results))
+            return results
 
 
 def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> dict[str, Any]:
@@ -145,7 +178,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
             table = np.asarray(model.embedding.table) if isinstance(model.embedding, Embedding) else None
             vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
             run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
-        results = run.results() or _train(model, dataset, config, run, started, {})
+        results = run.results() or _train(model, dataset, config, run, started, {}, StopSignal())
         with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
             best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
@@ -159,6 +192,8 @@ def _train(
     run: Run,
     started: float,
     seconds: dict[str, float],
+    stopping: AbstractContextManager[StopSignal],
+    devices: Sequence[Any] | None = None,
     *,
     profile: bool = False,
 ) -> dict[str, Any]:
@@ -180,13 +215,23 @@ def _train(
         state, history = checkpoints.restore_latest(like) or (state, [])
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
-        replicas = replicate(learner, state.params, config.training.batch_size)
+        replicas = replicate(learner, state.params, config.training.batch_size, devices)
         states = replicas.place(state)
         del state  # one copy less in memory
-        tracing = Profile(run.folder / "profile") if profile else contextlib.nullcontext()
-        with RunLog(run.folder, history) as run_log, tracing as profiled:
+        tracing = Profile(run.folder / "profile") if profile else nullcontext()
+        with stopping as stop, tracing as traced, RunLog(run.folder, history) as run_log:
             loop.fit(
-                replicas, states, config.training, config.seed, train, validation, checkpoints, run_log, clock, profiled
+                replicas,
+                states,
+                config.training,
+                config.seed,
+                train,
+                validation,
+                checkpoints,
+                run_log,
+                stop,
+                clock,
+                traced,
             )
             history = run_log.history
         checkpoints.wait()
@@ -200,18 +245,20 @@ def _train(
         message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
         raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
 
-    scores = {}
     run.record_test_reading({"command": "train", "step": int(best.step)})
     readers = replicas.readers(replicas.place(best))
-    for name, split in (("validation", validation), ("test", test)):
-        scores[name] = score(replicas.logits(readers, split), split.split.labels)
+    predictions = {
+        name: Predictions(replicas.logits(readers, split), split.split.labels)
+        for name, split in (("validation", validation), ("test", test))
+    }
+    run.write_predictions(predictions)
     ended = time.perf_counter()
     seconds["compile"] = clock.seconds
     seconds["train"] = sum(record["seconds"] for record in history)
     seconds["evaluation"] = ended - before - seconds["train"]
     seconds["total"] = ended - started
     results = {
-        **scores,
+        **{name: score(*found) for name, found in predictions.items()},
         "seed": config.seed,
         "best_epoch": chosen["epoch"],
         "epochs": len(history),
@@ -219,6 +266,7 @@ def _train(
         "versions": versions(),
         "device": device(),
         "data": dataset.fingerprint,
+        "reviews": dataset.reviews,
         "config": json.loads(to_json(config)),
     }
     run.write_results(results)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """Labels reviews with the best checkpoint of a run, one line of output for each, in their order.
+    """Labels reviews with the best checkpoint of a run, or a population's ensemble, a line for each in their order.
 
     Reviews are the arguments, or come from standard input, however many there are.
     """
 
     workdir: str
-    """The directory of a training run."""
+    """The directory of a training run, or of a population."""
     texts: tyro.conf.Positional[tuple[str, ...]] = ()
     """Reviews; without any, standard input is read."""
     input: Literal["lines", "csv", "jsonl"] = "lines"
@@ -41,21 +41,20 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    from imdb_jax.predictor import Predictor
-    from imdb_jax.run import Run
+    from imdb_jax.predictor import open_labeller
     from imdb_jax.training.devices import set_up_process
 
     set_up_process()
-    predictor = Predictor(Run(args.workdir))
+    labeller = open_labeller(args.workdir)
     reviews = (
         iter([os.fsencode(text) for text in args.texts])
         if args.texts
         else read_reviews(args, cast(io.BufferedIOBase, sys.stdin.buffer))
     )
     output = args.output or ("table" if args.texts else "jsonl")
-    batch_size = len(args.texts) or predictor.config.training.eval_batch_size
+    batch_size = len(args.texts) or labeller.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
-        for review, prediction in zip(chunk, predictor.predict(chunk, batch_size), strict=True):
+        for review, prediction in zip(chunk, labeller.predict(chunk, batch_size), strict=True):
             sys.stdout.write(_line(review, prediction, output) + "\n")
         sys.stdout.flush()
 

@@ -1,20 +1,26 @@
-"""A trained run, ready to read reviews."""
+"""A trained run, or the ensemble of several, ready to read reviews."""
 
+import abc
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from flax import nnx
 from jaxtyping import Float, Float32
 
+from imdb_jax.config import Config
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
+from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.experiment import batches, build_learner, build_model
 from imdb_jax.models import TextClassifier
+from imdb_jax.population import runs_for
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import replicate
+from imdb_jax.training.statistics import mean_logits
 from imdb_jax.training.step import Learner, TrainState
 
 
@@ -58,35 +64,22 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     return np.asarray(modules["embedding"]["table"], np.float32)
 
 
-class Predictor:
-    """The best checkpoint of a run.
-
-    Args:
-      run: a run directory; it alone is read.
+class Labeller(abc.ABC):
+    """What labels reviews by their logits.
 
     Attributes:
-      config: of the run.
+      config: of the run, or of the first of several.
       vocabulary: of the run.
-      step: of the checkpoint.
-      model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
-
-    Raises:
-      UserError: no run there, or none of its epochs has ended yet.
+      members: the runs whose mean logit it answers with.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.config = run.config()
-        self.vocabulary = run.vocabulary()
-        learner, state = restore_best(run)
-        self.step = int(state.step)
-        self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
-        self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
-        self._readers = self._replicas.readers(self._replicas.place(state))
+    config: Config
+    vocabulary: Vocabulary
+    members: "list[Predictor]"
 
+    @abc.abstractmethod
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
-        split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
-        return self._replicas.logits(self._readers, split_batches)
 
     def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
         """Reads reviews exactly as training did.
@@ -117,3 +110,65 @@ class Predictor:
             "truncated": len(ids) > self.config.data.max_length,
         }
         return [flag for flag, raised in flags.items() if raised]
+
+
+class Predictor(Labeller):
+    """The best checkpoint of a run.
+
+    Args:
+      run: a run directory; it alone is read.
+
+    Attributes:
+      run: as given.
+      step: of the checkpoint.
+      model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
+
+    Raises:
+      UserError: no run there, or none of its epochs has ended yet.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.members = [self]
+        self.config = run.config()
+        self.vocabulary = run.vocabulary()
+        learner, state = restore_best(run)
+        self.step = int(state.step)
+        self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
+        self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
+        self._readers = self._replicas.readers(self._replicas.place(state))
+
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Logits of encoded reviews, in their order."""
+        split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
+        return self._replicas.logits(self._readers, split_batches)
+
+
+class Ensemble(Labeller):
+    """Runs that differ in their seed alone, read as one: their mean logit decides.
+
+    Args:
+      runs: run directories of one data set.
+
+    Raises:
+      UserError: one is no run, or none of its epochs has ended yet.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.members = [Predictor(run) for run in runs]
+        self.config = self.members[0].config
+        self.vocabulary = self.members[0].vocabulary
+
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Mean logits of encoded reviews, in their order."""
+        return mean_logits([member.logits(split, batch_size) for member in self.members])
+
+
+def open_labeller(folder: Path | str) -> Labeller:
+    """What labels by a run, or of the members of a population that validation chose.
+
+    Raises:
+      UserError: no run there, none of its epochs has ended yet, or not all members have ended.
+    """
+    runs = runs_for(folder)
+    return Predictor(runs[0]) if len(runs) == 1 else Ensemble(runs)

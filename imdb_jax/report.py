@@ -11,19 +11,21 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.errors import UserError
+from imdb_jax.population import Population
+from imdb_jax.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
-    """Writes a page about one run, or one that compares several, and its figures as PNG files.
+    """Writes a page about one run, or one that compares several or a population, and its figures as PNG files.
 
     The page is one HTML file that needs no network. Comparing reads nothing but what the runs recorded.
     """
 
     runs: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Directories of training runs; several are compared."""
+    """Directories of training runs and populations; several runs are compared."""
     workdir: str | None = None
-    """The directory of a training run."""
+    """The directory of a training run, or of a population."""
     split: Literal["validation", "test"] = "validation"
     """Of one run: which reviews to read. Each reading of the test split is recorded in the run directory."""
     out: str | None = None
@@ -38,23 +40,24 @@ def main(arguments: Sequence[str]) -> None:
     folders = [*([args.workdir] if args.workdir is not None else []), *args.runs]
     if not folders:
         raise UserError("--workdir: needs the directory of a training run")
-    if len(folders) > 1 and args.split == "test":
+    several = len(folders) > 1 or Population(folders[0]).begun
+    if several and args.split == "test":
         raise UserError("--split: 'test'; only the page of one run reads reviews, a comparison reads none")
     if args.out is not None and not args.out.endswith(".html"):
         raise UserError(f"--out: {args.out!r}; must end in .html")
-    from imdb_jax.run import Run
     from imdb_jax.training.devices import set_up_process
 
     set_up_process()
-    runs = [Run(folder) for folder in folders]
-    if len(runs) == 1:
-        from imdb_jax.reporting.run_page import run_page
-
-        page, path = run_page(runs[0], args.split), runs[0].folder / "report.html"
-    else:
+    if several:
         from imdb_jax.reporting.comparison import comparison_page
 
-        page, path = comparison_page(runs), Path("comparison.html")
+        page = comparison_page(list(map(Path, folders)))
+        path = Path("comparison.html") if len(folders) > 1 else Path(folders[0]) / "report.html"
+    else:
+        from imdb_jax.reporting.run_page import run_page
+
+        run = Run(folders[0])
+        page, path = run_page(run, args.split), run.folder / "report.html"
     path = path if args.out is None else Path(args.out)
     page.write(path)
     sys.stdout.write(f"{path}  ({time.perf_counter() - started:.1f} s)\n")

@@ -1,42 +1,56 @@
 """A run directory: all that a trained model needs to be evaluated, used and compared.
 
 config.json, vocabulary.txt, vectors.npy and coverage.json (where the embedding is pretrained), audit.json, and
-manifest.json with the checksums of these; metrics.jsonl, checkpoints/, tensorboard/, train.log, results.json,
-report.html with the figures of report/, and test_readings.jsonl: one line for each look at the test split.
+manifest.json with the checksums of these; metrics.jsonl, checkpoints/, tensorboard/, train.log; predictions.npz and
+results.json at the end; report.html with the figures of report/; test_readings.jsonl: a line for each look at the test
+split.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, differences, from_json, to_json
 from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 
 MANIFEST = "manifest.json"
-MAX_BYTES = 64 << 20  # of a file that is read whole, vectors.npy apart
-MAX_VECTORS = 8 << 30  # 7 million words of 300 numbers
+POPULATION = "population.json"  # of a folder whose members are runs; see population.py
 
 
-class Run:
+class Predictions(NamedTuple):
+    """What the chosen checkpoint of a run said of a split, review for review.
+
+    Attributes:
+      logits: a review is called positive above 0.
+      labels: 0 or 1.
+    """
+
+    logits: Float32[np.ndarray, " N"]
+    labels: Int8[np.ndarray, " N"]
+
+
+class Run(Folder):
     """The files of one run.
 
     Args:
       folder: the run directory (`--workdir`).
     """
 
+    mark = MANIFEST
+
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        super().__init__(folder)
         self.checkpoints = self.folder / "checkpoints"
 
     @contextlib.contextmanager
@@ -46,29 +60,15 @@ class Run:
         Raises:
           UserError: not writable, in use by another process, or begun with another config.
         """
-        new = not self.folder.exists()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise UserError(f"{self.folder}: {error.strerror}; choose another --workdir", LOCKED) from None
-        with lock:  # the kernel lets go of it however the process ends
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"{self.folder}: another process is training there; choose another --workdir"
-                raise UserError(message, LOCKED) from None
+        if (self.folder / POPULATION).exists():
+            raise UserError(f"{self.folder}: a population of runs, not a single one; choose another --workdir")
+        with self.locked():
             if self.begun and (changes := differences(self.config(), config)):
                 raise UserError(
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
                     "go on with the old one or choose another --workdir"
                 )
-            try:
-                yield
-            except UserError:
-                if new and not self.begun:
-                    self._leave()
-                raise
+            yield
 
     def begin(
         self,
@@ -102,12 +102,7 @@ class Run:
             draft.replace(self.folder / "vectors.npy")
             names.append("vectors.npy")
         sums = {name: self._sum(name) for name in names}
-        self._write_sealed(MANIFEST, {"data": data, "sha256": sums})
-
-    @property
-    def begun(self) -> bool:
-        """Whether `begin` has come to its end."""
-        return (self.folder / MANIFEST).exists()
+        self.write_sealed(MANIFEST, {"data": data, "sha256": sums})
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -124,7 +119,7 @@ class Run:
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self._read_sealed(MANIFEST)["data"] != data:
+        if self.read_sealed(MANIFEST)["data"] != data:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def load_vectors(self) -> np.ndarray | None:
@@ -137,13 +132,42 @@ class Run:
         """What training wrote at its end, or None while there is none."""
         if not (self.folder / "results.json").exists():
             return None
-        results = self._read_sealed("results.json")
-        results.pop("metrics")
+        results = self.read_sealed("results.json")
+        for sealed in ("metrics", "predictions"):
+            results.pop(sealed, None)
         return results
 
     def write_results(self, results: dict[str, Any]) -> None:
-        """Ends the run: its metrics are sealed too."""
-        self._write_sealed("results.json", {**results, "metrics": self._sum("metrics.jsonl")})
+        """Ends the run: its metrics and predictions are sealed too."""
+        sums = {"metrics": self._sum("metrics.jsonl"), "predictions": self._sum("predictions.npz")}
+        self.write_sealed("results.json", {**results, **sums})
+
+    def write_predictions(self, predictions: dict[str, Predictions]) -> None:
+        """Keeps what the run says of each split, so that nobody need read it again; comes before `write_results`."""
+        file = io.BytesIO()
+        arrays = {f"{split}_{name}": x for split, of in predictions.items() for name, x in of._asdict().items()}
+        np.savez(file, **arrays)
+        self.write_bytes("predictions.npz", file.getvalue())
+
+    def predictions(self, split: str) -> Predictions:
+        """What a finished run said of a split.
+
+        Args:
+          split: validation or test.
+
+        Raises:
+          UserError: training has not ended, its predictions were not kept, or they have changed since.
+        """
+        path = self.folder / "predictions.npz"
+        if self.results() is None:
+            raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
+        if not path.exists():
+            raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
+        found = read_bytes(path, MAX_ARRAYS)
+        if self.read_sealed("results.json").get("predictions") != hashlib.sha256(found).hexdigest():
+            raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
+        with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
+            return Predictions(arrays[f"{split}_logits"], arrays[f"{split}_labels"])
 
     def coverage(self) -> Coverage | None:
         """How much of the vocabulary the pretrained vectors knew, or None where there are none."""
@@ -158,7 +182,7 @@ class Run:
           UserError: they have changed since the run has ended.
         """
         ended = (self.folder / "results.json").exists()
-        if ended and self._read_sealed("results.json")["metrics"] != self._sum("metrics.jsonl"):
+        if ended and self.read_sealed("results.json")["metrics"] != self._sum("metrics.jsonl"):
             raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
         return self._lines("metrics.jsonl")
 
@@ -171,30 +195,14 @@ class Run:
         with (self.folder / "test_readings.jsonl").open("a") as file:
             file.write(json.dumps(reading) + "\n")
 
-    def _leave(self) -> None:
-        """Removes the directory and what a start has put there, but nothing else."""
-        for name in ("train.log", ".lock"):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else has put something there
-            self.folder.rmdir()
-
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
-        lines = _bytes(path).splitlines() if path.exists() else []
+        lines = read_bytes(path).splitlines() if path.exists() else []
         return [row for _, row in jsonl_rows(lines, str(path))]
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-
-    def write_text(self, name: str, text: str) -> None:
-        """Writes a file that is whole or not there."""
-        draft = self.folder / f".{name}.{os.getpid()}"
-        try:
-            draft.write_text(text)
-            draft.replace(self.folder / name)
-        finally:
-            draft.unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it.
@@ -206,40 +214,9 @@ class Run:
         if not self.begun:
             raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
         try:
-            found = _bytes(path, MAX_VECTORS if name == "vectors.npy" else MAX_BYTES)
+            found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
-        if hashlib.sha256(found).hexdigest() != self._read_sealed(MANIFEST)["sha256"].get(name):
+        if hashlib.sha256(found).hexdigest() != self.read_sealed(MANIFEST)["sha256"].get(name):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found
-
-    def _write_sealed(self, name: str, content: dict[str, Any]) -> None:
-        """Writes JSON whose last key is a checksum of all others."""
-        self.write_text(name, json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n")
-
-    def _read_sealed(self, name: str) -> dict[str, Any]:
-        """Reads what `_write_sealed` wrote.
-
-        Raises:
-          UserError: it has changed since.
-        """
-        path = self.folder / name
-        try:
-            content = json.loads(_bytes(path))
-            sealed = content.pop("seal")
-        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
-            sealed = content = None
-        if content is None or sealed != _seal(content):
-            raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
-        return content
-
-
-def _bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """What a file of a run holds; one that is too large to be true is not loaded into memory."""
-    if (size := path.stat().st_size) > limit:
-        raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
-    return path.read_bytes()
-
-
-def _seal(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Trains one model: `python -m imdb_jax.train --config configs/quickstart.py --workdir runs/quickstart`."""
+"""Trains a model, or many: `python -m imdb_jax.train --config configs/quickstart.py --workdir runs/quickstart`."""
 
 import dataclasses
 import time
@@ -8,6 +8,9 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
+from imdb_jax.errors import UserError
+from imdb_jax.grid import members
+from imdb_jax.population import Population
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,10 +19,13 @@ class Args:
 
     Typed again for the same --workdir, the command goes on where the run stopped. The test split is read once, at
     the end, with the checkpoint that was best on validation.
+
+    --config.seeds=0..7 (or 0,3,5) trains a population, one run for each seed; --grid.FIELD=VALUE,VALUE, such as
+    --grid.model.dropout=0.3,0.5, one for each combination too. More seeds and values may join it later.
     """
 
     workdir: str
-    """The run directory, made if need be."""
+    """The run directory, made if need be; a population has that of each run in its members/."""
     config: tyro.conf.FlagConversionOff[Config]
     profile: bool = False
     """Trace the 11th to the 20th step into `profile/` of the run directory, for TensorBoard and ui.perfetto.dev."""
@@ -29,12 +35,36 @@ def main(arguments: Sequence[str]) -> None:
     """Trains; see `Args`."""
     started = time.perf_counter()
     config, rest = cli.start_config(arguments)
+    seeds, rest = cli.take("--config.seeds", rest)
+    grid, rest = _take_grid(rest)
     args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
-    from imdb_jax.experiment import run_experiment  # after the arguments: JAX takes a second to import
-    from imdb_jax.training.devices import set_up_process
+    many = seeds is not None or bool(grid)
+    found = members(args.config, seeds, grid) if many else {}
+    goes_on = Population(args.workdir).begun and cli.take("--config", arguments)[0] is None
+    from imdb_jax.training.devices import set_up_process  # after the arguments: JAX takes a second to import
 
-    set_up_process()
-    run_experiment(args.config, args.workdir, started, profile=args.profile)
+    if (many or goes_on) and args.profile:
+        raise UserError("--profile: traces a single run, not a population")
+    if many or goes_on:
+        from imdb_jax.sweep import run_sweep
+
+        set_up_process()
+        run_sweep(args.config, found, args.workdir, started)
+    else:
+        from imdb_jax.experiment import run_experiment
+
+        set_up_process()
+        run_experiment(args.config, args.workdir, started, profile=args.profile)
+
+
+def _take_grid(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes `--grid.FIELD=VALUES` options out of the arguments."""
+    grid: dict[str, str] = {}
+    rest = list(arguments)
+    while option := next((each.partition("=")[0] for each in rest if each.startswith("--grid.")), None):
+        values, rest = cli.take(option, rest)
+        grid[option.removeprefix("--grid.")] = values or ""
+    return grid, rest
 
 
 if __name__ == "__main__":

@@ -16,7 +16,18 @@ ALLOWED = {
     "data": {"data", "config", "errors"},
     "models": {"models", "config", "errors"},
     "training": {"training", "models", "data", "config", "errors"},
-    "reporting": {"reporting", "predictor", "experiment", "run", "training", "models", "data", "config", "errors"},
+    "reporting": {
+        "reporting",
+        "predictor",
+        "experiment",
+        "population",
+        "run",
+        "training",
+        "models",
+        "data",
+        "config",
+        "errors",
+    },
 }
 
 

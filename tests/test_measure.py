@@ -17,7 +17,7 @@ from scripts.environment import ROOT
 from scripts.measure.hlo import Program
 from scripts.measure.mistakes import MISTAKES, PAGE, padded_to
 from scripts.measure.reproduce import CONFIGS, with_cells, with_docstring_figures
-from scripts.measure.runs import groups, spread
+from scripts.measure.runs import groups
 from scripts.measure.scaling import points
 from scripts.measure.trainer import repeated
 from tests.conftest import random_split
@@ -128,11 +128,6 @@ def result(seed: int, accuracy: float) -> dict:
         "versions": {"jax": "1.2.3", "flax": "4.5.6"},
         "config": {"seed": seed, "training": {"epochs": 15}},
     }
-
-
-def test_spread_is_mean_and_sample_deviation() -> None:
-    assert spread([1.0, 2.0, 3.0], 2) == "2.00 ± 1.00"
-    assert spread([1.25], 1) == "1.2"
 
 
 def test_runs_that_differ_in_their_seed_alone_belong_together(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

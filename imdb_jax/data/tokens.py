@@ -13,7 +13,7 @@ import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 LAYOUT = 1  # counts up when the files in a cache entry change their meaning
 # fields that change no cached id; of files and folders the content does
 READ_LATER = {"data_dir", "path", "test_path", "word_index", "max_length", "keep", "buckets"}
+ENCODING = {"vocabulary_size", "text"}  # fields that change the ids of a review, but not the split it is in
 SPLITS = ("train", "validation", "test")
 
 
@@ -46,6 +47,7 @@ class Dataset(NamedTuple):
     counts: Int[np.ndarray, " V"]  # how often each token occurs in the training reviews
     audit: dict
     fingerprint: str
+    reviews: str  # a fingerprint of the texts and labels of each split, whatever ids they have
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -63,12 +65,12 @@ def load_dataset(config: DataConfig) -> Dataset:
     if not entry.is_dir():
         _write_entry(config, corpus, entry, given)
     try:
-        return _read_entry(config, entry)
+        return _read_entry(config, entry, _digest(corpus, _rules(config, READ_LATER | ENCODING)))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: gone; delete the folder it was in, it is made again", IO_FAILED) from None
 
 
-def _read_entry(config: DataConfig, entry: Path) -> Dataset:
+def _read_entry(config: DataConfig, entry: Path, reviews: str) -> Dataset:
     report = json.loads((entry / "audit.json").read_text())
     vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
     dtype = _ids_dtype(vocabulary)
@@ -80,13 +82,21 @@ def _read_entry(config: DataConfig, entry: Path) -> Dataset:
         )
         for name in SPLITS
     )
-    return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, entry.name)
+    return Dataset(train, validation, test, vocabulary, np.load(entry / "counts.npy"), report, entry.name, reviews)
 
 
 def _key(config: DataConfig, corpus: Corpus, given: Vocabulary | None) -> str:
-    rules = {name: value for name, value in asdict(config).items() if name not in READ_LATER}
+    rules = _rules(config, READ_LATER)
     if given is not None:
         rules["vocabulary"] = given.fingerprint()
+    return _digest(corpus, rules)
+
+
+def _rules(config: DataConfig, apart_from: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in asdict(config).items() if name not in apart_from}
+
+
+def _digest(corpus: Corpus, rules: dict[str, Any]) -> str:
     identity = [LAYOUT, corpus.train.fingerprint, corpus.test.fingerprint, rules]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -1,21 +1,23 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
 import os
-import statistics
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flax import nnx
 
 from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
+from imdb_jax.population import Population, runs_in
 from imdb_jax.reporting.curves import overlay
 from imdb_jax.reporting.page import Page, render
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import History
 from imdb_jax.training.logs import parameters
 from imdb_jax.training.loop import best_epoch
+from imdb_jax.training.metrics import Scores
+from imdb_jax.training.statistics import Spread, mean_and_std, seeds_together, without_seed
 
 FORMATS = {
     "test accuracy, %": "{:.2f}",
@@ -63,14 +65,21 @@ class Entrant(NamedTuple):
         if history:
             best = history[best_epoch(history, config.training.monitor)]
             figures["best epoch"] = float(best["epoch"])
-            figures["validation accuracy, %"] = 100 * best["validation"]["accuracy"]
-            figures["validation loss"] = best["validation"]["loss"]
+            figures |= _figures("validation", best["validation"])
         if results is not None:
-            test = results["test"]
-            figures["test accuracy, %"] = 100 * test["accuracy"]
-            figures |= {"test loss": test["loss"], "test AUC": test["auc"], "test F1": test["f1"]}
+            figures |= _figures("test", results["test"])
             figures["in all, s"] = results["seconds"]["total"]
         return cls(name, fields(config), history, results, figures)
+
+
+def _figures(split: str, scores: Scores) -> dict[str, float]:
+    """Scores of a split by the names of `FORMATS`, and others."""
+    return {
+        f"{split} accuracy, %": 100 * scores["accuracy"],
+        f"{split} loss": scores["loss"],
+        f"{split} AUC": scores["auc"],
+        f"{split} F1": scores["f1"],
+    }
 
 
 def _weights(run: Run) -> tuple[float, float]:
@@ -83,25 +92,28 @@ def _weights(run: Run) -> tuple[float, float]:
     return float(trained), float(frozen)
 
 
-def comparison_page(runs: Sequence[Run]) -> Page:
-    """Compares runs without reading a review.
+def comparison_page(folders: Sequence[Path]) -> Page:
+    """Compares runs, and the members of populations, without reading a review.
 
     Raises:
       UserError: one is no run.
     """
-    above = os.path.commonpath([os.path.dirname(os.path.abspath(run.folder)) for run in runs])
-    entrants = [Entrant.of(run, os.path.relpath(run.folder, above)) for run in runs]
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
+    entrants = [Entrant.of(run, _name(run, above)) for folder in folders for run in runs_in(folder)]
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}
+    rows = []
+    for name, members in groups.items():
+        rows.append({"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(members)})
+        if len(members) > 1:
+            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": intervals(members)})
     return render(
         "comparison.html.j2",
         [overlay("loss", curves), overlay("accuracy", curves)],
         columns=list(FORMATS),
-        groups=[
-            {"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(members)}
-            for name, members in groups.items()
-        ],
+        groups=list(groups),
+        rows=rows + _ensembles(folders, above),
         entrants=[{"name": each.name, "seed": each.config["seed"], "cells": cells([each])} for each in entrants],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
@@ -109,34 +121,58 @@ def comparison_page(runs: Sequence[Run]) -> Page:
     )
 
 
+def _name(run: Run, above: str) -> str:
+    return os.path.relpath(run.folder, above).replace("/members/", "/")
+
+
+def _ensembles(folders: Sequence[Path], above: str) -> list[dict[str, Any]]:
+    """A row for the ensemble of each population whose members have ended."""
+    rows = []
+    for population in map(Population, folders):
+        ensemble = (population.results() or {}).get("ensemble") if population.begun else None
+        if ensemble is not None:
+            figures = _figures("test", ensemble["test"]) | _figures("validation", ensemble["validation"])
+            name = f"{os.path.relpath(population.folder, above)}, ensemble"
+            seeds = [population.members()[member]["seed"] for member in ensemble["members"]]
+            row = [form.format(figures[figure]) if figure in figures else "" for figure, form in FORMATS.items()]
+            rows.append({"name": f"{name}, {ensemble['name']}".rstrip(", "), "seeds": seeds, "cells": row})
+    return rows
+
+
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     """Runs that differ in their seed alone, by the name they share.
 
     Example: a-0 and a-1, with seeds 0 and 1, are the group a; a run by itself keeps its name.
     """
-    groups: dict[str, list[Entrant]] = defaultdict(list)
-    for entrant in entrants:
-        groups[repr({**entrant.config, "seed": None})].append(entrant)
     named: dict[str, list[Entrant]] = {}
-    for members in groups.values():
+    for numbers in seeds_together({number: entrant.config for number, entrant in enumerate(entrants)}):
+        members = [entrants[number] for number in numbers]
         first = members[0].name
-        short = first.rstrip("0123456789").rstrip("-_") if len(members) > 1 else first
+        short = without_seed(first) if len(members) > 1 else first
         named[first if short in named or not short else short] = members
     return named
 
 
 def cells(members: Sequence[Entrant]) -> list[str]:
     """Figures in the order of `FORMATS`: the mean, with the standard deviation where there are several."""
-    return [_spread([m.figures[name] for m in members if name in m.figures], form) for name, form in FORMATS.items()]
+    columns = _columns(members)
+    return [mean_and_std(columns[name], form) if columns[name] else ABSENT for name, form in FORMATS.items()]
 
 
-def _spread(values: Sequence[float], form: str) -> str:
-    if not values:
-        return ABSENT
-    mean = form.format(statistics.mean(values))
-    if len(values) == 1 or len(set(values)) == 1:
-        return mean
-    return f"{mean} ± {form.format(statistics.stdev(values))}"
+def intervals(members: Sequence[Entrant]) -> list[str]:
+    """95 % intervals of the mean scores, in the order of `FORMATS`; nothing for what is no score."""
+    columns = _columns(members)
+    spreads = {name: Spread.of(values) for name, values in columns.items() if len(values) > 1}
+    return [
+        f"{form.format(spreads[name].low)} – {form.format(spreads[name].high)}"
+        if name.startswith(("test", "validation")) and name in spreads
+        else ""
+        for name, form in FORMATS.items()
+    ]
+
+
+def _columns(members: Sequence[Entrant]) -> Mapping[str, list[float]]:
+    return {name: [m.figures[name] for m in members if name in m.figures] for name in FORMATS}
 
 
 def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:

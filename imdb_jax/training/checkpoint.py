@@ -34,6 +34,9 @@ History = list[dict[str, Any]]
 LOOKS = 20  # at a folder to remove: TensorStore may still write there after a save has failed
 PATIENCE = 10  # seconds for a thread of such a save
 LATEST = 2  # how many are kept beside the best
+# Members of a population save in threads. Orbax numbers its operations by a counter of the process and reads it again
+# later: a save that begins while another does waits for the wrong folder, and fails with FileExistsError.
+_ORBAX = threading.Lock()
 RETIRED, UNFINISHED, DAMAGED = ".retired-", ".orbax-checkpoint-tmp", "damaged"  # in names of folders
 
 
@@ -311,14 +314,18 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _first_error_alone() -> Iterator[None]:
-    """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later."""
+    """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later.
+
+    One thread at a time: hooks are those of the whole process.
+    """
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    unraisable, uncaught = sys.unraisablehook, sys.excepthook
-    sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
-    sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
-    yield
-    sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
+    with _ORBAX:
+        unraisable, uncaught = sys.unraisablehook, sys.excepthook
+        sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
+        sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
+        yield
+        sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
 
 
 def _is_late(error: object, source: object = None) -> bool:

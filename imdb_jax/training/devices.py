@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import threading
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 from jaxtyping import Array, PyTree
@@ -38,12 +41,16 @@ def set_up_process() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataParallel:
-    """The model on the devices that share a batch: all accelerators, or cores of this CPU.
+def replicate(
+    learner: Learner, params: PyTree[Array], batch_size: int, devices: Sequence[Any] | None = None
+) -> DataParallel:
+    """The model on the devices that share a batch: all accelerators, or cores of this CPU, unless some are given.
 
     A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
     Several processes on CPUs are a mesh too.
     """
+    if devices is not None:
+        return Replicas(learner, devices)
     devices = jax.devices()
     if devices[0].platform != "cpu" or jax.process_count() > 1:
         return MeshReplicas(learner, devices)
@@ -52,15 +59,26 @@ def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataP
     return Replicas(learner, devices[: max(1, min(len(devices), batch_size // ROWS))])
 
 
+def places_for_members() -> list[list[Any] | None]:
+    """The devices of each member of a population that trains at the same time as others.
+
+    One accelerator for each, so that nothing need travel between them. On a CPU members take turns and share a batch
+    over the cores as a run alone does: None, for `replicate` to choose.
+    """
+    devices = jax.local_devices()
+    return [None] if devices[0].platform == "cpu" else [[device] for device in devices]
+
+
 class CompileClock:
-    """Counts compilations, and the seconds they take, from its creation on."""
+    """Counts compilations of this thread, and the seconds they take, from its creation on."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.count = 0
+        self._thread = threading.get_ident()
         jax.monitoring.register_event_duration_secs_listener(self._listen)
 
     def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
+        if event == "/jax/core/compile/backend_compile_duration" and threading.get_ident() == self._thread:
             self.seconds += duration_secs
             self.count += 1

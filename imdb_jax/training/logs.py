@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +42,10 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Also writes the log of this package to a file, after what an earlier start wrote there."""
+    """Also writes what this thread logs to a file, after what an earlier start wrote there."""
+    mine = threading.get_ident()
     handler = logging.FileHandler(path)
+    handler.addFilter(lambda record: record.thread == mine)
     handler.handleError = lambda record: None  # a full disk: the line is on the screen, and written once there is room
     package = logging.getLogger("imdb_jax")
     package.setLevel(logging.INFO)
@@ -53,6 +56,24 @@ def log_file(path: Path) -> Iterator[None]:
         package.removeHandler(handler)
         with contextlib.suppress(OSError):
             handler.close()
+
+
+@contextlib.contextmanager
+def off_screen() -> Iterator[None]:
+    """Keeps what this thread logs off the screen, warnings apart: those name the run they are of."""
+    mine = threading.get_ident()
+    screens = list(logging.getLogger("imdb_jax").handlers)
+
+    def shown(record: logging.LogRecord) -> bool:
+        return record.thread != mine or record.levelno >= logging.WARNING
+
+    for screen in screens:
+        screen.addFilter(shown)
+    try:
+        yield
+    finally:
+        for screen in screens:
+            screen.removeFilter(shown)
 
 
 class RunLog:
@@ -111,14 +132,18 @@ def _line(record: dict) -> str:
 
 
 def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
-    """A bar for one epoch on a terminal; nothing in a log file, where the line after each epoch does."""
+    """A bar for one epoch on a terminal; nothing in a log file, where the line after each epoch does.
+
+    Nor is there one for members of a population, which train in threads of their own: bars would overwrite each other.
+    """
+    alone = threading.current_thread() is threading.main_thread()
     return tqdm(
         total=reviews,
         initial=done,
         desc=f"epoch {epoch}/{epochs}",
         unit=" reviews",
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=not (alone and sys.stderr.isatty()),
     )
 
 

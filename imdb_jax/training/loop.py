@@ -33,7 +33,13 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 
 
 class StopSignal:
-    """Inside `with`, the first SIGINT or SIGTERM asks the loop to stop; the second stops at once."""
+    """Inside `with`, the first SIGINT or SIGTERM asks `fit` to stop; the second stops at once.
+
+    Only the main thread can enter it, for others too: what they train stops by it as well.
+
+    Raises:
+      Interrupted: at the end of `with`, where a signal came too late for `fit` to see it.
+    """
 
     def __init__(self) -> None:
         self.signum = 0
@@ -42,9 +48,11 @@ class StopSignal:
         self._before = {signum: signal.signal(signum, self._ask) for signum in (signal.SIGINT, signal.SIGTERM)}
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
+        if self.signum and kind is None:
+            raise Interrupted(self.signum)
 
     def _ask(self, signum: int, _: FrameType | None) -> None:
         self.signum = signum
@@ -94,6 +102,7 @@ def fit(
     validation: Batches,
     checkpoints: Checkpoints,
     run_log: RunLog,
+    stop: StopSignal,
     clock: CompileClock,
     profile: Profile | None = None,
 ) -> None:
@@ -109,6 +118,7 @@ def fit(
       validation: batches to choose the best epoch by.
       checkpoints: where each epoch's state goes.
       run_log: where each epoch's figures go; its history must be that of the state.
+      stop: looked at after each step.
       clock: counts the programs that are compiled, of which there should be none after the first whole epoch.
       profile: traces some steps.
 
@@ -119,46 +129,43 @@ def fit(
     steps, share = len(train), replicas.share(train.batch_size)
     step = int(states[0].step)
     warmed_up = False
-    with StopSignal() as stop:
-        while not is_finished(run_log.history, config):
-            epoch, first_step = divmod(step, steps)
-            started, compiled_before = time.perf_counter(), clock.count
-            rows = config.batch_size
-            with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
-                for shards in replicas.send(train.shuffled(seed, epoch, first_step, share)):
-                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                        states = replicas.step(states, shards)
-                    step += 1
-                    if profile:
-                        profile.step(states)
-                    bar.update(min(rows, bar.total - bar.n))
-                    if step % LOOK == 0 or step % steps == 0:
-                        _check_finite(states[0], checkpoints)
-                    if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
-                        _check_finite(states[0], checkpoints)
-                        checkpoints.save(replicas.local(states), run_log.history)
-                        raise Interrupted(stop.signum)
-            record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
-            seconds = time.perf_counter() - started
-            logits = replicas.logits(replicas.readers(states), validation)
-            record["validation"] = score(logits, validation.split.labels)
-            record["seconds"] = round(seconds, 3)
-            part = (steps - first_step) / steps
-            record["reviews_per_second"] = round(part * len(train.lengths) / seconds, 1)
-            record["tokens_per_second"] = round(part * int(train.lengths.sum()) / seconds, 1)
-            run_log.write(record)
-            best = best_epoch(run_log.history, config.monitor) == epoch
-            remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
-            compiled = clock.count - compiled_before
-            log.info(epoch_line(record, config.epochs, remaining, best, compiled))
-            if compiled and warmed_up:
-                log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
-            warmed_up |= first_step == 0
-            state = replicas.local(states)._replace(metrics=Metrics.zero())
-            states = replicas.place(state)  # copies: training consumes them while the state is being written
-            checkpoints.save(state, run_log.history, _score(record, config.monitor))
-            del state  # the checkpoints hold it until the next is due, in case it has to be written again
-            if stop.signum:
-                raise Interrupted(stop.signum)
-        if stop.signum:  # between that look and this one
+    while not is_finished(run_log.history, config):
+        epoch, first_step = divmod(step, steps)
+        started, compiled_before = time.perf_counter(), clock.count
+        rows = config.batch_size
+        with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
+            for shards in replicas.send(train.shuffled(seed, epoch, first_step, share)):
+                with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                    states = replicas.step(states, shards)
+                step += 1
+                if profile:
+                    profile.step(states)
+                bar.update(min(rows, bar.total - bar.n))
+                if step % LOOK == 0 or step % steps == 0:
+                    _check_finite(states[0], checkpoints)
+                if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
+                    _check_finite(states[0], checkpoints)
+                    checkpoints.save(replicas.local(states), run_log.history)
+                    raise Interrupted(stop.signum)
+        record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
+        seconds = time.perf_counter() - started
+        logits = replicas.logits(replicas.readers(states), validation)
+        record["validation"] = score(logits, validation.split.labels)
+        record["seconds"] = round(seconds, 3)
+        part = (steps - first_step) / steps
+        record["reviews_per_second"] = round(part * len(train.lengths) / seconds, 1)
+        record["tokens_per_second"] = round(part * int(train.lengths.sum()) / seconds, 1)
+        run_log.write(record)
+        best = best_epoch(run_log.history, config.monitor) == epoch
+        remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
+        compiled = clock.count - compiled_before
+        log.info(epoch_line(record, config.epochs, remaining, best, compiled))
+        if compiled and warmed_up:
+            log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
+        warmed_up |= first_step == 0
+        state = replicas.local(states)._replace(metrics=Metrics.zero())
+        states = replicas.place(state)  # copies: training consumes them while the state is being written
+        checkpoints.save(state, run_log.history, _score(record, config.monitor))
+        del state  # the checkpoints hold it until the next is due, in case it has to be written again
+        if stop.signum:
             raise Interrupted(stop.signum)

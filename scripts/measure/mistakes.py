@@ -18,9 +18,9 @@ from imdb_jax.experiment import build_model, fit
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
 from imdb_jax.training.devices import set_up_process
+from imdb_jax.training.statistics import mean_and_std
 from scripts.environment import ROOT
 from scripts.measure.reproduce import CONFIGS, train, with_cells
-from scripts.measure.runs import spread
 
 PAGE = ROOT / "docs" / "mistakes.md"
 EPOCHS_WITH_UNSUP = 3  # the loss has no lower bound then: more epochs change nothing
@@ -32,7 +32,8 @@ def main(seeds: list[int]) -> None:
         right = [100 * results["test"]["accuracy"] for results in train(system, seeds)]
         wrong = [100 * accuracy(load_config(system, seed), ROOT / "runs" / f"{system}-{seed}") for seed in seeds]
         difference = [w - r for w, r in zip(wrong, right, strict=True)]
-        cells = {3: spread(right, 2), 4: spread(wrong, 2), 5: spread(difference, 2).replace("-", "−")}
+        columns = {3: right, 4: wrong, 5: difference}
+        cells = {at: mean_and_std(values, "{:.2f}").replace("-", "−") for at, values in columns.items()}
         PAGE.write_text(with_cells(PAGE.read_text(), name, cells))
         print(f"{name}: {cells}", flush=True)
 

@@ -29,7 +29,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import build_learner, build_model
 from imdb_jax.training.mesh import MeshReplicas
 from imdb_jax.training.step import Learner, TrainState
-from scripts.measure.described import describe
+from scripts.measure.described import FAULTY, describe
 from scripts.measure.hlo import Program
 
 GLOVE_DIM = 100
@@ -84,7 +84,12 @@ def main(arguments: list[str]) -> int:
     for file in files:
         config = load_file(file)
         learner, state = learner_of(config)
-        programs = [compile_(*named) for named in lower(learner, state, config, devices)]
+        try:
+            programs = [compile_(*named) for named in lower(learner, state, config, devices)]
+        except jax.errors.JaxRuntimeError as error:  # too large for the device, say
+            faulty = FAULTY
+            print(f"FAULT {target} {file} {error}", flush=True)
+            continue
         found = [each for program in programs for each in faults(program, config, state, len(devices))]
         seconds = sum(program.seconds for program in programs)
         megabytes = ", ".join(f"{program.megabytes:.1f}" for program in programs)
@@ -92,8 +97,8 @@ def main(arguments: list[str]) -> int:
         products = ", ".join(str(program.products) for program in programs)
         print(f"| {target} | {file} | {seconds:.1f} | {megabytes} | {reduced:,} | {products} |", flush=True)
         for fault in found:
+            faulty = FAULTY
             print(f"FAULT {target} {file} {fault}", flush=True)
-        faulty |= bool(found)
     return faulty
 
 

@@ -1,37 +1,35 @@
 """Figures of finished runs, over those that differ in their seed alone."""
 
 import json
-import statistics
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from imdb_jax.population import runs_in
+from imdb_jax.training.statistics import mean_and_std, seeds_together
+
 
 def groups(folders: Iterable[Path]) -> list[list[tuple[Path, dict[str, Any]]]]:
-    """Folders and results of runs, those of one config together; unfinished ones are left out."""
-    found: dict[str, list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
-    for folder in folders:
-        if not (folder / "results.json").exists():
+    """Folders and results of runs, and of members of populations, those of one config together.
+
+    Unfinished ones are left out.
+    """
+    found = {}
+    for folder in (run.folder for place in folders for run in runs_in(place)):
+        if (folder / "results.json").exists():
+            found[folder] = json.loads((folder / "results.json").read_text())
+        else:
             print(f"{folder}: not finished, left out", file=sys.stderr)
-            continue
-        results = json.loads((folder / "results.json").read_text())
-        found[json.dumps({**results["config"], "seed": None})].append((folder, results))
-    return list(found.values())
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Mean ± standard deviation."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+    configs = {folder: results["config"] for folder, results in found.items()}
+    return [[(folder, found[folder]) for folder in group] for group in seeds_together(configs)]
 
 
 def accuracy(results: list[dict[str, Any]], split: str) -> str:
     """Accuracy in %."""
-    return spread([100 * result[split]["accuracy"] for result in results], 2)
+    return mean_and_std([100 * result[split]["accuracy"] for result in results], "{:.2f}")
 
 
 def seconds(results: list[dict[str, Any]], phase: str) -> str:
     """Seconds of a phase."""
-    return spread([result["seconds"][phase] for result in results], 0)
+    return mean_and_std([result["seconds"][phase] for result in results], "{:.0f}")

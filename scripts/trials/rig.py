@@ -36,6 +36,7 @@ class Outcome(NamedTuple):
 
     metrics: list[dict[str, Any]]
     results: dict[str, Any]
+    logits: dict[str, list[float]]
     latest: dict[str, str]
     best: dict[str, str]
 
@@ -151,6 +152,7 @@ def outcome(folder: Path) -> Outcome:
     return Outcome(
         [without_times(record) for record in run.history()],
         without_times(run.results() or {}),
+        {split: run.predictions(split).logits.tolist() for split in ("validation", "test")},
         fingerprints(latest),
         fingerprints(best),
     )

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import LSTMConfig
-from imdb_jax.run import MAX_BYTES, Run
+from imdb_jax.folder import MAX_BYTES
+from imdb_jax.run import Run
 from tests.commands.command_line import fails, run
 
 CONFIG = """

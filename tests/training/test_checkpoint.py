@@ -4,6 +4,8 @@ import errno
 import gc
 import logging
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +248,20 @@ def test_full_disk_by_number() -> None:
     from imdb_jax.training.checkpoint import _reason
 
     assert _reason(OSError(errno.ENOSPC, "x")) == "no space left on the disk"
+
+
+def test_runs_in_threads_save_at_the_same_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hooks = sys.unraisablehook, sys.excepthook
+
+    def member(name: str) -> None:
+        with Checkpoints(tmp_path / name) as checkpoints:
+            for step in range(1, 9):
+                checkpoints.save(state_at(step), history(step), float(step))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(member, "abcd"))
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+    for name in "abcd":
+        assert kept(tmp_path / name) == [7, 8]
+        assert_equal(Checkpoints(tmp_path / name).restore_best(state_at(0)), state_at(8))
+    assert (sys.unraisablehook, sys.excepthook) == hooks

@@ -2,11 +2,12 @@
 
 import errno
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
-from imdb_jax.training.logs import RunLog
+from imdb_jax.training.logs import RunLog, log_file, off_screen
 
 
 def record(epoch: int) -> dict:
@@ -42,3 +43,32 @@ def test_a_run_does_not_end_without_its_figures(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="No space"), run_log:
         run_log.write(record(1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tensorboard"]
+
+
+def test_runs_in_threads_have_a_log_each_and_leave_the_screen_to_their_warnings(tmp_path: Path) -> None:
+    log, screen = logging.getLogger("imdb_jax"), logging.FileHandler(tmp_path / "screen")
+    both_open = threading.Barrier(2)
+
+    def member(name: str) -> None:
+        with off_screen(), log_file(tmp_path / name):
+            both_open.wait()
+            log.info(f"{name} trains")
+            log.warning(f"{name} has little room")
+            both_open.wait()
+
+    log.addHandler(screen)
+    try:
+        threads = [threading.Thread(target=member, args=(name,)) for name in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        log.info("all have ended")
+    finally:
+        log.removeHandler(screen)
+        screen.close()
+    assert (tmp_path / "a").read_text() == "a trains\na has little room\n"
+    assert (tmp_path / "b").read_text() == "b trains\nb has little room\n"
+    *warnings, last = (tmp_path / "screen").read_text().splitlines()
+    assert sorted(warnings) == ["a has little room", "b has little room"]
+    assert last == "all have ended"

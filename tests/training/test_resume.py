@@ -26,7 +26,7 @@ from imdb_jax.errors import UserError
 from imdb_jax.experiment import run_experiment
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
-from imdb_jax.training.loop import Interrupted, best_epoch, is_finished
+from imdb_jax.training.loop import Interrupted, StopSignal, best_epoch, is_finished
 from imdb_jax.training.replicas import Replicas
 
 CONFIG = Config(
@@ -111,6 +111,14 @@ def test_terminated_run_loses_no_step(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(Interrupted):
             run_experiment(CONFIG, str(tmp_path), started=0.0)
     assert (tmp_path / "checkpoints" / "9").is_dir()  # 6 steps an epoch: in the middle of the second
+
+
+def test_a_signal_that_training_no_longer_sees_is_not_lost() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted) as stopped, StopSignal():
+        terminate()
+    assert stopped.value.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_finished_run_is_left_alone(tmp_path: Path) -> None:

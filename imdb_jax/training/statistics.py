@@ -1,0 +1,148 @@
+"""Figures over several runs: their spread, and whether two differ."""
+
+import json
+import re
+import statistics
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Shaped
+
+from imdb_jax.training.metrics import Scores
+
+Name = TypeVar("Name", bound=Hashable)
+
+RESAMPLES = 10_000
+CHUNK = 100  # resamples at a time, for little memory
+
+
+def seeds_together(configs: Mapping[Name, Mapping[str, Any]]) -> list[list[Name]]:
+    """Names of configs that differ in their seed alone, in the order they are given in.
+
+    Example: {"a": {"seed": 0, "dim": 8}, "b": {"seed": 0, "dim": 4}, "c": {"seed": 1, "dim": 8}} gives
+    [["a", "c"], ["b"]].
+    """
+    groups: dict[str, list[Name]] = defaultdict(list)
+    for name, config in configs.items():
+        groups[json.dumps({**config, "seed": None}, sort_keys=True)].append(name)
+    return list(groups.values())
+
+
+def without_seed(name: str) -> str:
+    """The name that runs share which differ in their seed alone.
+
+    Example: a-0 becomes a, population/seed=0,model.dropout=0.3 becomes population/model.dropout=0.3.
+    """
+    if "seed=" in name:
+        return re.sub(r"seed=\d+,?", "", name).rstrip("/")
+    return name.rstrip("0123456789").rstrip("-_")
+
+
+class Spread(NamedTuple):
+    """Figures of runs that differ in their seed.
+
+    Attributes:
+      mean: of all runs.
+      std: sample standard deviation; None of a single run.
+      low: lower end of the 95 % interval of the mean, by Student's t distribution; None of a single run.
+      high: upper end.
+    """
+
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Of one figure for each run."""
+        mean = statistics.fmean(values)
+        if len(values) == 1:
+            return cls(mean, None, None, None)
+        from scipy import stats  # half a second that only those who ask for an interval wait
+
+        std = statistics.stdev(values)
+        reach = float(stats.t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
+        return cls(mean, std, mean - reach, mean + reach)
+
+
+def spreads(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
+    """The spread of each figure over the scores of several runs, as JSON holds it."""
+    return {
+        figure: Spread.of([each[figure] for each in scores])._asdict() for figure in ("accuracy", "loss", "auc", "f1")
+    }
+
+
+def mean_and_std(values: Sequence[float], form: str) -> str:
+    """Mean ± standard deviation by a format such as `{:.2f}`; the mean alone where there is nothing to spread."""
+    mean = form.format(statistics.fmean(values))
+    return mean if len(set(values)) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"
+
+
+def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray, " N"]:
+    """What an ensemble says: for each review the mean of its members' logits."""
+    return np.stack(logits).mean(axis=0, dtype=np.float64)
+
+
+class McNemar(NamedTuple):
+    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews.
+
+    Attributes:
+      first_alone: reviews that only the first calls right.
+      second_alone: reviews that only the second calls right.
+      p: of a split as uneven or more, were both equally good.
+    """
+
+    first_alone: int
+    second_alone: int
+    p: float
+
+
+def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> McNemar:
+    """Compares two classifiers by which reviews each calls right (McNemar 1947, with the binomial distribution)."""
+    from scipy import stats
+
+    alone = int((first & ~second).sum()), int((second & ~first).sum())
+    p = float(stats.binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0
+    return McNemar(*alone, p)
+
+
+def bootstrap_difference(
+    first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"], seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of how much more accurate the second is (Efron 1979).
+
+    Each resample draws N reviews, the same ones for both, and M and K members, for each by itself. Of a single member
+    there is nothing to draw.
+
+    Args:
+      first: for each member, which reviews it calls right.
+      second: the same reviews.
+      seed: of the draws.
+    """
+    draw = np.random.default_rng(seed)
+    kinds, counts = _distinct(np.concatenate([first, second]))
+    differences = []
+    for _ in range(0, RESAMPLES, CHUNK):
+        reviews = draw.multinomial(counts.sum(), counts / counts.sum(), CHUNK)
+        rates = reviews @ kinds / counts.sum()  # of each member, in each resample
+        means = [
+            (_members(draw, len(side)) * rates[:, at : at + len(side)]).sum(1)
+            for side, at in ((first, 0), (second, len(first)))
+        ]
+        differences.append(means[1] - means[0])
+    low, high = np.quantile(np.concatenate(differences), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _distinct(right: Bool[np.ndarray, "M N"]) -> tuple[Shaped[np.ndarray, "K M"], Shaped[np.ndarray, " K"]]:
+    """Reviews that the same members call right are alike; how many there are of each kind."""
+    packed, counts = np.unique(np.packbits(right, axis=0), axis=1, return_counts=True)
+    return np.unpackbits(packed, axis=0, count=len(right)).T.astype(np.float64), counts
+
+
+def _members(draw: np.random.Generator, members: int) -> Float[np.ndarray, "R M"]:
+    """The share of each member in each resample."""
+    return draw.multinomial(members, np.full(members, 1 / members), CHUNK) / members
