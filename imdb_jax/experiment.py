@@ -1,14 +1,11 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
-import importlib.metadata
+import contextlib
 import itertools
 import json
 import logging
-import os
-import platform
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +20,27 @@ from imdb_jax.data.pretrained import find_vectors
 from imdb_jax.data.tokens import Dataset, load_dataset
 from imdb_jax.data.vectors import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import IO_FAILED, UserError
+from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
+from imdb_jax.machine import device, surroundings, versions
 from imdb_jax.models import Embedding, TextClassifier
 from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.run import Predictions, Run
 from imdb_jax.training import loop
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.devices import CompileClock, replicate
-from imdb_jax.training.logs import RunLog, log_file, parameter_table, render
-from imdb_jax.training.loop import StopSignal
+from imdb_jax.training.fingerprint import fingerprints
+from imdb_jax.training.logs import HistoryLog, RunLog, log_file, parameter_table, render
+from imdb_jax.training.loop import Watch
 from imdb_jax.training.metrics import Scores, score
 from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.processes import first_then_others, is_first, of_first, state_of_first, together, with_peers
 from imdb_jax.training.profile import Profile
+from imdb_jax.training.signals import StopSignal
 from imdb_jax.training.step import Learner, TrainState
 
 log = logging.getLogger(__name__)
 
 DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
-PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 
 
 def batches(split: Split, config: Config, batch_size: int) -> Batches:
@@ -110,16 +110,26 @@ def run_experiment(config: Config, workdir: str | Path, started: float, *, profi
     """
     seconds = {"import": time.perf_counter() - started}
     run = Run(workdir)
-    with run.taken(config), log_file(run.folder / "train.log"):
-        if (results := run.results()) is None:
+    with with_peers(), contextlib.ExitStack() as stack:
+        results = of_first(together(lambda: _open(run, config, stack) if is_first() else None))
+        if results is None:
             before = time.perf_counter()
-            dataset = load_dataset(config.data)
-            model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
+            dataset = first_then_others(lambda: load_dataset(config.data))
+            vectors = together(lambda: _begin(config, run, dataset) if is_first() else None)
+            model = together(lambda: build_model(config, dataset.vocabulary, vectors))
             seconds["data"] = time.perf_counter() - before
-            results = _train(model, dataset, config, run, started, seconds, StopSignal(), profile=profile)
+            tracing = Profile(run.folder / "profile") if profile and is_first() else None
+            results = _train(model, dataset, config, run, started, seconds, StopSignal(), profile=tracing)
         else:
             log.info(f"{run.folder} is finished; choose another --workdir to train again")
         log.info(results_table(results))
+
+
+def _open(run: Run, config: Config, stack: contextlib.ExitStack) -> dict[str, Any] | None:
+    """Takes the run directory for this process; returns the results of a run that is finished."""
+    stack.enter_context(run.taken(config))
+    stack.enter_context(log_file(run.folder / "train.log"))
+    return run.results()
 
 
 def run_member(
@@ -148,7 +158,9 @@ def run_member(
         with log_file(run.folder / "train.log"):
             model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
             seconds = {"data": time.perf_counter() - started}
-            results = _train(model, dataset, config, run, started, seconds, nullcontext(stop), devices)
+            results = _train(
+                model, dataset, config, run, started, seconds, contextlib.nullcontext(stop), devices=devices
+            )
             log.info(results_table(results))
             return results
 
@@ -179,7 +191,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
             vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
             run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
         results = run.results() or _train(model, dataset, config, run, started, {}, StopSignal())
-        with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+        with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
             best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
@@ -192,11 +204,12 @@ def _train(
     run: Run,
     started: float,
     seconds: dict[str, float],
-    stopping: AbstractContextManager[StopSignal],
-    devices: Sequence[Any] | None = None,
+    stopping: contextlib.AbstractContextManager[StopSignal],
     *,
-    profile: bool = False,
+    devices: Sequence[Any] | None = None,
+    profile: Profile | None = None,
 ) -> dict[str, Any]:
+    """Trains from the latest checkpoint on; of several processes only the first touches the run directory."""
     clock = CompileClock()
     train = batches(dataset.train, config, config.training.batch_size)
     validation = batches(dataset.validation, config, config.training.eval_batch_size)
@@ -209,49 +222,35 @@ def _train(
 
     learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
+    _check_same_start(learner, dataset)
     before = time.perf_counter()
-    with Checkpoints(run.checkpoints, surroundings()) as checkpoints:
+    with contextlib.ExitStack() as stack:
+        checkpoints = None
+        if is_first():
+            checkpoints = stack.enter_context(Checkpoints(run.checkpoints, run.origin(), surroundings()))
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
-        state, history = checkpoints.restore_latest(like) or (state, [])
+        state, history = together(lambda: checkpoints and checkpoints.restore_latest(like)) or (state, [])
+        state, history = state_of_first(state, like), of_first(history)
         if history or int(state.step):
             log.info(f"going on from step {int(state.step)}")
         replicas = replicate(learner, state.params, config.training.batch_size, devices)
         states = replicas.place(state)
         del state  # one copy less in memory
-        tracing = Profile(run.folder / "profile") if profile else nullcontext()
-        with stopping as stop, tracing as traced, RunLog(run.folder, history) as run_log:
-            loop.fit(
-                replicas,
-                states,
-                config.training,
-                config.seed,
-                train,
-                validation,
-                checkpoints,
-                run_log,
-                stop,
-                clock,
-                traced,
-            )
-            history = run_log.history
-        checkpoints.wait()
-        if checkpoints.failed:
-            raise UserError(
-                f"{run.checkpoints}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
-            )
-        best = checkpoints.restore_best(like)
-    chosen = history[loop.best_epoch(history, config.training.monitor)]
-    if int(best.step) != chosen["step"]:
-        message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
-        raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
+        run_log = RunLog(run.folder, history) if is_first() else HistoryLog(history)
+        with stopping as stop, run_log, profile or contextlib.nullcontext():
+            watch = Watch(stop, clock, profile)
+            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log, watch)
+        history = run_log.history
+        chosen = history[loop.best_epoch(history, config.training.monitor)]
+        best = together(lambda: checkpoints and _best(checkpoints, run, chosen, like))
+    best = state_of_first(best, like)
 
-    run.record_test_reading({"command": "train", "step": int(best.step)})
+    together(lambda: run.record_test_reading({"command": "train", "step": chosen["step"]}) if is_first() else None)
     readers = replicas.readers(replicas.place(best))
     predictions = {
         name: Predictions(replicas.logits(readers, split), split.split.labels)
         for name, split in (("validation", validation), ("test", test))
     }
-    run.write_predictions(predictions)
     ended = time.perf_counter()
     seconds["compile"] = clock.seconds
     seconds["train"] = sum(record["seconds"] for record in history)
@@ -269,8 +268,40 @@ def _train(
         "reviews": dataset.reviews,
         "config": json.loads(to_json(config)),
     }
-    run.write_results(results)
+    if is_first():
+        run.write_predictions(predictions)
+        run.write_results(results)
     return results
+
+
+def _check_same_start(learner: Learner, dataset: Dataset) -> None:
+    """Makes sure that all processes read the same reviews and start from the same vectors."""
+    mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
+    those = of_first(mine)
+
+    def check() -> None:
+        if mine != those:
+            raise UserError("its reviews or vectors are not those of process 0", BAD_DATA)
+
+    together(check)
+
+
+def _best(checkpoints: Checkpoints, run: Run, chosen: dict[str, Any], like: TrainState) -> TrainState:
+    """The checkpoint of the epoch that was chosen.
+
+    Raises:
+      UserError: it, or the last one, could not be written, or is gone.
+    """
+    checkpoints.wait()
+    if checkpoints.failed:
+        raise UserError(
+            f"{run.checkpoints}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
+        )
+    best = checkpoints.restore_best(like)
+    if int(best.step) != chosen["step"]:
+        message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
+        raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
+    return best
 
 
 def _begin(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
@@ -287,30 +318,6 @@ def _begin(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
         vectors = fill_missing(read, embedding.missing, config.seed)
     run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors, covered)
     return vectors
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the figures depend on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
-
-
-def surroundings() -> dict[str, Any]:
-    """What may round differently, so that a run that goes on elsewhere is told."""
-    return {name: versions()[name] for name in ("jax", "jaxlib", "flax", "optax")} | {
-        "platform": jax.default_backend(),
-        "cores": len(os.sched_getaffinity(0)),
-    }
-
-
-def device() -> dict[str, Any]:
-    """What ran the program."""
-    devices = jax.devices()
-    return {
-        "kind": devices[0].device_kind,
-        "platform": devices[0].platform,
-        "count": len(devices),
-        "cores": os.cpu_count(),
-    }
 
 
 def results_table(results: dict[str, Any]) -> str:

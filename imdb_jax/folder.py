@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
+from imdb_jax.records import check
 
 MAX_BYTES = 64 << 20  # of a file that is read whole, arrays apart
 MAX_ARRAYS = 8 << 30  # vectors of 7 million words of 300 numbers
@@ -85,11 +86,15 @@ class Folder:
         """Writes JSON whose last key is a checksum of all others."""
         self.write_text(name, json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n")
 
-    def read_sealed(self, name: str) -> dict[str, Any]:
+    def read_sealed(self, name: str, kind: type) -> dict[str, Any]:
         """Reads what `write_sealed` wrote.
 
+        Args:
+          name: of the file.
+          kind: what it must hold, one of `records`.
+
         Raises:
-          UserError: it has changed since.
+          UserError: it has changed since, or is not of that kind.
         """
         path = self.folder / name
         try:
@@ -99,6 +104,7 @@ class Folder:
             sealed = content = None
         if content is None or sealed != _seal(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
+        check(kind, content, str(path))
         return content
 
 

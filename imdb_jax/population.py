@@ -14,6 +14,7 @@ from imdb_jax.config import Config, differences, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.folder import Folder
 from imdb_jax.grid import MOST, Values
+from imdb_jax.records import Members, PopulationResults
 from imdb_jax.run import POPULATION, Run
 
 
@@ -62,11 +63,11 @@ class Population(Folder):
 
     def config(self) -> Config:
         """What all members share."""
-        return from_json(json.dumps(self.read_sealed(POPULATION)["config"]), str(self.folder / POPULATION))
+        return from_json(json.dumps(self.read_sealed(POPULATION, Members)["config"]), str(self.folder / POPULATION))
 
     def members(self) -> dict[str, Values]:
         """The fields in which members differ, by their names."""
-        return self.read_sealed(POPULATION)["members"]
+        return self.read_sealed(POPULATION, Members)["members"]
 
     def run(self, name: str) -> Run:
         """A member."""
@@ -80,7 +81,7 @@ class Population(Folder):
         """What training wrote at its end, or None while members are still to be trained."""
         if not (self.folder / "results.json").exists():
             return None
-        results = self.read_sealed("results.json")
+        results = self.read_sealed("results.json", PopulationResults)
         known = {*results["failed"], *(member["name"] for member in results["members"])}
         return results if known == self.members().keys() else None
 

@@ -47,7 +47,7 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
-    with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
         return learner, checkpoints.restore_best(state)
 
 
@@ -86,10 +86,13 @@ class Labeller(abc.ABC):
 
         Args:
           reviews: raw text, or its UTF-8 bytes.
-          batch_size: rows per batch; that of evaluation unless given. One size is compiled once.
+          batch_size: rows per batch; each number is compiled once. Unless given it is that of evaluation, or for fewer
+            reviews the next power of two: a single one then waits for no row that only fills the batch.
         """
         if not reviews:
             return []
+        if batch_size is None:
+            batch_size = min(1 << (len(reviews) - 1).bit_length(), self.config.training.eval_batch_size)
         words = [
             split_words(text.encode() if isinstance(text, str) else text, self.vocabulary.text) for text in reviews
         ]

@@ -23,8 +23,10 @@ from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
+from imdb_jax.records import Epoch, Manifest, Results, check
 
 MANIFEST = "manifest.json"
+ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 POPULATION = "population.json"  # of a folder whose members are runs; see population.py
 
 
@@ -58,11 +60,14 @@ class Run(Folder):
         """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
 
         Raises:
-          UserError: not writable, in use by another process, or begun with another config.
+          UserError: not writable, in use by another process, begun with another config, or with what it was begun gone.
         """
         if (self.folder / POPULATION).exists():
             raise UserError(f"{self.folder}: a population of runs, not a single one; choose another --workdir")
         with self.locked():
+            if not self.begun and self.checkpoints.exists():
+                message = f"has checkpoints but no {MANIFEST}; put that back or choose another --workdir"
+                raise UserError(f"{self.folder}: {message}", BAD_DATA)
             if self.begun and (changes := differences(self.config(), config)):
                 raise UserError(
                     f"{self.folder}: begun with another config ({'; '.join(changes)}); "
@@ -113,13 +118,19 @@ class Run(Folder):
         self._read("vocabulary.txt")
         return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
 
+    def origin(self) -> dict[str, str]:
+        """What its checkpoints belong to: checksums of its config, vocabulary, vectors and reviews, by name."""
+        manifest = self._manifest()
+        sums = {**manifest["sha256"], "reviews": manifest["data"]}
+        return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
+
     def check_data(self, data: str) -> None:
         """Makes sure that the reviews are those the run was begun with.
 
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self.read_sealed(MANIFEST)["data"] != data:
+        if self._manifest()["data"] != data:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def load_vectors(self) -> np.ndarray | None:
@@ -132,9 +143,9 @@ class Run(Folder):
         """What training wrote at its end, or None while there is none."""
         if not (self.folder / "results.json").exists():
             return None
-        results = self.read_sealed("results.json")
+        results = self._results()
         for sealed in ("metrics", "predictions"):
-            results.pop(sealed, None)
+            results.pop(sealed)
         return results
 
     def write_results(self, results: dict[str, Any]) -> None:
@@ -164,7 +175,7 @@ class Run(Folder):
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
         found = read_bytes(path, MAX_ARRAYS)
-        if self.read_sealed("results.json").get("predictions") != hashlib.sha256(found).hexdigest():
+        if self._results()["predictions"] != hashlib.sha256(found).hexdigest():
             raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
         with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
             return Predictions(arrays[f"{split}_logits"], arrays[f"{split}_labels"])
@@ -182,23 +193,26 @@ class Run(Folder):
           UserError: they have changed since the run has ended.
         """
         ended = (self.folder / "results.json").exists()
-        if ended and self.read_sealed("results.json")["metrics"] != self._sum("metrics.jsonl"):
+        if ended and self._results()["metrics"] != self._sum("metrics.jsonl"):
             raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
-        return self._lines("metrics.jsonl")
+        return self._lines("metrics.jsonl", Epoch)
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
-        return self._lines("test_readings.jsonl")
+        return self._lines("test_readings.jsonl", dict)
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it."""
         with (self.folder / "test_readings.jsonl").open("a") as file:
             file.write(json.dumps(reading) + "\n")
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
+    def _lines(self, name: str, kind: type) -> list[dict[str, Any]]:
         path = self.folder / name
         lines = read_bytes(path).splitlines() if path.exists() else []
-        return [row for _, row in jsonl_rows(lines, str(path))]
+        rows = list(jsonl_rows(lines, str(path)))
+        for where, row in rows:
+            check(kind, row, where)
+        return [row for _, row in rows]
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name
@@ -211,12 +225,20 @@ class Run(Folder):
           UserError: the run was not begun, or the file is gone or has changed.
         """
         path = self.folder / name
-        if not self.begun:
-            raise UserError(f"{path}: no such file; --workdir must be the directory of a training run", MISSING_INPUT)
+        sums = self._manifest()["sha256"]
         try:
             found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
-        if hashlib.sha256(found).hexdigest() != self.read_sealed(MANIFEST)["sha256"].get(name):
+        if hashlib.sha256(found).hexdigest() != sums.get(name):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found
+
+    def _manifest(self) -> dict[str, Any]:
+        if not self.begun:
+            message = "no such file; --workdir must be the directory of a training run"
+            raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
+        return self.read_sealed(MANIFEST, Manifest)
+
+    def _results(self) -> dict[str, Any]:
+        return self.read_sealed("results.json", Results)

@@ -15,13 +15,14 @@ from rich.table import Table
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import device, run_member, versions
+from imdb_jax.experiment import run_member
 from imdb_jax.grid import Values, name_of
+from imdb_jax.machine import device, versions
 from imdb_jax.population import Population
 from imdb_jax.training.devices import places_for_members
 from imdb_jax.training.logs import off_screen, render
-from imdb_jax.training.loop import Interrupted, StopSignal
 from imdb_jax.training.metrics import score
+from imdb_jax.training.signals import Interrupted, StopSignal
 from imdb_jax.training.statistics import mean_and_std, mean_logits, seeds_together, spreads
 
 log = logging.getLogger(__name__)

@@ -29,6 +29,15 @@ class Args:
     config: tyro.conf.FlagConversionOff[Config]
     profile: bool = False
     """Trace the 11th to the 20th step into `profile/` of the run directory, for TensorBoard and ui.perfetto.dev."""
+    distributed: bool = False
+    """Train as one of several processes, each started by this command. On TPU pods and under SLURM they find each
+    other; elsewhere give the three options below. Process 0 alone writes to the run directory."""
+    coordinator: str | None = None
+    """HOST:PORT where process 0 listens."""
+    processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,18 +52,31 @@ def main(arguments: Sequence[str]) -> None:
     goes_on = Population(args.workdir).begun and cli.take("--config", arguments)[0] is None
     from imdb_jax.training.devices import set_up_process  # after the arguments: JAX takes a second to import
 
-    if (many or goes_on) and args.profile:
-        raise UserError("--profile: traces a single run, not a population")
+    _check_processes(args, many or goes_on)
+    set_up_process(one_of_several=args.distributed)
+    if args.distributed:
+        from imdb_jax.training.processes import join
+
+        join(args.coordinator, args.processes, args.process_id)
     if many or goes_on:
         from imdb_jax.sweep import run_sweep
 
-        set_up_process()
         run_sweep(args.config, found, args.workdir, started)
     else:
         from imdb_jax.experiment import run_experiment
 
-        set_up_process()
         run_experiment(args.config, args.workdir, started, profile=args.profile)
+
+
+def _check_processes(args: Args, many: bool) -> None:
+    """Refuses options that do not go together."""
+    for option in ("coordinator", "processes", "process_id"):
+        if getattr(args, option) is not None and not args.distributed:
+            raise UserError(f"--{option}: {getattr(args, option)!r}; goes with --distributed alone")
+    if args.profile and many:
+        raise UserError("--profile: traces a single run, not a population")
+    if args.distributed and many:
+        raise UserError("--distributed: a population trains in one process; start one on each host, with other seeds")
 
 
 def _take_grid(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from imdb_jax.config import load_file
 from imdb_jax.data.vocabulary import Vocabulary
-from scripts.peers import compare, report
+from scripts.peers import compare, report, served, serving
 from scripts.peers.protocol import Child, ChildError
 from scripts.peers.task import Task, lengths, padded
 from scripts.peers.workloads import WORKLOADS, cut, initial_weights
@@ -146,6 +147,36 @@ def test_report() -> None:
     assert "5.0% of the token slots" in text
 
 
+def test_a_review_alone_is_timed_alone() -> None:
+    class Slow:
+        many = None
+
+        def single(self, review: bytes) -> float:
+            time.sleep(len(review) / 100)
+            return 0.5
+
+    first, second = served.latencies(Slow(), [b"", b"x"])
+    assert second > 0.01 > first > 0
+
+
+def test_report_of_servers() -> None:
+    servers = [
+        {"name": name, "many_seconds": [2.0, 1.0, 4.0], "single_seconds": [[0.001] * 99 + [seconds]] * 3,
+         "probabilities_differ": 2e-8}
+        for name, seconds in (("ours", 0.001), ("theirs", 1.001))
+    ]  # fmt: skip
+    servers[1]["many_seconds"] = [20.0, 10.0, 40.0]
+    servers.append({"name": "unlucky", "error": "ended with code 1: unlucky"})
+    workload = {"config": "configs/conv1d.py", "reviews": 100, "single": 100, "rounds": 3, "servers": servers}
+    text = serving.markdown({"machine": make_results()["machine"], "workloads": {"W2": workload}})
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert rows[2:] == [
+        ["ours", "50 (25-100)", "1.00", "1.00", "1.00", "2e-08"],
+        ["theirs", "5 (2-10)", "10.00", "1.00", "11.00", "2e-08"],
+    ]
+    assert "unlucky: ended with code 1: unlucky" in text
+
+
 def test_chart(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install -e '.[bench]'")
     report.chart(make_results(), tmp_path / "chart.png")
@@ -194,4 +225,4 @@ def initial_logits(entrant: compare.Entrant, folder: Path) -> np.ndarray:
     with entrant.start(folder / "task", folder) as child:
         child.ask("train")
         child.ask("reset")
-        return np.array(child.ask("infer")["logits"])
+        return np.array(child.ask("infer")["values"])

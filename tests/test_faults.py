@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from scripts.environment import ROOT
+from scripts.trials.faults import GOALS, Goal, run
+
+SEED = 1104  # its first kill, signals and full disk come early in a run, on slow machines and on fast ones
 
 
 def faults(workdir: Path, *arguments: str) -> list[str]:
@@ -20,15 +25,24 @@ def faults(workdir: Path, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("trials", "goals"),
     [
-        (1, ["kills", "starts", "disk"]),
+        (1, ["kills", "signals", "starts", "disk", "repeats"]),
         (10, ["damage"]),
-        pytest.param(5, ["kills", "signals", "starts", "disk"], marks=pytest.mark.slow),
+        pytest.param(5, ["kills", "signals", "starts", "disk", "repeats"], marks=pytest.mark.slow),
         pytest.param(100, ["damage"], marks=pytest.mark.slow),
     ],
 )
 def test_nothing_is_lost(tmp_path: Path, trials: int, goals: list[str]) -> None:
-    lines = faults(tmp_path / "faults", "--goals", *goals, "--trials", str(trials), "--seed", "1")
+    lines = faults(tmp_path / "faults", "--goals", *goals, "--trials", str(trials), "--seed", str(SEED))
     assert [line.split(":")[0] for line in lines] == goals
     assert all("; 0 failed" in line or "skipped" in line for line in lines)
     if "kills" in goals:
         assert " kills after the first step" in lines[0]
+
+
+def test_a_goal_that_was_hardly_tested_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    idle = Goal(lambda rig, draw, folder: Counter(), 4, {"kills": 0.5})
+    monkeypatch.setitem(GOALS, "kills", idle)
+    assert run("kills", SimpleNamespace(folder=tmp_path), 4, SEED) == 1
+    assert "kills: tested too little: 0 kills in 4 trials, not 2" in capsys.readouterr().out

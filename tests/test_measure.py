@@ -175,3 +175,20 @@ def test_padding_becomes_words() -> None:
     padded = padded_to(4, split)
     assert padded.ids.tolist() == [*split.ids[:2], 0, 0, *split.ids[2:6]]
     assert padded.offsets.tolist() == [0, 4, 8]
+
+
+def test_the_share_of_a_run_that_checkpoints_take() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.measure.checkpoints",
+        "--config",
+        "configs/quickstart.py",
+        "--epochs",
+        "2",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    head, _, row = done.stdout.splitlines()
+    cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
+    assert 0 < float(cells["share, %"]) < 100
+    assert float(cells["waiting for checkpoints, s"]) < float(cells["run, s"])

@@ -52,7 +52,7 @@ def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | Non
         run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {}, "reviews", vectors)
     _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
     state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))
-    with Checkpoints(run.checkpoints) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(state, [], 0.5)
         checkpoints.wait()
     return run

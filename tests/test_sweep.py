@@ -31,9 +31,9 @@ from imdb_jax.predictor import Predictor, open_labeller, restore_best
 from imdb_jax.run import Run
 from imdb_jax.sweep import run_sweep
 from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.loop import Interrupted
 from imdb_jax.training.metrics import score
 from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.signals import Interrupted
 
 CONFIG = Config(
     data=DataConfig(source="synthetic", limit=60, vocabulary_size=200, max_length=40, buckets=(16,)),

@@ -82,7 +82,7 @@ class ConvStack(nnx.Module):
         x = jnp.pad(x, ((0, 0), (0, max(0, shortest - x.shape[1])), (0, 0)))
         outputs = _convolve(x, self.kernel[...])
         stretches = outputs.shape[1] // self.pool_size
-        outputs = outputs[:, : stretches * self.pool_size].reshape(len(x), stretches, self.pool_size, -1)
+        outputs = outputs[:, : stretches * self.pool_size].reshape(x.shape[0], stretches, self.pool_size, -1)
         x = jax.nn.relu(outputs.max(axis=2) + self.bias[...])
         whole = (mask.sum(axis=1) - size + 1) // self.pool_size
         windows = jnp.maximum(whole - size + 1, 1)

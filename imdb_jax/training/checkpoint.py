@@ -17,6 +17,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class Record(NamedTuple):
       score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
       history: the lines of metrics so far.
       leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
+      origin: what makes the run what it is, by name: checksums of its files and of its reviews.
       surroundings: versions and cores that the run's figures depend on.
     """
 
@@ -55,6 +57,7 @@ class Record(NamedTuple):
     score: float | None
     history: History
     leaves: dict[str, tuple[str, str]]
+    origin: dict[str, str]
     surroundings: dict[str, Any]
 
     @property
@@ -84,17 +87,26 @@ class Checkpoints:
 
     Args:
       folder: where they stand, one folder per step.
+      origin: of the run, for `Record`; a checkpoint of another run is refused.
       surroundings: of this process, for `Record`; a restored run is warned when they have changed.
       read_only: change nothing: a run may be saving there now.
     """
 
-    def __init__(self, folder: Path, surroundings: dict[str, Any] | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        origin: dict[str, str],
+        surroundings: dict[str, Any] | None = None,
+        read_only: bool = False,
+    ) -> None:
         self._folder = folder.absolute()
+        self._origin = origin
         self._surroundings = surroundings or {}
         self._read_only = read_only
-        self._saving: tuple[TrainState, Record, Any] | None = None
+        self._writer = ThreadPoolExecutor(max_workers=1)  # lets go of a state as soon as that is written
+        self._saving: Future[None] | None = None
         self._lost: tuple[TrainState, Record] | None = None  # the best so far, where there was no room for it
-        self._last_failed = False
+        self._last: int | None = None  # step of the last that was to be saved
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
@@ -108,7 +120,8 @@ class Checkpoints:
           score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
         """
         self.wait()
-        record = Record(int(state.step), score, history, fingerprints(state), self._surroundings)
+        record = Record(int(state.step), score, history, fingerprints(state), self._origin, self._surroundings)
+        self._last = record.step
         if not (self._folder / str(record.step)).exists():
             self._begin(state, record)
 
@@ -117,37 +130,39 @@ class Checkpoints:
 
         The best one is tried again if there was no room for it.
         """
-        self._end()
+        self._join()
         if self._lost is not None:
             (state, record), self._lost = self._lost, None
             self._begin(state, record, again=True)
-            self._end(again=True)
+            self._join()
 
     @property
     def failed(self) -> bool:
-        """Whether the last checkpoint, or the best, could not be written."""
-        return self._last_failed or self._lost is not None
+        """Whether the last checkpoint, or the best, could not be written; to be asked after `wait`."""
+        return self._last not in (None, self.newest()) or self._lost is not None
 
     def _begin(self, state: TrainState, record: Record, again: bool = False) -> None:
         try:
             with _first_error_alone():
                 saving = ocp.save_async(str(self._folder / str(record.step)), state, custom_metadata=record.seal())
-            self._saving = state, record, saving
         except Exception as error:  # Orbax raises a dozen types, not only OSError
             self._not_written(state, record, error, again)
+        else:
+            self._saving = self._writer.submit(self._end, state, record, saving, again)
 
-    def _end(self, again: bool = False) -> None:
-        if self._saving is None:
-            return
-        (state, record, saving), self._saving = self._saving, None
+    def _end(self, state: TrainState, record: Record, saving: Any, again: bool) -> None:
         try:
             with _first_error_alone():
                 saving.result()
         except Exception as error:
             self._not_written(state, record, error, again)
         else:
-            self._last_failed = self._last_failed and again
             self._retire()
+
+    def _join(self) -> None:
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            saving.result()
 
     def restore_latest(self, like: TrainState) -> tuple[TrainState, History] | None:
         """Reads the latest checkpoint.
@@ -159,7 +174,7 @@ class Checkpoints:
           The state and the history saved with it, or None where there is no checkpoint yet.
 
         Raises:
-          UserError: the checkpoint is of another model, or none of them can be read.
+          UserError: the checkpoint is of another model or run, or none of them can be read.
         """
         found = self._first_whole(sorted(self._steps(), reverse=True), like)
         if found is None:
@@ -178,9 +193,12 @@ class Checkpoints:
         """Reads the evaluated checkpoint with the highest score, the first of equals.
 
         Raises:
-          UserError: there is none yet, it is of another model, or none can be read.
+          UserError: there is none yet, it is of another model or run, or none can be read.
         """
-        ranks = self._ranks()
+        records = self._records()
+        if not records and (steps := self._steps()):
+            raise self._none_whole(len(steps))
+        ranks = _ranks(records)
         found = self._first_whole(sorted(ranks, key=lambda step: ranks[step], reverse=True), like)
         if found is None:
             raise UserError(f"{self._folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
@@ -204,25 +222,24 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     def _record(self, step: int) -> Record:
-        record = Record.unseal(ocp.metadata(str(self._folder / str(step))).custom_metadata)
+        with _first_error_alone():
+            metadata = ocp.metadata(str(self._folder / str(step)))
+        record = Record.unseal(metadata.custom_metadata)
         if record.step != step:
             raise ValueError(f"its record is of step {record.step}")
         return record
 
-    def _ranks(self) -> dict[int, tuple[float, int]]:
-        """Ranks of the evaluated checkpoints whose record can be read."""
-        ranks, damaged = {}, []
+    def _records(self) -> dict[int, Record]:
+        """What the checkpoints say of themselves, by step, as far as they can be read."""
+        records, damaged = {}, []
         for step in self._steps():
             try:
-                record = self._record(step)
+                records[step] = self._record(step)
             except Exception as error:
                 damaged += self._noticed(step, error)
-                continue
-            if record.score is not None:
-                ranks[step] = record.rank
-        if len(damaged) < len(self._steps()):
+        if records:
             self._set_aside(damaged)
-        return ranks
+        return records
 
     def _first_whole(self, steps: list[int], like: TrainState) -> tuple[TrainState, Record] | None:
         damaged = []
@@ -237,16 +254,20 @@ class Checkpoints:
             self._set_aside(damaged)
             return found
         if damaged:
-            message = f"none of its {len(damaged)} checkpoints can be read; train again in another --workdir"
-            raise UserError(f"{self._folder}: {message}", BAD_DATA)
+            raise self._none_whole(len(damaged))
         return None
+
+    def _none_whole(self, damaged: int) -> UserError:
+        message = f"none of its {damaged} checkpoints can be read; train again in another --workdir"
+        return UserError(f"{self._folder}: {message}", BAD_DATA)
 
     def _restore(self, step: int, like: TrainState) -> tuple[TrainState, Record]:
         record, path = self._record(step), self._folder / str(step)
         wanted = jax.tree_util.tree_leaves_with_path(like)
-        _check_same_model(
-            {name: kind for name, (kind, _) in record.leaves.items()},
-            {jax.tree_util.keystr(at, simple=True, separator="."): describe(leaf) for at, leaf in wanted},
+        _check_same_run(
+            {name: kind for name, (kind, _) in record.leaves.items()} | record.origin,
+            {jax.tree_util.keystr(at, simple=True, separator="."): describe(leaf) for at, leaf in wanted}
+            | self._origin,
             path,
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
@@ -278,7 +299,7 @@ class Checkpoints:
 
     def _retire(self) -> None:
         """Deletes what is neither among the latest nor the best; renamed first, a half-deleted one is never listed."""
-        ranks = self._ranks()
+        ranks = _ranks(self._records())
         kept = {*self._steps()[-LATEST:], *sorted(ranks, key=lambda step: ranks[step])[-1:]}
         for step in {*self._steps()} - kept:
             retired = self._folder / f"{RETIRED}{step}"
@@ -300,16 +321,20 @@ class Checkpoints:
             if type(thread).__module__.startswith("orbax."):  # others of the same save: they write a while longer
                 threading.Thread.join(thread, PATIENCE)  # that of Orbax raises their error
         self._sweep()
-        others = [*self._ranks().values(), *([self._lost[1].rank] if self._lost else [])]
+        others = [*_ranks(self._records()).values(), *([self._lost[1].rank] if self._lost else [])]
         if record.score is not None and all(record.rank > rank for rank in others):
             self._lost = state, record
         if again:
             return
-        self._last_failed = True
         newest = self.newest()
         there = "there is none yet" if newest is None else f"the newest is of step {newest}"
         what = f"checkpoint of step {record.step} not written ({_reason(error)})"
         log.warning(f"{self._folder}: {what}; training goes on, {there}")
+
+
+def _ranks(records: dict[int, Record]) -> dict[int, tuple[float, int]]:
+    """Ranks of the evaluated ones."""
+    return {step: record.rank for step, record in records.items() if record.score is not None}
 
 
 @contextlib.contextmanager
@@ -340,9 +365,10 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text}"[:200]
 
 
-def _check_same_model(saved: dict[str, str], wanted: dict[str, str], path: Path) -> None:
-    """Refuses another model's checkpoint by name; Orbax would cast without a word."""
-    for leaf in {**saved, **wanted}:
-        there, here = saved.get(leaf, "absent"), wanted.get(leaf, "absent")
+def _check_same_run(saved: dict[str, str], wanted: dict[str, str], path: Path) -> None:
+    """Refuses a checkpoint of another model or run by name; Orbax would cast without a word."""
+    for name in {**saved, **wanted}:
+        there, here = saved.get(name, "absent"), wanted.get(name, "absent")
         if there != here:
-            raise UserError(f"{path}: {leaf} is {there} there but {here} in this config; use the config of that run")
+            message = f"{name} is {there} there but {here} in this run; put this run's own checkpoints back"
+            raise UserError(f"{path}: {message}")

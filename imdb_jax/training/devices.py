@@ -23,15 +23,16 @@ M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
 HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
 
 
-def set_up_process() -> None:
+def set_up_process(*, one_of_several: bool = False) -> None:
     """Sets JAX up for a command; must come before JAX looks for devices.
 
     Each core becomes a CPU device, and compiled programs are kept in the cache folder, so that the next run of the same
-    program need not compile.
+    program need not compile. One of several processes has one CPU device: collectives between cores are what
+    `Replicas` avoids.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries have none
         mallopt(M_ARENA_MAX, HEAPS)
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", 1 if one_of_several else len(os.sched_getaffinity(0)))
     folder = cache_dir() / "compilation"
     try:
         folder.mkdir(parents=True, exist_ok=True)

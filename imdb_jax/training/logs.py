@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import jax
 from jaxtyping import PyTree
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
+from typing_extensions import override
 
 from imdb_jax.training.checkpoint import History
 
@@ -76,8 +77,29 @@ def off_screen() -> Iterator[None]:
             screen.removeFilter(shown)
 
 
-class RunLog:
-    """The growing record of a run; while the disk is full, training goes on and the log says so.
+class HistoryLog:
+    """The growing record of a run in memory alone, for processes that don't write.
+
+    Args:
+      history: lines of an earlier part of the run.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = list(history)
+
+    def write(self, record: dict) -> None:
+        """Adds the record of an epoch."""
+        self.history.append(record)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+
+class RunLog(HistoryLog):
+    """The growing record of a run on the disk; while that is full, training goes on and the log says so.
 
     Args:
       folder: the run directory.
@@ -85,7 +107,7 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, history: History) -> None:
-        self.history = list(history)
+        super().__init__(history)
         self._path = folder / "metrics.jsonl"
         self._write_metrics()
         last_step = history[-1]["step"] if history else 0
@@ -95,9 +117,10 @@ class RunLog:
         start = SessionLog(status=SessionLog.START)  # pyright: ignore  (generated names)
         self._events.write_event(Event(wall_time=time.time(), step=last_step + 1, session_log=start))
 
+    @override
     def write(self, record: dict) -> None:
         """Adds the record of an epoch: to the history, metrics.jsonl and TensorBoard."""
-        self.history.append(record)
+        super().write(record)
         figures = {f"{name}/{split}": x for split in ("train", "validation") for name, x in record[split].items()}
         figures["speed/reviews_per_second"] = record["reviews_per_second"]
         try:
@@ -109,9 +132,7 @@ class RunLog:
         except OSError as error:
             log.warning(f"{self._path.parent}: figures not written ({error.strerror}); training goes on")
 
-    def __enter__(self) -> "RunLog":
-        return self
-
+    @override
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with contextlib.suppress(OSError):
             self._events.close()
@@ -143,7 +164,7 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
         desc=f"epoch {epoch}/{epochs}",
         unit=" reviews",
         leave=False,
-        disable=not (alone and sys.stderr.isatty()),
+        disable=not (alone and sys.stderr.isatty() and log.isEnabledFor(logging.INFO)),
     )
 
 

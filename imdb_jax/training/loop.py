@@ -1,10 +1,9 @@
-"""Fit: epochs, early stopping, signals."""
+"""Fit: epochs and early stopping."""
 
 import logging
 import math
-import signal
 import time
-from types import FrameType
+from typing import NamedTuple
 
 import jax
 
@@ -13,10 +12,12 @@ from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.checkpoint import Checkpoints, History
 from imdb_jax.training.devices import CompileClock
-from imdb_jax.training.logs import RunLog, epoch_line, progress_bar
+from imdb_jax.training.logs import HistoryLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import Metrics, score
 from imdb_jax.training.parallel import DataParallel
+from imdb_jax.training.processes import is_alone
 from imdb_jax.training.profile import Profile
+from imdb_jax.training.signals import Interrupted, StopSignal
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
@@ -24,41 +25,18 @@ log = logging.getLogger(__name__)
 LOOK = 50  # steps between looks at the loss, each of which waits for the device
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """A signal ended training, after its state was saved."""
+class Watch(NamedTuple):
+    """What is looked at while a run trains.
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"{signal.Signals(signum).name}: stopped; run the same command again to go on")
-        self.exit_code = 128 + signum
-
-
-class StopSignal:
-    """Inside `with`, the first SIGINT or SIGTERM asks `fit` to stop; the second stops at once.
-
-    Only the main thread can enter it, for others too: what they train stops by it as well.
-
-    Raises:
-      Interrupted: at the end of `with`, where a signal came too late for `fit` to see it.
+    Attributes:
+      stop: asked after each step, of several processes after each `LOOK`.
+      clock: counts the programs that are compiled, of which there should be none after the first whole epoch.
+      profile: traces some steps.
     """
 
-    def __init__(self) -> None:
-        self.signum = 0
-
-    def __enter__(self) -> "StopSignal":
-        self._before = {signum: signal.signal(signum, self._ask) for signum in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-        if self.signum and kind is None:
-            raise Interrupted(self.signum)
-
-    def _ask(self, signum: int, _: FrameType | None) -> None:
-        self.signum = signum
-        log.warning("%s: saving a checkpoint; once more stops at once", signal.Signals(signum).name)
-        for handled in self._before:
-            signal.signal(handled, signal.SIG_DFL)
+    stop: StopSignal
+    clock: CompileClock
+    profile: Profile | None = None
 
 
 def best_epoch(history: History, monitor: str) -> int:
@@ -80,17 +58,20 @@ def _score(record: dict, monitor: str) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
+def _check_finite(state: TrainState, checkpoints: Checkpoints | None) -> None:
     """Ends a run whose weights are lost, before they are saved."""
-    if not math.isfinite(state.metrics.loss):
+    if math.isfinite(state.metrics.loss):
+        return
+    newest = None
+    if checkpoints is not None:
         checkpoints.wait()
         newest = checkpoints.newest()
-        raise UserError(
-            f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
-            "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
-            + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
-            BAD_DATA,
-        )
+    raise UserError(
+        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
+        "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
+        + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
+        BAD_DATA,
+    )
 
 
 def fit(
@@ -100,11 +81,9 @@ def fit(
     seed: int,
     train: Batches,
     validation: Batches,
-    checkpoints: Checkpoints,
-    run_log: RunLog,
-    stop: StopSignal,
-    clock: CompileClock,
-    profile: Profile | None = None,
+    checkpoints: Checkpoints | None,
+    run_log: HistoryLog,
+    watch: Watch,
 ) -> None:
     """Trains until `is_finished`, evaluating and saving after each epoch.
 
@@ -116,18 +95,18 @@ def fit(
       seed: of the order of batches.
       train: batches to learn from.
       validation: batches to choose the best epoch by.
-      checkpoints: where each epoch's state goes.
+      checkpoints: where each epoch's state goes; None in a process that writes none.
       run_log: where each epoch's figures go; its history must be that of the state.
-      stop: looked at after each step.
-      clock: counts the programs that are compiled, of which there should be none after the first whole epoch.
-      profile: traces some steps.
+      watch: what else is looked at.
 
     Raises:
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
+    stop, clock, profile = watch
     steps, share = len(train), replicas.share(train.batch_size)
     step = int(states[0].step)
+    between_looks = 1 if is_alone() else LOOK  # several processes must ask each other
     warmed_up = False
     while not is_finished(run_log.history, config):
         epoch, first_step = divmod(step, steps)
@@ -143,10 +122,13 @@ def fit(
                 bar.update(min(rows, bar.total - bar.n))
                 if step % LOOK == 0 or step % steps == 0:
                     _check_finite(states[0], checkpoints)
-                if stop.signum and step % steps:  # an epoch at its end is evaluated first: see below
+                if step % between_looks or step % steps == 0:  # an epoch at its end is evaluated first: see below
+                    continue
+                if signum := stop.asked():
                     _check_finite(states[0], checkpoints)
-                    checkpoints.save(replicas.local(states), run_log.history)
-                    raise Interrupted(stop.signum)
+                    if checkpoints is not None:
+                        checkpoints.save(replicas.local(states), run_log.history)
+                    raise Interrupted(signum)
         record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
         seconds = time.perf_counter() - started
         logits = replicas.logits(replicas.readers(states), validation)
@@ -165,7 +147,8 @@ def fit(
         warmed_up |= first_step == 0
         state = replicas.local(states)._replace(metrics=Metrics.zero())
         states = replicas.place(state)  # copies: training consumes them while the state is being written
-        checkpoints.save(state, run_log.history, _score(record, config.monitor))
-        del state  # the checkpoints hold it until the next is due, in case it has to be written again
-        if stop.signum:
-            raise Interrupted(stop.signum)
+        if checkpoints is not None:
+            checkpoints.save(state, run_log.history, _score(record, config.monitor))
+        del state  # one copy less in memory as soon as it is written
+        if signum := stop.asked():
+            raise Interrupted(signum)

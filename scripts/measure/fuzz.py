@@ -211,7 +211,12 @@ def _tar(form: int) -> bytes:
 
 
 def _with_seal(folder: Path) -> bytes:
-    Run(folder).write_results({"test": {"accuracy": 0.5}, "seed": 0})
+    scores = {"accuracy": 0.5, "loss": 0.7, "auc": 0.5, "f1": 0.5, "examples": 2}
+    seconds = {"compile": 0.5, "train": 1.0, "total": 2.0}
+    counts = {"seed": 0, "best_epoch": 1, "epochs": 1}
+    Run(folder).write_results(
+        {"validation": scores, "test": scores, **counts, "seconds": seconds, "versions": {}, "device": {}}
+    )
     return (folder / "results.json").read_bytes()
 
 
@@ -226,7 +231,12 @@ def parsers(folder: Path) -> dict[str, Parser]:
     tars = tuple(_tar(form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT))
     flags = [f"--config.{name}={value}" for name, value in fields(Config()).items() if isinstance(value, int | float)]
     typed = tuple("\n".join(["--output=json", *flags[i : i + 3]]).encode() for i in range(0, len(flags), 3))
-    record = b'{"epoch": 1, "step": 50, "validation": {"loss": 0.5}}\n'
+    figures = b'"loss": 0.7, "accuracy": 0.5'
+    record = b'{"epoch": 1, "step": 50, "train": {%b}, "validation": {%b, "auc": NaN, "f1": 0.5, "examples": 2}, ' % (
+        figures,
+        figures,
+    )
+    record += b'"seconds": 1.5}\n'
     return {
         "vectors": Parser(_vectors(), vectors),
         "neighbours": Parser(_vectors(), neighbours),

@@ -105,7 +105,7 @@ def compete(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, 
                 child = stack.enter_context(entrant.start(folder / "task", folder))
                 child.ask("train")
                 child.ask("reset")
-                logits[entrant.name] = np.array(child.ask("infer")["logits"])
+                logits[entrant.name] = np.array(child.ask("infer")["values"])
                 record |= {
                     "import_seconds": child.import_seconds,
                     "first_step_seconds": {"cold": cold.first_step_seconds, "cached": child.first_step_seconds},
@@ -123,7 +123,7 @@ def compete(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, 
                     record["train_seconds"].append(trained["seconds"])
                     record["infer_seconds"].append(inferred["seconds"])
                     record["memory_mb"] = inferred["memory_mb"]
-                    record["accuracy"] = float(((np.array(inferred["logits"]) > 0) == task.test.labels).mean())
+                    record["accuracy"] = float(((np.array(inferred["values"]) > 0) == task.test.labels).mean())
                     say(
                         f"{task.workload} round {number}/{rounds} {record['name']}: "
                         f"trained {trained['seconds']:.1f} s, inferred {inferred['seconds']:.1f} s"

@@ -1,7 +1,7 @@
 """Both ends of the pipe between the benchmark and a competitor, which has a process to itself.
 
-The child writes one line of JSON when its imports are done, one when it has trained on its first batch, and one for
-each command it reads: reset, train or infer.
+The child writes one line of JSON when its imports are done, one when it is ready (a trainer when it has trained on its
+first batch), and one for each command it reads: reset, train or infer of a trainer, many or single of a server.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from scripts.peers.task import Task
+
+Commands = dict[str, Callable[[], np.ndarray | None]]
 
 
 class Competitor(Protocol):
@@ -42,18 +44,27 @@ def serve(start: Callable[[Task, str], Competitor]) -> None:
     Args:
       start: builds the competitor from a task and a variant, which are the arguments of this process.
     """
+
+    def commands() -> Commands:
+        competitor = start(Task.load(Path(sys.argv[1])), sys.argv[2])
+        competitor.step()
+        return {"reset": competitor.reset, "train": competitor.train, "infer": competitor.infer}
+
+    work_off(commands)
+
+
+def work_off(get_ready: Callable[[], Commands]) -> None:
+    """Answers commands with the seconds they took, the peak memory, and the values that they gave."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
     print("{}", file=answers)
-    competitor = start(Task.load(Path(sys.argv[1])), sys.argv[2])
-    competitor.step()
+    commands = get_ready()
     print("{}", file=answers)
-    commands = {"reset": competitor.reset, "train": competitor.train, "infer": competitor.infer}
     for line in sys.stdin:
         started = time.perf_counter()
-        logits = commands[line.strip()]()
+        values = commands[line.strip()]()
         answer = {"seconds": time.perf_counter() - started, "memory_mb": peak_memory_mb()}
-        print(json.dumps(answer if logits is None else {**answer, "logits": logits.tolist()}), file=answers)
+        print(json.dumps(answer if values is None else {**answer, "values": values.tolist()}), file=answers)
 
 
 def peak_memory_mb() -> float:

@@ -4,7 +4,7 @@ Results are what benchmark.json holds: the machine, and for each workload its fa
 """
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,8 +62,7 @@ def finished(workload: dict[str, Any]) -> list[dict[str, Any]]:
 def markdown(results: dict[str, Any]) -> str:
     """The machine, and for each workload a table and what our training makes of the machine."""
     machine = results["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"]
+    lines = [surroundings(machine)]
     for name, workload in results["workloads"].items():
         lines += [
             f"\n{name}: {workload['config']}, batches of {workload['batch_size']}; {workload['train_reviews']:,} "
@@ -77,6 +76,12 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def surroundings(machine: dict[str, Any]) -> str:
+    """What the figures depend on."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"
+
+
 def table(workload: dict[str, Any]) -> Iterator[str]:
     """Lines of a Markdown table, one group of rows for each variant."""
     rows = [COLUMNS, ("---",) + ("---:",) * (len(COLUMNS) - 1)]
@@ -85,6 +90,11 @@ def table(workload: dict[str, Any]) -> Iterator[str]:
         if group := [record for record in records if record["variant"] == variant]:
             rows.append((f"**{title}**",) + ("",) * (len(COLUMNS) - 1))
             rows += [cells(workload, record, ours=records[0]) for record in group]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Lines of a Markdown table whose columns stand straight in the source, too."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

@@ -1,4 +1,4 @@
-"""A run of seconds that has every file a run can have; the rig writes its vectors."""
+"""A run of seconds that has every file a run can have; the rig writes its vectors. Two cores share a batch."""
 
 from imdb_jax.config import (
     Config,
@@ -18,5 +18,5 @@ config = Config(
         embedding_dropout=0.1,
     ),
     optimizer=OptimizerConfig(learning_rate=2e-2, schedule="cosine", clip_norm=1.0, ema_decay=0.9),
-    training=TrainingConfig(batch_size=16, epochs=24),
+    training=TrainingConfig(batch_size=32, epochs=24),
 )

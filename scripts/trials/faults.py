@@ -12,23 +12,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imdb_jax.training.devices import set_up_process
-from scripts.trials import damage, disk, kills, signals, starts
+from scripts.trials import damage, disk, kills, repeats, signals, starts
 from scripts.trials.rig import Failure, Rig, Skipped, Trial
 
 
 class Goal(NamedTuple):
-    """What must hold, and how often it is tried."""
+    """What must hold, how often it is tried, and what each trial must have counted on average to have tested it."""
 
     trial: Trial
     trials: int
+    needed: dict[str, float]
 
 
 GOALS = {
-    "kills": Goal(kills.trial, 3),
-    "damage": Goal(damage.trial, 60),
-    "disk": Goal(disk.trial, 8),
-    "signals": Goal(signals.trial, 6),
-    "starts": Goal(starts.trial, 6),
+    "kills": Goal(kills.trial, 3, {"kills": 1, "checkpoints restored": 1}),
+    "damage": Goal(damage.trial, 60, {"damaged": 1}),
+    "disk": Goal(disk.trial, 8, {"failed saves": 1}),
+    "signals": Goal(signals.trial, 6, {"SIGTERM": 0.5, "SIGINT": 0.5}),
+    "starts": Goal(starts.trial, 6, {"refused": 1}),
+    "repeats": Goal(repeats.trial, 10, {"on all cores": 0.2, "on one core": 0.2}),
 }
 
 
@@ -73,6 +75,10 @@ def run(name: str, rig: Rig, trials: int, seed: int) -> int:
             print(f"{name}: trial {number} failed: {failure}\n  folder: {folder}\n  again: {again}", flush=True)
         else:
             shutil.rmtree(folder)
+    for what, share in GOALS[name].needed.items():
+        if counts[what] < (least := int(share * (trials - failed))):
+            failed += 1
+            print(f"{name}: tested too little: {counts[what]} {what} in {trials} trials, not {least}", flush=True)
     told = "".join(f", {count} {what}" for what, count in counts.items())
     print(f"{name}: {trials} trials with seed {seed}{told}; {failed} failed", flush=True)
     return failed

@@ -131,13 +131,16 @@ class Rig:
         """Starts training, or goes on with it."""
         return Training(self.command, workdir, self.environment)
 
-    def finish(self, workdir: Path) -> str:
-        """Lets a run come to its end and compares it with the uninterrupted one; returns what it told."""
+    def run_through(self, workdir: Path) -> None:
+        """Lets a run come to its end."""
         training = self.train(workdir)
         if code := training.end():
             raise Failure(f"exit code {code}: {training.told()[-2_000:]}")
+
+    def finish(self, workdir: Path) -> None:
+        """Lets a run come to its end and compares it with the uninterrupted one."""
+        self.run_through(workdir)
         self.outcome.check_same(outcome(workdir))
-        return training.told()
 
 
 Trial = Callable[[Rig, random.Random, Path], Counter[str]]
@@ -147,7 +150,7 @@ def outcome(folder: Path) -> Outcome:
     """Reads a finished run."""
     run = Run(folder)
     _, best = restore_best(run)
-    with Checkpoints(run.checkpoints, read_only=True) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
         latest, _ = checkpoints.restore_latest(best) or (best, [])
     return Outcome(
         [without_times(record) for record in run.history()],
@@ -174,7 +177,7 @@ def check_steps(folder: Path) -> int:
         with tempfile.TemporaryDirectory() as alone:
             Path(alone, path.name).symlink_to(path.absolute())
             try:
-                with Checkpoints(Path(alone), read_only=True) as checkpoints:
+                with Checkpoints(Path(alone), run.origin(), read_only=True) as checkpoints:
                     found = checkpoints.restore_latest(like)
             except UserError as error:
                 raise Failure(f"step {path.name} does not restore: {error}") from error

@@ -46,6 +46,6 @@ def _check_no_step_lost(folder: Path) -> None:
     """A run that was asked to stop has a checkpoint at least as new as its last line of metrics."""
     run = Run(folder)
     history = run.history()
-    newest = Checkpoints(run.checkpoints, read_only=True).newest() or 0
+    newest = Checkpoints(run.checkpoints, run.origin(), read_only=True).newest() or 0
     if history and newest < history[-1]["step"]:
         raise Failure(f"step {history[-1]['step']} was told of, but the newest checkpoint is of step {newest}")

@@ -10,12 +10,16 @@ from pathlib import Path
 from imdb_jax.errors import LOCKED
 from scripts.trials.rig import Failure, Rig, Training
 
+PATIENCE = 10  # seconds from the start of the loser to its end, on a machine that is busy
+
 
 def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     """Starts two processes at once, or a second one while the first stands still."""
     at_once = draw.random() < 0.5
     winner, loser = (_at_once if at_once else _one_standing_still)(rig, draw, folder / "run")
     lived = time.monotonic() - loser.started
+    if lived > PATIENCE:
+        raise Failure(f"the loser ended {lived:.1f} s after its start")
     if (code := loser.end()) != LOCKED or len(loser.told().splitlines()) != 1:
         raise Failure(f"the loser ended with exit code {code}: {loser.told()[-2_000:]}")
     if code := winner.end():

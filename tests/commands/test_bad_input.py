@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import pickle
+import re
 import shutil
 import tarfile
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import LSTMConfig
+from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.folder import MAX_BYTES
 from imdb_jax.run import Run
 from tests.commands.command_line import fails, run
@@ -81,6 +83,7 @@ TABLE = [  # files, command, exit code, what is said
     ({}, (*TRAIN, "--config.training.batch_size=0"), 2, "training.batch_size: 0; input should be greater than"),
     ({}, (*TRAIN, "--config.optimizer.learning_rate=nan"), 2, "optimizer.learning_rate: nan; input should be a finite"),
     ({}, (*TRAIN, "--config.model.dropout=1.5"), 2, "model.dropout: 1.5; input should be less than 1"),
+    ({}, (*TRAIN, "--profile", "--config.seeds=0..1"), 2, "--profile: traces a single run, not a population"),
     # the file of the config
     ({}, ("imdb_jax.train", "--config", "none.py", "--workdir", "run"), 66, "none.py: no such file"),
     ({"config.py": b"x = 1\nx / 0\n"}, TRAIN, 2, "config.py:2: ZeroDivisionError: division by zero"),
@@ -108,7 +111,7 @@ TABLE = [  # files, command, exit code, what is said
     ({"a.tar.gz": packed("aclImdb/train/neg/0.txt")[:-9]}, of_imdb("a.tar.gz"), 65, "a.tar.gz: not a whole .tar.gz"),
     # the run directory
     ({"run": b""}, TRAIN, 73, "run: File exists; choose another --workdir"),
-    ({}, ("imdb_jax.predict", "--workdir", "run", "fine"), 66, "run/config.json: no such file"),
+    ({}, ("imdb_jax.predict", "--workdir", "run", "fine"), 66, "run/manifest.json: no such file"),
 ]  # fmt: skip
 
 
@@ -209,6 +212,17 @@ def test_a_run_that_another_process_trains_is_left_alone(odd: tuple[Path, str]) 
     assert files(odd[0]) == before
 
 
+def test_a_damaged_checkpoint_is_told_in_one_line(odd: tuple[Path, str], tmp_path: Path) -> None:
+    """Not by what each of Orbax's tasks has to say of it."""
+    shutil.copytree(odd[0], tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    for index in (checkpoint / "state" / "d").iterdir():
+        index.unlink()
+    *notices, line = run(*PREDICT, cwd=tmp_path).stderr.decode().splitlines()
+    assert ["damaged (" in notice for notice in notices] == [True]
+    assert "none of its 1 checkpoints can be read" in line
+
+
 def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str], tmp_path: Path) -> None:
     old, new = Run(odd[0]), Run(tmp_path / "run")
     config = old.config()
@@ -217,4 +231,14 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
         new.begin(config, old.vocabulary(), {}, "reviews", old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
-    assert "encoder.backward.bias is float32[8] there but float32[12] in this config" in said
+    assert "encoder.backward.bias is float32[8] there but float32[12] in this run" in said
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, str], tmp_path: Path) -> None:
+    old, new = Run(odd[0]), Run(tmp_path / "run")
+    *others, last, first = old.vocabulary().tokens
+    vocabulary = Vocabulary([*others, first, last], old.config().data.text)
+    with new.taken(old.config()):
+        new.begin(old.config(), vocabulary, {}, "reviews", old.load_vectors())
+    shutil.copytree(old.checkpoints, new.checkpoints)
+    assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))

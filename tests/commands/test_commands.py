@@ -202,7 +202,9 @@ def test_audit(output: str, tmp_path: Path) -> None:
         assert "1,600" in process.stdout.decode()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "audit", "report", "vocabulary", "vectors"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "export", "audit", "report", "vocabulary", "vectors"]
+)
 def test_help(command: str) -> None:
     process = run(f"imdb_jax.{command}", "--help")
     assert process.returncode == 0, process.stderr.decode()

@@ -146,7 +146,6 @@ def test_shard_map_over_rows_equals_one_device(cell, inputs, all_states: bool) -
 
 
 def test_exported_program_with_symbolic_shapes(cell, inputs) -> None:
-    pytest.importorskip("flatbuffers", reason="jax.export needs flatbuffers to serialise")
     ids, valid, weights = inputs
     with jax.enable_x64(True):
         time, batch = jax.export.symbolic_shape("t, b")

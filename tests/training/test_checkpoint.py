@@ -2,9 +2,11 @@
 
 import errno
 import gc
+import json
 import logging
 import shutil
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,19 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from orbax.checkpoint import v1 as ocp
 
 from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
+from imdb_jax.training import checkpoint
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
+from tests.golden import generate_checkpoint as golden
+
+ORIGIN = {"vocabulary.txt": "11 words"}
 
 
 def state_at(step: int, hidden_dim: int = 3) -> TrainState:
@@ -30,6 +37,13 @@ def state_at(step: int, hidden_dim: int = 3) -> TrainState:
     model = TextClassifier(config, 11, rngs=nnx.Rngs(step))
     _, state = Learner.create(model, optax.adam(1e-3), seed=step, ema_decay=0.9)
     return state._replace(step=jnp.int32(step))
+
+
+def wide_state_at(step: int) -> TrainState:
+    """One with an array too large to stand in Orbax's index, which has a checksum."""
+    state = state_at(step)
+    table = np.random.default_rng(step).normal(size=(64, 16)).astype(np.float32)
+    return state._replace(params={**state.params, "table": jnp.asarray(table)})
 
 
 def history(step: int) -> list[dict]:
@@ -41,10 +55,10 @@ def assert_equal(found: TrainState, expected: TrainState) -> None:
 
 
 def saved(folder: Path, scores: dict[int, float | None]) -> Checkpoints:
-    with Checkpoints(folder) as checkpoints:
+    with Checkpoints(folder, ORIGIN) as checkpoints:
         for step, score in scores.items():
             checkpoints.save(state_at(step), history(step), score)
-    return Checkpoints(folder)
+    return Checkpoints(folder, ORIGIN)
 
 
 def kept(folder: Path) -> list[int]:
@@ -71,7 +85,7 @@ def test_nan_is_never_best(tmp_path: Path, scores: dict[int, float]) -> None:
 
 
 def test_nothing_to_restore(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "none", read_only=True)
+    checkpoints = Checkpoints(tmp_path / "none", ORIGIN, read_only=True)
     assert checkpoints.restore_latest(state_at(0)) is None
     with pytest.raises(UserError, match="no evaluated checkpoint yet"):
         checkpoints.restore_best(state_at(0))
@@ -114,7 +128,7 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "whole", folder)
         damage(folder / path.relative_to(tmp_path / "whole"), np.random.default_rng(number))
-        checkpoints = Checkpoints(folder)
+        checkpoints = Checkpoints(folder, ORIGIN)
         caplog.clear()
         found = checkpoints.restore_latest(state_at(0))
         gc.collect()  # what Orbax has given up on is warned of now, not in another test
@@ -127,10 +141,84 @@ def test_damage_is_noticed_and_the_one_before_is_taken(
             assert (folder / "damaged" / "2").is_dir()
             assert sum("damaged (" in record.message for record in caplog.records) == 1
             noticed.append(folder)
-    checkpoints = Checkpoints(noticed[-1])
+    checkpoints = Checkpoints(noticed[-1], ORIGIN)
     checkpoints.save(state_at(2), history(2), 0.6)  # the number of one set aside is free again
     checkpoints.wait()
     assert kept(noticed[-1]) == [1, 2]
+
+
+def test_flipped_numbers_that_orbax_loads_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("imdb_jax").propagate = True
+    with Checkpoints(tmp_path, ORIGIN) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(wide_state_at(step), history(step), 0.5)
+    marks = fingerprints(wide_state_at(2))
+    reader = Checkpoints(tmp_path, ORIGIN, read_only=True)
+    (data,) = (tmp_path / "2" / "state" / "ocdbt.process_0" / "d").iterdir()  # arrays first, then their index
+    whole, silent = data.read_bytes(), 0
+    random = np.random.default_rng(0)
+    for _ in range(8):
+        content = bytearray(whole)
+        content[int(random.integers(200, 3_600))] ^= 1 << int(random.integers(8))  # 4 KB of numbers, nearly as they are
+        data.write_bytes(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "fingerprints", lambda _: marks)  # nobody looks
+            loaded = reader.restore_latest(wide_state_at(0))
+        assert loaded is not None
+        silent += int(loaded[0].step) == 2 and fingerprints(loaded[0]) != marks
+        caplog.clear()
+        found = reader.restore_latest(wide_state_at(0))
+        assert found is not None
+        assert_equal(found[0], wide_state_at(1))
+        assert "damaged (ValueError: params.table has changed)" in caplog.text
+    assert silent == 8
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_devices_come_and_go(devices: int, tmp_path: Path) -> None:
+    """From one device to several, some arrays whole on each and some cut up, and back: bit for bit."""
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("devices",))
+
+    def spread(leaf: jax.Array) -> jax.Array:
+        cut = leaf.ndim == 2 and leaf.shape[0] % devices == 0
+        return jax.device_put(leaf, NamedSharding(mesh, PartitionSpec("devices") if cut else PartitionSpec()))
+
+    state, one = wide_state_at(1), tmp_path / "one"
+    several = one.with_name("several")
+    with Checkpoints(one, ORIGIN) as checkpoints:
+        checkpoints.save(state, history(1), 0.5)
+        checkpoints.wait()
+        found = checkpoints.restore_best(jax.tree.map(spread, wide_state_at(0)))
+    assert found.params["table"].addressable_shards[0].data.shape == (64 // devices, 16)
+    assert found.params["output"]["bias"].sharding.num_devices == devices
+    assert_equal(found, state)
+    with Checkpoints(several, ORIGIN) as checkpoints:
+        checkpoints.save(found, history(1), 0.5)
+        checkpoints.wait()
+        back = checkpoints.restore_best(wide_state_at(0))
+    assert back.params["table"].sharding.num_devices == 1
+    assert_equal(back, state)
+
+
+def test_another_dtype_is_refused_by_name(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    state = state_at(0)
+    like = state._replace(params=jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), state.params))
+    with pytest.raises(UserError, match=r"table is float32\[11, 4\] there but bfloat16\[11, 4\] in this run"):
+        checkpoints.restore_best(like)
+    assert kept(tmp_path) == [1]
+
+
+def test_a_checkpoint_of_long_ago_is_restored() -> None:
+    """Whatever the versions of Orbax, JAX, Flax and optax: bit for bit."""
+    checkpoints = Checkpoints(golden.FOLDER, golden.ORIGIN, read_only=True)
+    found = checkpoints.restore_latest(golden.blank())
+    assert found is not None
+    assert fingerprints(found[0]) == {name: tuple(mark) for name, mark in json.loads(golden.MARKS.read_text()).items()}
+    assert_equal(found[0], golden.filled())
+    assert found[1] == golden.HISTORY
 
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")  # Orbax gives up on reads
@@ -139,7 +227,7 @@ def test_readers_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "3.orbax-checkpoint-tmp").mkdir()  # a run is saving
     for path in files(tmp_path / "2"):
         zero(path, np.random.default_rng(0))
-    checkpoints = Checkpoints(tmp_path, read_only=True)
+    checkpoints = Checkpoints(tmp_path, ORIGIN, read_only=True)
     assert_equal(checkpoints.restore_best(state_at(0)), state_at(1))
     gc.collect()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3.orbax-checkpoint-tmp"]
@@ -150,9 +238,10 @@ def test_no_whole_checkpoint_is_an_error_and_not_a_new_start(tmp_path: Path) -> 
     for step in "12":
         for path in files(tmp_path / step):
             path.unlink()
-    with pytest.raises(UserError, match="none of its 2 checkpoints can be read") as caught:
-        checkpoints.restore_latest(state_at(0))
-    assert caught.value.exit_code == 65
+    for restore in (checkpoints.restore_latest, checkpoints.restore_best):
+        with pytest.raises(UserError, match="none of its 2 checkpoints can be read") as caught:
+            restore(state_at(0))
+        assert caught.value.exit_code == 65
     assert kept(tmp_path) == [1, 2]
 
 
@@ -160,15 +249,51 @@ def test_rests_of_a_killed_save_and_deletion_are_swept(tmp_path: Path) -> None:
     saved(tmp_path, {1: 0.5})
     (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
     (tmp_path / ".retired-0").mkdir()
-    Checkpoints(tmp_path)
+    Checkpoints(tmp_path, ORIGIN)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_another_model_is_refused_by_name_and_nothing_set_aside(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path, {1: 0.5})
-    with pytest.raises(UserError, match=r"backward\.bias is float32\[12\] there but float32\[16\] in this config"):
+    with pytest.raises(UserError, match=r"backward\.bias is float32\[12\] there but float32\[16\] in this run"):
         checkpoints.restore_latest(state_at(0, hidden_dim=4))
     assert kept(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"vocabulary.txt": "12 words"}, "vocabulary.txt is 11 words there but 12 words in this run"),
+        ({**ORIGIN, "vectors.npy": "ab"}, "vectors.npy is absent there but ab in this run"),
+        ({}, "vocabulary.txt is 11 words there but absent in this run"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_by_name_and_not_set_aside(
+    other: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    saved(tmp_path, {1: 0.5})
+    for restore in (Checkpoints(tmp_path, other).restore_latest, Checkpoints(tmp_path, other).restore_best):
+        with pytest.raises(UserError, match=said) as refused:
+            restore(state_at(0))
+        assert refused.value.exit_code == 2
+    assert kept(tmp_path) == [1]
+
+
+def test_a_state_is_let_go_of_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, ORIGIN)
+    state = state_at(1)
+    held = weakref.ref(jax.tree.leaves(state.params)[0])
+    checkpoints.save(state, history(1), 0.5)
+    del state
+    written = checkpoints._saving
+    assert written is not None
+    written.result()  # not `wait`: training waits only when the next is due
+    gc.collect()
+    assert held() is None
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_failed_save_is_told_and_training_goes_on(
@@ -199,11 +324,7 @@ def test_the_best_is_written_as_soon_as_there_is_room(
     logging.getLogger("imdb_jax").propagate = True
     checkpoints = saved(tmp_path, {1: 0.5})
     with monkeypatch.context() as patch:
-
-        def full(*_: Any, **__: Any) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        patch.setattr(ocp, "save_async", full)
+        patch.setattr(ocp, "save_async", full_disk)
         checkpoints.save(state_at(2), history(2), 0.9)
         checkpoints.save(state_at(3), history(3), 0.6)
     assert checkpoints.failed
@@ -216,10 +337,33 @@ def test_the_best_is_written_as_soon_as_there_is_room(
     assert sum("step 2 not written" in record.message for record in caplog.records) == 1
 
 
+def test_a_last_one_that_is_written_at_the_second_try_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp, "save_async", full_disk)
+        checkpoints.save(state_at(2), history(2), 0.9)
+    assert checkpoints.failed
+    checkpoints.wait()
+    assert not checkpoints.failed
+    assert kept(tmp_path) == [1, 2]
+
+
+def test_a_last_one_that_is_not_the_best_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5})
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp, "save_async", full_disk)
+        checkpoints.save(state_at(2), history(2), 0.4)
+    checkpoints.wait()
+    assert checkpoints.failed
+    assert kept(tmp_path) == [1]
+
+
 def test_other_surroundings_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("imdb_jax").propagate = True
     for jax_version in ("1.0", "1.0", "1.1"):
-        with Checkpoints(tmp_path, {"jax": jax_version, "cores": 2}) as checkpoints:
+        with Checkpoints(tmp_path, ORIGIN, {"jax": jax_version, "cores": 2}) as checkpoints:
             checkpoints.restore_latest(state_at(0))
             checkpoints.save(state_at(1), history(1), 0.5)
     assert [record.message for record in caplog.records if "surroundings" in record.message] == [

@@ -26,8 +26,9 @@ from imdb_jax.errors import UserError
 from imdb_jax.experiment import run_experiment
 from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
-from imdb_jax.training.loop import Interrupted, StopSignal, best_epoch, is_finished
+from imdb_jax.training.loop import best_epoch, is_finished
 from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
     seed=3,

@@ -1,0 +1,38 @@
+"""Writes a trained run as one file: `python -m imdb_jax.export --workdir runs/quickstart --out model.zip`."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from imdb_jax import cli
+
+
+@dataclasses.dataclass(frozen=True)
+class Args:
+    """Writes the best checkpoint of a run, its vocabulary and its text rules as one file.
+
+    `imdb_jax/reader.py` reads it with JAX or with NumPy alone, and needs nothing else of this package: copy it.
+    """
+
+    workdir: str
+    """The directory of a training run, or of a population, whose mean logit the file then answers with."""
+    out: str
+    """The file to write, such as model.zip; one that is there is replaced."""
+    table: Literal["float32", "float16"] = "float32"
+    """How word vectors are stored; float16 halves them and moves the fourth digit of probabilities."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exports; see `Args`."""
+    args = cli.parse(Args, arguments, "export")
+    from imdb_jax.artefact import write_artefact
+    from imdb_jax.predictor import open_labeller
+    from imdb_jax.training.devices import set_up_process
+
+    set_up_process()
+    write_artefact(Path(args.out), open_labeller(args.workdir).members, args.table)
+
+
+if __name__ == "__main__":
+    cli.run(main)

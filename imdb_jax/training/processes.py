@@ -1,0 +1,153 @@
+"""Several processes that train one model: how they find each other, and how they agree.
+
+The first process (0) alone reads and writes the run directory. What it reads there, and what one process can't do, the
+others are told. With a single process nothing here costs anything.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+
+from imdb_jax.errors import IO_FAILED, UserError
+from imdb_jax.training.step import TrainState
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 20  # seconds without a sign of life after which a process counts as dead
+WAIT = 300  # seconds that processes wait for each other at the start
+GONE = "another process of this run has ended or can't be reached; start all of them again to go on"
+
+T = TypeVar("T")
+
+
+def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
+    """Makes this process one of several; must come before JAX looks for devices.
+
+    Args:
+      coordinator: HOST:PORT where process 0 listens. On TPU pods and under SLURM, Open MPI or Kubernetes JAX finds all
+        three out itself.
+      processes: how many there are.
+      process_id: which one this is, from 0.
+
+    Raises:
+      UserError: they are neither given nor to be found out, or the others did not come (74).
+    """
+    try:
+        jax.distributed.initialize(
+            coordinator, processes, process_id, heartbeat_timeout_seconds=HEARTBEAT, initialization_timeout=WAIT
+        )
+    except (ValueError, TypeError) as error:
+        message = f"{error}; give --coordinator HOST:PORT, --processes and --process_id where there is no cluster"
+        raise UserError(f"--distributed: {message}") from None
+    except (RuntimeError, jax.errors.JaxRuntimeError) as error:
+        said = str(error).splitlines()[0]
+        raise UserError(f"--coordinator: {coordinator}: the processes did not meet ({said})", IO_FAILED) from None
+    if not is_first():
+        logging.getLogger("imdb_jax").setLevel(logging.ERROR)  # process 0 tells what there is to tell
+
+
+@contextlib.contextmanager
+def with_peers() -> Iterator[None]:
+    """Tells in one line that another process has died, where JAX would tell of its connections."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if is_alone():
+            raise
+        raise UserError(GONE, IO_FAILED) from error
+
+
+def is_alone() -> bool:
+    """Whether one process trains the whole model."""
+    return jax.process_count() == 1
+
+
+def is_first() -> bool:
+    """Whether this is the process that reads and writes the run directory."""
+    return jax.process_index() == 0
+
+
+def together(action: Callable[[], T]) -> T:
+    """Runs an action in every process; what one of them can't do none has done.
+
+    Raises:
+      UserError: that of the first process that raised one.
+    """
+    if is_alone():
+        return action()
+    result, error = None, None
+    try:
+        result = action()
+    except UserError as raised:
+        error = raised
+    codes = multihost_utils.process_allgather(np.int32(error.exit_code if error else 0))
+    if not codes.any():
+        return result  # pyright: ignore  (an action without a result returns None itself)
+    culprit = int(np.flatnonzero(codes)[0])
+    said = _bytes_of(culprit, str(error).encode())
+    if error is not None:
+        raise error
+    raise UserError(f"process {culprit}: {said.decode()}", int(codes[culprit]))
+
+
+def of_first(value: T) -> T:
+    """What process 0 has, in all processes; it must survive JSON."""
+    return value if is_alone() else json.loads(_bytes_of(0, json.dumps(value).encode()))
+
+
+def first_then_others(action: Callable[[], T]) -> T:
+    """Runs an action in process 0 and then in the others, which may find what it has prepared."""
+    if is_alone():
+        return action()
+    first = together(lambda: action() if is_first() else None)
+    others = together(lambda: None if is_first() else action())
+    return first if is_first() else others  # pyright: ignore
+
+
+def state_of_first(state: TrainState | None, like: TrainState) -> TrainState:
+    """The state of process 0, bit for bit, in all processes.
+
+    Args:
+      state: that of process 0; of no account in others.
+      like: its structure, shapes and dtypes.
+    """
+    if is_alone() and state is not None:
+        return state
+    mine = b""
+    if is_first() and state is not None:
+        mine = b"".join(leaf.tobytes() for leaf in jax.tree.leaves(jax.device_get(_without_key_type(state))))
+    found, given, offset = _bytes_of(0, mine), [], 0
+    leaves, structure = jax.tree.flatten(jax.eval_shape(_without_key_type, like))
+    for leaf in leaves:
+        given.append(jnp.asarray(np.frombuffer(found, leaf.dtype, leaf.size, offset).reshape(leaf.shape)))
+        offset += leaf.size * leaf.dtype.itemsize
+    arrays = jax.tree.unflatten(structure, given)
+    return arrays._replace(key=jax.random.wrap_key_data(arrays.key))
+
+
+def _without_key_type(state: TrainState) -> TrainState:
+    return state._replace(key=jax.random.key_data(state.key))
+
+
+def largest(value: int) -> int:
+    """The largest of the values of all processes."""
+    if is_alone():
+        return value
+    return int(multihost_utils.process_allgather(np.int32(value)).max())
+
+
+def _bytes_of(process: int, content: bytes) -> bytes:
+    """What one process has, in all of them."""
+    is_source = jax.process_index() == process
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content)), is_source=is_source))
+    padded = np.zeros(max(1 << (size - 1).bit_length(), 1), np.uint8)  # few sizes, so that few programs are compiled
+    if is_source:
+        padded[:size] = np.frombuffer(content, np.uint8)
+    return multihost_utils.broadcast_one_to_all(padded, is_source=is_source)[:size].tobytes()

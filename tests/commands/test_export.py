@@ -1,0 +1,69 @@
+"""A run is exported, and read by a copy of one file where there is no imdb_jax, and even no JAX."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imdb_jax import reader
+from imdb_jax.predictor import Predictor
+from imdb_jax.run import Run
+from tests.commands.command_line import fails, run
+from tests.test_artefact import SMALL, predictor_of
+
+REVIEWS = ["word7 word8,\nword9", "", "Word10 " * 50, "naïve 🍿"]
+ABSENT = "raise ImportError('not here')\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds a run, the model exported from it, and the reader."""
+    folder = tmp_path_factory.mktemp("export")
+    predictor_of(folder / "run", SMALL)
+    (folder / "model.zip").write_text("an older one")
+    process = run("imdb_jax.export", "--workdir", "run", "--out", "model.zip", cwd=folder)
+    assert (process.returncode, process.stdout, process.stderr) == (0, b"", b"")
+    shutil.copy(reader.__file__, folder / "reader.py")
+    (folder / "imdb_jax.py").write_text(ABSENT)
+    assert sorted(path.name for path in folder.iterdir()) == ["imdb_jax.py", "model.zip", "reader.py", "run"]
+    return folder
+
+
+def read(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "reader.py", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, cwd=folder, env=environment)
+
+
+@pytest.mark.parametrize("options", [[], ["--numpy"]], ids=["jax", "numpy"])
+def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    if options:
+        (tmp_path / "jax.py").write_text(ABSENT)
+    process = read(tmp_path, *options, "model.zip", *REVIEWS)
+    assert (process.returncode, process.stderr) == (0, b"")
+    lines = [line.partition("  ") for line in process.stdout.decode().splitlines()]
+    assert [start for _, _, start in lines] == [" ".join(review.split())[:60] for review in REVIEWS]
+    expected = [prediction.probability for prediction in Predictor(Run(folder / "run")).predict(REVIEWS)]
+    np.testing.assert_allclose([float(probability) for probability, _, _ in lines], expected, atol=2e-6)
+    piped = read(tmp_path, *options, "model.zip", stdin=b"word7 word8, word9\n\n")
+    assert piped.stdout.splitlines() == process.stdout.splitlines()[:2]
+
+
+def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
+    export = ["imdb_jax.export", "--workdir", folder / "run", "--out"]
+    assert "none/model.zip: cannot be written (No such file or directory)" in fails(73, *export, "none/model.zip")
+    assert "'float32', 'float16'" in fails(2, *export, tmp_path / "model.zip", "--table", "int8")
+    assert "config.json: no such file" in fails(66, *export[:1], "--workdir", tmp_path, "--out", tmp_path / "model.zip")
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / "reader.py").write_bytes((folder / "reader.py").read_bytes())
+    (tmp_path / "model.zip").write_bytes((folder / "model.zip").read_bytes()[:-9])
+    for name, code, said in (("no.zip", 66, "no such file"), ("model.zip", 65, "not a model of imdb_jax (BadZipFile")):
+        process = read(tmp_path, "--numpy", name, "fine")
+        assert process.returncode == code
+        assert process.stderr.decode().startswith(f"error: {name}: {said}")
+        assert process.stderr.count(b"\n") == 1
