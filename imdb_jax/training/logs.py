@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 from jaxtyping import PyTree
@@ -91,7 +91,7 @@ class HistoryLog:
         """Adds the record of an epoch."""
         self.history.append(record)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "HistoryLog":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -49,7 +49,7 @@ class Expected(NamedTuple):
 
 EXPECTED = {
     LSTMConfig: Expected(loops=2, megabytes=420),
-    SimpleRNNConfig: Expected(loops=2, megabytes=10),
+    SimpleRNNConfig: Expected(loops=2, megabytes=16),
     Conv1DConfig: Expected(loops=0, megabytes=150),
     ConvStackConfig: Expected(loops=0, megabytes=750),
     PoolConfig: Expected(loops=0, megabytes=200),
