@@ -132,9 +132,7 @@ def _open(run: Run, config: Config, stack: contextlib.ExitStack) -> dict[str, An
     return run.results()
 
 
-def run_member(
-    config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any] | None = None
-) -> dict[str, Any]:
+def run_member(config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any]) -> dict[str, Any]:
     """Trains one of several runs of this process, as `run_experiment` would alone, and quietly.
 
     Args:
@@ -142,7 +140,7 @@ def run_member(
       run: its directory.
       dataset: of the config.
       stop: entered by the main thread.
-      devices: those to train on; without them as many as a run alone takes.
+      devices: to choose from, as `replicate` does.
 
     Returns:
       What is in results.json.

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from flax import nnx
 from rich.table import Table
 
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import run_member
+from imdb_jax.experiment import build_model, run_member
 from imdb_jax.grid import Values, name_of
 from imdb_jax.machine import device, versions
 from imdb_jax.population import Population
-from imdb_jax.training.devices import places_for_members
+from imdb_jax.training.devices import places_for
 from imdb_jax.training.logs import off_screen, render
 from imdb_jax.training.metrics import score
 from imdb_jax.training.signals import Interrupted, StopSignal
@@ -43,7 +44,7 @@ def run_sweep(
     members: dict[str, Values],
     workdir: str | Path,
     started: float,
-    places: Sequence[list[Any]] | None = None,
+    places: Sequence[Sequence[Any]] | None = None,
 ) -> None:
     """Trains, or goes on training, the members of a population and writes its results.
 
@@ -52,7 +53,7 @@ def run_sweep(
       members: those to train beside the ones that are there, as `grid.members` names them.
       workdir: the population's directory; each member is a run directory in it.
       started: `time.perf_counter()` when the command began.
-      places: devices for one member at a time each; see `places_for_members`.
+      places: devices for one member at a time each; `places_for` chooses them unless given.
 
     Raises:
       UserError: bad data, a workdir in use or of another config; members that failed, after all others have ended.
@@ -60,10 +61,11 @@ def run_sweep(
     """
     population = Population(workdir)
     with population.taken(config, members) as members:
-        results = population.results()
+        same = population.begun and population.members() == members
+        results = population.results() if same else None
         if results is None or results["failed"]:
             configs = {name: with_fields(config, values) for name, values in members.items()}
-            found, failed = _train(population, configs, members, places_for_members() if places is None else places)
+            found, failed = _train(population, configs, members, places)
             results = _results(population, config, members, found, failed, time.perf_counter() - started)
             population.write_results(results)
         else:
@@ -80,13 +82,17 @@ def _train(
     population: Population,
     configs: Mapping[str, Config],
     members: dict[str, Values],
-    places: Sequence[list[Any] | None],
+    places: Sequence[Sequence[Any]] | None,
 ) -> tuple[Results, Failures]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
     datasets = {data: load_dataset(data) for data in {config.data for config in configs.values()}}
+    first = next(iter(configs.values()))
     if not population.begun or population.members() != members:
-        population.begin(next(iter(configs.values())), members)
-    free: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+        population.begin(first, members)
+    if places is None:
+        model = build_model(first, datasets[first.data].vocabulary)
+        places = places_for(len(members), nnx.state(model, nnx.Param))
+    free: queue.SimpleQueue[Sequence[Any]] = queue.SimpleQueue()
     for place in places:
         free.put(place)
 
@@ -95,7 +101,7 @@ def _train(
             raise Interrupted(stop.signum)
         place = free.get()
         try:
-            with off_screen(), jax.default_device(place and place[0]):
+            with off_screen(), jax.default_device(place[0]):
                 config = configs[name]
                 return run_member(config, population.run(name), datasets[config.data], stop, place)
         finally:

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from orbax.checkpoint import v1 as ocp
+from orbax.checkpoint.experimental.v1._src.synchronization import multihost
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.training.fingerprint import describe, fingerprints
@@ -34,6 +36,7 @@ logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase t
 History = list[dict[str, Any]]
 LOOKS = 20  # at a folder to remove: TensorStore may still write there after a save has failed
 PATIENCE = 10  # seconds for a thread of such a save
+ALONE = ocp.options.MultiprocessingOptions(active_processes={0}, barrier_sync_key_prefix="imdb_jax")
 LATEST = 2  # how many are kept beside the best
 # Members of a population save in threads. Orbax numbers its operations by a counter of the process and reads it again
 # later: a save that begins while another does waits for the wrong folder, and fails with FileExistsError.
@@ -143,8 +146,9 @@ class Checkpoints:
 
     def _begin(self, state: TrainState, record: Record, again: bool = False) -> None:
         try:
-            with _first_error_alone():
-                saving = ocp.save_async(str(self._folder / str(record.step)), state, custom_metadata=record.seal())
+            with _orbax():
+                place = str(self._folder / str(record.step))
+                saving = ocp.save_async(place, jax.device_get(_plain(state)), custom_metadata=record.seal())
         except Exception as error:  # Orbax raises a dozen types, not only OSError
             self._not_written(state, record, error, again)
         else:
@@ -152,7 +156,7 @@ class Checkpoints:
 
     def _end(self, state: TrainState, record: Record, saving: Any, again: bool) -> None:
         try:
-            with _first_error_alone():
+            with _orbax():
                 saving.result()
         except Exception as error:
             self._not_written(state, record, error, again)
@@ -222,7 +226,7 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     def _record(self, step: int) -> Record:
-        with _first_error_alone():
+        with _orbax():
             metadata = ocp.metadata(str(self._folder / str(step)))
         record = Record.unseal(metadata.custom_metadata)
         if record.step != step:
@@ -270,9 +274,11 @@ class Checkpoints:
             | self._origin,
             path,
         )
-        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        with _first_error_alone():
-            state: Any = ocp.load(str(path), abstract)
+        shapes = jax.eval_shape(_plain, like)
+        with _orbax():
+            arrays: Any = ocp.load(str(path), jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes))
+        state = arrays._replace(key=jax.random.wrap_key_data(arrays.key))
+        state = jax.tree.map(lambda x, wanted: jax.device_put(x, wanted.sharding), state, like)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -337,11 +343,17 @@ def _ranks(records: dict[int, Record]) -> dict[int, tuple[float, int]]:
     return {step: record.rank for step, record in records.items() if record.score is not None}
 
 
-@contextlib.contextmanager
-def _first_error_alone() -> Iterator[None]:
-    """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later.
+def _plain(state: TrainState) -> TrainState:
+    """The state with its key as numbers: what any number of devices and processes can read."""
+    return state._replace(key=jax.random.key_data(state.key))
 
-    One thread at a time: hooks are those of the whole process.
+
+@contextlib.contextmanager
+def _orbax() -> Iterator[None]:
+    """Orbax in process 0 alone, by one thread at a time.
+
+    Of a failure it raises one error and leaves those of other leaves to threads that print them, even later; the hooks
+    that keep them quiet are those of the whole process.
     """
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
@@ -349,8 +361,19 @@ def _first_error_alone() -> Iterator[None]:
         unraisable, uncaught = sys.unraisablehook, sys.excepthook
         sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
         sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
-        yield
+        with ocp.Context(multiprocessing_options=ALONE), _counted_alone():
+            yield
         sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
+
+
+@contextlib.contextmanager
+def _counted_alone() -> Iterator[None]:
+    """Before a save Orbax compares its place in all processes, whichever `active_processes` are, and so waits for all."""
+    counted, multihost.process_count = multihost.process_count, lambda: 1
+    try:
+        yield
+    finally:
+        multihost.process_count = counted
 
 
 def _is_late(error: object, source: object = None) -> bool:

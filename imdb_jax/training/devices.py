@@ -45,29 +45,46 @@ def set_up_process(*, one_of_several: bool = False) -> None:
 def replicate(
     learner: Learner, params: PyTree[Array], batch_size: int, devices: Sequence[Any] | None = None
 ) -> DataParallel:
-    """The model on the devices that share a batch: all accelerators, or cores of this CPU, unless some are given.
+    """The model on the devices that share a batch: all accelerators, or cores of this CPU.
 
     A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
     Several processes on CPUs are a mesh too.
+
+    Args:
+      learner: the model.
+      params: trained weights.
+      batch_size: rows to share.
+      devices: to choose from; those of all processes unless given.
     """
-    if devices is not None:
-        return Replicas(learner, devices)
-    devices = jax.devices()
+    devices = devices or jax.devices()
     if devices[0].platform != "cpu" or jax.process_count() > 1:
         return MeshReplicas(learner, devices)
-    if sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED:
+    if _is_large(params):
         return Replicas(learner, devices[:1])
     return Replicas(learner, devices[: max(1, min(len(devices), batch_size // ROWS))])
 
 
-def places_for_members() -> list[list[Any] | None]:
-    """The devices of each member of a population that trains at the same time as others.
+def places_for(members: int, params: PyTree[Array]) -> list[Sequence[Any]]:
+    """Devices for each of the runs that train at the same time.
 
-    One accelerator for each, so that nothing need travel between them. On a CPU members take turns and share a batch
-    over the cores as a run alone does: None, for `replicate` to choose.
+    Each accelerator has a run of its own, and so has each CPU core, since a core loses less time with a whole batch
+    than with its share (LOG.md). Models with many weights, which use all cores, take turns on a CPU.
+
+    Args:
+      members: runs in all.
+      params: trained weights of each.
+
+    Example: 8 cores and 3 small members give 4 places of 2 cores, of which 3 are taken.
     """
     devices = jax.local_devices()
-    return [None] if devices[0].platform == "cpu" else [[device] for device in devices]
+    if devices[0].platform == "cpu" and _is_large(params):
+        return [devices]
+    size = max(1, len(devices) // members)
+    return [devices[at : at + size] for at in range(0, len(devices), size)]
+
+
+def _is_large(params: PyTree[Array]) -> bool:
+    return sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED
 
 
 class CompileClock:

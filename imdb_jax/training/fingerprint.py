@@ -10,10 +10,11 @@ GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places
 def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
     """Dtype with shape, such as `float32[3, 4]`, and 16 hexadecimal digits of each leaf, by its path.
 
-    Leaves have 32 bits a number, as all of a `TrainState` have, or are keys.
+    Each device has all leaves whole. They have 32 bits a number, as all of a `TrainState` have, or are keys.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    marks = jax.device_get(_marks([leaf for _, leaf in leaves]))
+    own = [leaf.addressable_data(0) for _, leaf in leaves]  # other processes need not take part
+    marks = jax.device_get(_marks(own))
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): (describe(leaf), f"{first:08x}{second:08x}")
         for (path, leaf), (first, second) in zip(leaves, marks, strict=True)

@@ -6,6 +6,7 @@ import time
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from imdb_jax.config import TrainingConfig
 from imdb_jax.data.batches import Batches
@@ -13,7 +14,7 @@ from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.checkpoint import Checkpoints, History
 from imdb_jax.training.devices import CompileClock
 from imdb_jax.training.logs import HistoryLog, epoch_line, progress_bar
-from imdb_jax.training.metrics import Metrics, score
+from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import DataParallel
 from imdb_jax.training.processes import is_alone
 from imdb_jax.training.profile import Profile
@@ -127,7 +128,7 @@ def fit(
                 if signum := stop.asked():
                     _check_finite(states[0], checkpoints)
                     if checkpoints is not None:
-                        checkpoints.save(replicas.local(states), run_log.history)
+                        checkpoints.save(replicas.state(states), run_log.history)
                     raise Interrupted(signum)
         record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
         seconds = time.perf_counter() - started
@@ -145,7 +146,8 @@ def fit(
         if compiled and warmed_up:
             log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
         warmed_up |= first_step == 0
-        state = replicas.local(states)._replace(metrics=Metrics.zero())
+        state = replicas.state(states)
+        state = state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
         states = replicas.place(state)  # copies: training consumes them while the state is being written
         if checkpoints is not None:
             checkpoints.save(state, run_log.history, _score(record, config.monitor))

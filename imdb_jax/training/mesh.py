@@ -58,8 +58,8 @@ class MeshReplicas(DataParallel):
         return [self._everywhere(state)]
 
     @override
-    def local(self, states: list[TrainState]) -> TrainState:
-        return jax.tree.map(lambda x: x.addressable_data(0), states[0])
+    def state(self, states: list[TrainState]) -> TrainState:
+        return states[0]
 
     @override
     def step(self, states: list[TrainState], shards: Batch) -> list[TrainState]:
@@ -87,8 +87,13 @@ class MeshReplicas(DataParallel):
         return Batch(*(jax.make_array_from_process_local_data(self.shared, x) for x in batch))
 
     def _everywhere(self, tree: PyTree[Array]) -> Any:
-        # may_alias=False would still take a device's own array as it is, and steps consume what they are given
-        return jax.device_put(jax.tree.map(jnp.copy, tree), self.everywhere)
+        def whole(x: Array) -> Array:
+            # a device takes its own array as it is, copied or not, and steps consume what they are given
+            own = x.addressable_data(0)
+            copies = [jax.device_put(jnp.copy(own), device) for device in self.everywhere.mesh.local_devices]
+            return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
+
+        return jax.tree.map(whole, tree)
 
 
 def _train_step(learner: Learner, state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:

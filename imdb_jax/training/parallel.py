@@ -26,11 +26,11 @@ class DataParallel(abc.ABC):
 
     @abc.abstractmethod
     def place(self, state: TrainState) -> list[TrainState]:
-        """Copies of a state, whose arrays are on one device, for all devices."""
+        """Copies of a state for all devices."""
 
     @abc.abstractmethod
-    def local(self, states: list[TrainState]) -> TrainState:
-        """The state as one device of this process has it."""
+    def state(self, states: list[TrainState]) -> TrainState:
+        """The state that all copies are equal to, as checkpoints take it; not a copy."""
 
     def send(self, batches: Iterable[Batch]) -> Iterator[Any]:
         """Shares out batches over the devices, ahead of their use."""

@@ -54,7 +54,7 @@ class Replicas(DataParallel):
         return [jax.device_put(state, device, may_alias=False) for device in self.devices]
 
     @override
-    def local(self, states: list[TrainState]) -> TrainState:
+    def state(self, states: list[TrainState]) -> TrainState:
         return states[0]
 
     @override

@@ -203,7 +203,7 @@ def test_audit(output: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "predict", "export", "audit", "report", "vocabulary", "vectors"]
+    "command", ["train", "evaluate", "predict", "export", "audit", "report", "compare", "vocabulary", "vectors"]
 )
 def test_help(command: str) -> None:
     process = run(f"imdb_jax.{command}", "--help")

@@ -42,7 +42,7 @@ def train(config: Config, devices: int) -> TrainState:
         for batch in replicas.send(batches.shuffled(0, epoch, share=replicas.share(6))):
             states = replicas.step(states, batch)
     assert int(states[0].step) == STEPS
-    return jax.device_get(replicas.local(states)._replace(key=0))
+    return jax.device_get(replicas.state(states)._replace(key=0))
 
 
 def doubled(tree: PyTree) -> PyTree:
@@ -85,7 +85,7 @@ def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], con
     before = jax.device_get(state.params)
     replicas = kind(learner, jax.devices()[:2])
     states = replicas.place(state)
-    saved = replicas.local(states)
+    saved = replicas.state(states)
     batch = next(Batches(random_split([5] * 8), 8, 8).shuffled(0, 0))
     jax.block_until_ready(replicas.step(replicas.place(saved), next(replicas.send([batch]))))
     for kept in (saved, state):

@@ -1,0 +1,159 @@
+"""Populations as a user trains, reads and compares them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imdb_jax.population import Population
+from imdb_jax.run import Run
+from tests.commands.command_line import ROOT, fails, run
+
+CONFIG = """
+from imdb_jax.config import *
+
+config = Config(
+    data=DataConfig(source="synthetic", limit=100, vocabulary_size=200, max_length=24),
+    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=PoolConfig()),
+    optimizer=OptimizerConfig(learning_rate=1e-2),
+    training=TrainingConfig(batch_size=32, epochs=2),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A population of three seeds, a run by itself, and one on other reviews."""
+    folder = tmp_path_factory.mktemp("populations")
+    (folder / "config.py").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
+        for name, options in (
+            ("seeds", ["--config.seeds=0,1"]),
+            ("seeds", ["--config.seeds", "0..2"]),  # one more joins
+            ("run", ["--config.data.vocabulary_size=100", "--config.model.dropout=0.1"]),
+            ("other", ["--config.data.limit=50"]),
+        ):
+            process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / name, *options)
+            assert process.returncode == 0, process.stderr.decode()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
+
+
+def output(*arguments: str | Path, cwd: Path | None = None) -> str:
+    process = run(*arguments, cwd=cwd)
+    assert process.returncode == 0, process.stderr.decode()
+    return process.stdout.decode()
+
+
+def test_train_goes_on_and_tells_little(folder: Path) -> None:
+    process = run("imdb_jax.train", "--workdir", folder / "seeds")
+    told = process.stderr.decode()
+    assert process.returncode == 0, told
+    assert "is finished; give it more seeds" in told
+    assert re.search(r"│ mean ± std +│ +│ +\d+\.\d\d ± ", told)
+    assert "ensemble of 3" in told
+    assert "Parameters" not in told
+    assert "epoch  1/2" in (folder / "seeds" / "members" / "seed=2" / "train.log").read_text()
+
+
+def test_predict_and_evaluate_answer_by_the_ensemble(folder: Path) -> None:
+    results = Population(folder / "seeds").results()
+    assert results is not None
+    reviews = ("A wonderful, brilliant film.", "Dull, awful.")
+    lines = output("imdb_jax.predict", "--workdir", folder / "seeds", "--output", "jsonl", *reviews).splitlines()
+    assert [set(json.loads(line)) for line in lines] == [{"label", "probability", "flags"}] * 2
+    for split in ("validation", "test"):
+        found = json.loads(output("imdb_jax.evaluate", "--workdir", folder / "seeds", "--split", split))
+        assert found["accuracy"] == results["ensemble"][split]["accuracy"]
+        assert found["members"]["accuracy"] == pytest.approx(results["points"][0][split]["accuracy"])
+    readings = [run.test_readings() for run in Population(folder / "seeds").runs()]
+    assert [reading["command"] for reading in readings[0]][:2] == ["train", "evaluate"]
+
+
+def test_report_compares_the_members(folder: Path) -> None:
+    assert output("imdb_jax.report", folder / "seeds").startswith(f"{folder / 'seeds' / 'report.html'}  (")
+    page = (folder / "seeds" / "report.html").read_text()
+    assert "seeds, ensemble" in page
+    assert "95 % interval of the mean" in page
+    assert "seeds/seed=2" in page
+    both = output("imdb_jax.report", "seeds", "run", "--out", "both.html", cwd=folder)
+    assert both.startswith("both.html")
+    assert re.search(r'<td class="name">seeds</td><td>0, 1, 2</td>', (folder / "both.html").read_text())
+    said = fails(2, "imdb_jax.report", folder / "seeds", "--split", "test")
+    assert "a comparison reads none" in said
+
+
+def test_compare_pairs_reviews_whatever_their_words_are(folder: Path) -> None:
+    found = json.loads(output("imdb_jax.compare", "seeds", "run", "--split", "test", "--output", "json", cwd=folder))
+    ensemble, single = found["runs"]
+    assert (ensemble["members"], single["members"], found["reviews"]) == (3, 1, 200)
+    assert found["difference"]["accuracy"] == pytest.approx(single["accuracy"] - ensemble["accuracy"])
+    assert found["difference"]["low"] < found["difference"]["accuracy"] < found["difference"]["high"]
+    of_pairs = found["mcnemar"]["second_alone"] - found["mcnemar"]["first_alone"]
+    assert of_pairs / 200 == pytest.approx(single["ensemble_accuracy"] - ensemble["ensemble_accuracy"])
+    assert 0 < found["mcnemar"]["p"] <= 1
+    for each in [*Population(folder / "seeds").runs(), Run(folder / "run")]:
+        assert "compare" in [reading["command"] for reading in each.test_readings()]
+    before = (folder / "run" / "test_readings.jsonl").read_bytes()
+    table = output("imdb_jax.compare", "run", "seeds", cwd=folder)
+    assert "40 validation reviews" in table
+    assert "bootstrap over reviews and members" in table
+    assert (folder / "run" / "test_readings.jsonl").read_bytes() == before
+
+
+def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) -> None:
+    train = ["imdb_jax.train", "--config", folder / "config.py", "--workdir"]
+    new = [*train, tmp_path / "new"]
+    assert "--config.seeds: '3..1'; 3..1 is empty" in fails(2, *new, "--config.seeds=3..1")
+    assert "model.dropout: 1.5; input should be less than 1" in fails(2, *new, "--grid.model.dropout=0.1,1.5")
+    assert "did you mean model.dropout?" in fails(2, *new, "--grid.model.dropuot=0.1")
+    assert "--grid.model.dropout: needs a value" in fails(2, *new, "--grid.model.dropout")
+    missing = ["--config.data.source=files", "--config.data.path=nowhere.csv"]
+    assert "nowhere.csv" in fails(66, *new, "--config.seeds=0,1", *missing)
+    assert list(tmp_path.iterdir()) == []
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert "a single run; choose another" in fails(2, *train, folder / "run", "--config.seeds=0,1")
+    assert "a population of runs, not a single one" in fails(2, *train, folder / "seeds")
+    other = ["--config.seeds=0..3", "--config.training.epochs=3"]
+    assert "begun with another config (training.epochs: 2 -> 3)" in fails(2, *train, folder / "seeds", *other)
+    assert "differ in seed, not in seed, model.dropout" in fails(
+        2, *train, folder / "seeds", "--grid.model.dropout=0.1"
+    )
+    assert "not of the same reviews" in fails(65, "imdb_jax.compare", folder / "run", folder / "other")
+    assert "given twice" in fails(2, "imdb_jax.compare", folder / "run", folder / "run")
+    assert "not a finished run" in fails(66, "imdb_jax.compare", folder / "run", folder)
+    (tmp_path / "population.json").write_text("{}")
+    assert "population.json: has changed" in fails(65, "imdb_jax.train", "--workdir", tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_signal_stops_all_members_and_the_command_goes_on(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "imdb_jax.train", "--config", folder / "config.py", "--workdir", tmp_path / "new"]
+    command += ["--config.seeds=0,1", "--config.training.epochs=60"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    metrics = tmp_path / "new" / "members" / "seed=0" / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.read_text()):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate()[1]
+    assert process.returncode == 143, told
+    assert "SIGTERM: stopped; run the same command again to go on" in told.splitlines()[-1]
+    done = run("imdb_jax.train", "--workdir", tmp_path / "new")
+    assert done.returncode == 0, done.stderr.decode()
+    population = Population(tmp_path / "new")
+    assert "going on from step" in (population.run("seed=0").folder / "train.log").read_text()
+    results = population.results()
+    assert results is not None
+    assert [member["epochs"] for member in results["members"]] == [60, 60]
