@@ -73,6 +73,8 @@ def _check_processes(args: Args, many: bool) -> None:
     for option in ("coordinator", "processes", "process_id"):
         if getattr(args, option) is not None and not args.distributed:
             raise UserError(f"--{option}: {getattr(args, option)!r}; goes with --distributed alone")
+    if args.profile and many:
+        raise UserError("--profile: traces a single run, not a population")
     if args.distributed and many:
         raise UserError("--distributed: a population trains in one process; start one on each host, with other seeds")
 

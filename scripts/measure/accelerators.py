@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from scripts.environment import ROOT
-from scripts.measure.described import COMPILERS, ENVIRONMENT, TARGETS
+from scripts.measure.described import COMPILERS, ENVIRONMENT, FAULTY, TARGETS
 
 ONE_OF_EACH = ("glove_bilstm", "embedding_rnn", "conv1d", "word2vec_conv1d", "max_pool")  # kinds of encoders
 COLUMNS = ("target", "config", "seconds", "MB: train, evaluate, predict", "bytes all-reduced", "products in loops")
@@ -44,8 +44,8 @@ def check(target: str, configs: list[str]) -> int:
         stderr=subprocess.PIPE,  # the compilers talk
         text=True,
     )
-    if child.returncode > 1 or child.returncode < 0:
-        print(f"{child.stderr}\nFAULT {target}: the compiler ended with {child.returncode}", file=sys.stderr)
+    if child.returncode not in (0, FAULTY):
+        print(f"{child.stderr}FAULT {target}: ended with {child.returncode}", flush=True)
     return int(child.returncode != 0)
 
 

@@ -17,6 +17,7 @@ TARGETS = (
     *("tpu:v5e:1x1", "tpu:v5e:2x2", "tpu:v5e:16x16", "tpu:v4:2x2x1", "tpu:v5p:2x2x1", "tpu:v6e:2x2", "tpu:tpu7x:2x2x1"),
     *("cuda:a100:1x1x1", "cuda:h100:1x1x1", "cuda:h100:1x2x8"),  # groups of nodes, nodes of each, devices of each
 )
+FAULTY = 3  # exit code of a check that found something: Python itself ends with 1 or 2
 COMPILERS = {"tpu": "libtpu", "cuda": "jax_plugins.xla_cuda12"}  # modules
 GPU = """
 gpu_device_info {{

@@ -29,7 +29,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.experiment import build_learner, build_model
 from imdb_jax.training.mesh import MeshReplicas
 from imdb_jax.training.step import Learner, TrainState
-from scripts.measure.described import describe
+from scripts.measure.described import FAULTY, describe
 from scripts.measure.hlo import Program
 
 GLOVE_DIM = 100
@@ -40,7 +40,7 @@ class Expected(NamedTuple):
 
     Attributes:
       loops: over time in a training step; evaluation and prediction have half of them.
-      megabytes: on a device, with arguments and results; a third above what was measured at most.
+      megabytes: on a device, arguments and results with it; a third above the most that was measured on any target.
     """
 
     loops: int
@@ -48,9 +48,9 @@ class Expected(NamedTuple):
 
 
 EXPECTED = {
-    LSTMConfig: Expected(loops=2, megabytes=90),
-    SimpleRNNConfig: Expected(loops=2, megabytes=10),
-    Conv1DConfig: Expected(loops=0, megabytes=160),
+    LSTMConfig: Expected(loops=2, megabytes=420),
+    SimpleRNNConfig: Expected(loops=2, megabytes=16),
+    Conv1DConfig: Expected(loops=0, megabytes=150),
     ConvStackConfig: Expected(loops=0, megabytes=750),
     PoolConfig: Expected(loops=0, megabytes=200),
 }
@@ -81,19 +81,25 @@ class Compiled(NamedTuple):
 def main(arguments: list[str]) -> int:
     target, *files = arguments
     devices, faulty = describe(target), 0
+    parts = 2 if ":tpu7x:" in target else 1  # its compiler sends the largest arrays apart from the others
     for file in files:
         config = load_file(file)
         learner, state = learner_of(config)
-        programs = [compile_(*named) for named in lower(learner, state, config, devices)]
-        found = [each for program in programs for each in faults(program, config, state, len(devices))]
+        try:
+            programs = [compile_(*named) for named in lower(learner, state, config, devices)]
+        except jax.errors.JaxRuntimeError as error:  # too large for the device, say
+            faulty = FAULTY
+            print(f"FAULT {target} {file} {error}", flush=True)
+            continue
+        found = [each for program in programs for each in faults(program, config, state, len(devices), parts)]
         seconds = sum(program.seconds for program in programs)
         megabytes = ", ".join(f"{program.megabytes:.1f}" for program in programs)
         reduced = sum(size for _, size, _ in programs[0].collectives)
         products = ", ".join(str(program.products) for program in programs)
         print(f"| {target} | {file} | {seconds:.1f} | {megabytes} | {reduced:,} | {products} |", flush=True)
         for fault in found:
+            faulty = FAULTY
             print(f"FAULT {target} {file} {fault}", flush=True)
-        faulty |= bool(found)
     return faulty
 
 
@@ -153,20 +159,29 @@ def compile_(name: str, rows: int, lowered: jax.stages.Lowered) -> Compiled:
     )
 
 
-def faults(program: Compiled, config: Config, state: TrainState, devices: int) -> list[str]:
-    """What a program should not be, a line for each."""
+def faults(program: Compiled, config: Config, state: TrainState, devices: int, parts: int = 1) -> list[str]:
+    """What a program should not be, a line for each.
+
+    Args:
+      program: of the config.
+      config: of the model.
+      state: of the model.
+      devices: that share a batch.
+      parts: into which a compiler may cut the one collective of a program.
+    """
     expected = EXPECTED[type(config.model.encoder)]
     training = program.name == "train"
-    # Gradients and the sums of metrics; or logits.
-    exchanged = (
-        4 * sum(x.size for x in jax.tree.leaves((state.params, state.metrics))) if training else 4 * program.rows
-    )
+    summed = sum(x.size for x in jax.tree.leaves((state.params, state.metrics)))
+    wanted = 4 * (summed if training else program.rows) if devices > 1 else 0
+    reduced = sum(size for _, size, _ in program.collectives)
+    together = len(program.collectives) <= (parts if wanted else 0)
+    outside = all(depth == 0 for *_, depth in program.collectives)
     loops = expected.loops if training else expected.loops // 2
     alone = program.rows == devices  # a row on each: a compiler may see no matrix in that
     checks = {
         "float64": not program.float64,
-        f"collectives {program.collectives}, expected one of {exchanged:,} bytes outside of loops on several devices": (
-            [each[1:] for each in program.collectives] == ([(exchanged, 0)] if devices > 1 else [])
+        f"collectives {program.collectives}, expected {wanted:,} bytes at once and outside of loops": (
+            reduced == wanted and together and outside
         ),
         f"matrix products in loops {program.products}, expected {[1] * loops}": (
             program.products == [1] * loops or (alone and program.products == [0] * loops)
