@@ -21,7 +21,7 @@ from imdb_jax.config import Config, differences, from_json, to_json
 from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, MISSING_INPUT, UserError
 from imdb_jax.records import Epoch, Manifest, Results, check
 
 MANIFEST = "manifest.json"
@@ -178,9 +178,18 @@ class Run:
         return self._lines("test_readings.jsonl", dict)
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
-        """Notes that the test split was looked at: each look is a chance to choose by it."""
-        with (self.folder / "test_readings.jsonl").open("a") as file:
-            file.write(json.dumps(reading) + "\n")
+        """Notes that the test split was looked at: each look is a chance to choose by it.
+
+        Raises:
+          UserError: it can't be noted, such as on a disk that is full or read-only (74).
+        """
+        path = self.folder / "test_readings.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(reading) + "\n")
+        except OSError as error:
+            message = f"{error.strerror}; each look at the test split must be recorded there"
+            raise UserError(f"{path}: {message}", IO_FAILED) from None
 
     def _leave(self) -> None:
         """Removes the directory and what a start has put there, but nothing else."""
