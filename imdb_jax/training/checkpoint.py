@@ -5,8 +5,8 @@ or not there, but loads bits that have changed since as they are, and casts anot
 checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf, and the figures of all epochs so far.
 """
 
-import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,8 +140,8 @@ class Checkpoints:
 
     def _begin(self, state: TrainState, record: Record, again: bool = False) -> None:
         try:
-            with _first_error_alone():
-                saving = ocp.save_async(str(self._folder / str(record.step)), state, custom_metadata=record.seal())
+            _first_error_alone()
+            saving = ocp.save_async(str(self._folder / str(record.step)), state, custom_metadata=record.seal())
         except Exception as error:  # Orbax raises a dozen types, not only OSError
             self._not_written(state, record, error, again)
         else:
@@ -149,8 +149,7 @@ class Checkpoints:
 
     def _end(self, state: TrainState, record: Record, saving: Any, again: bool) -> None:
         try:
-            with _first_error_alone():
-                saving.result()
+            saving.result()
         except Exception as error:
             self._not_written(state, record, error, again)
         else:
@@ -219,8 +218,8 @@ class Checkpoints:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     def _record(self, step: int) -> Record:
-        with _first_error_alone():
-            metadata = ocp.metadata(str(self._folder / str(step)))
+        _first_error_alone()
+        metadata = ocp.metadata(str(self._folder / str(step)))
         record = Record.unseal(metadata.custom_metadata)
         if record.step != step:
             raise ValueError(f"its record is of step {record.step}")
@@ -268,8 +267,8 @@ class Checkpoints:
             path,
         )
         abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like)
-        with _first_error_alone():
-            state: Any = ocp.load(str(path), abstract)
+        _first_error_alone()
+        state: Any = ocp.load(str(path), abstract)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -334,16 +333,24 @@ def _ranks(records: dict[int, Record]) -> dict[int, tuple[float, int]]:
     return {step: record.rank for step, record in records.items() if record.score is not None}
 
 
-@contextlib.contextmanager
-def _first_error_alone() -> Iterator[None]:
+def _first_error_alone() -> None:
     """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    unraisable, uncaught = sys.unraisablehook, sys.excepthook
-    sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
-    sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
-    yield
-    sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
+    if getattr(sys.unraisablehook, "func", None) is not _unraisable:
+        sys.unraisablehook = functools.partial(_unraisable, sys.unraisablehook)
+    if getattr(sys.excepthook, "func", None) is not _uncaught:
+        sys.excepthook = functools.partial(_uncaught, sys.excepthook)
+
+
+def _unraisable(before: Callable[..., Any], event: Any) -> None:
+    if not _is_late(event.exc_value, event.object):
+        before(event)
+
+
+def _uncaught(before: Callable[..., Any], kind: type[BaseException], error: BaseException, at: Any) -> None:
+    if not _is_late(error):
+        before(kind, error, at)
 
 
 def _is_late(error: object, source: object = None) -> bool:
