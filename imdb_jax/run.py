@@ -171,11 +171,14 @@ class Run:
         ended = (self.folder / "results.json").exists()
         if ended and self._results()["metrics"] != self._sum("metrics.jsonl"):
             raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
-        return self._lines("metrics.jsonl", Epoch)
+        rows = self._lines("metrics.jsonl")
+        for where, row in rows:
+            check(Epoch, row, where)
+        return [row for _, row in rows]
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
-        return self._lines("test_readings.jsonl", dict)
+        return [row for _, row in self._lines("test_readings.jsonl")]
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it.
@@ -198,13 +201,10 @@ class Run:
         with contextlib.suppress(OSError):  # somebody else has put something there
             self.folder.rmdir()
 
-    def _lines(self, name: str, kind: type) -> list[dict[str, Any]]:
+    def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
         lines = _bytes(path).splitlines() if path.exists() else []
-        rows = list(jsonl_rows(lines, str(path)))
-        for where, row in rows:
-            check(kind, row, where)
-        return [row for _, row in rows]
+        return list(jsonl_rows(lines, str(path)))
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name
