@@ -3,15 +3,13 @@
 A seal tells who wrote them no more than that nothing has changed since.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from imdb_jax.config import describe
 from imdb_jax.errors import BAD_DATA, UserError
-
-T = TypeVar("T")
 
 
 class Manifest(TypedDict):
@@ -118,11 +116,16 @@ class PopulationResults(TypedDict):
     device: dict[str, Any]
 
 
-def check(kind: type[T], content: dict[str, Any], where: str) -> None:
+_ADAPTERS: dict[type, TypeAdapter] = {
+    kind: TypeAdapter(kind) for kind in (Manifest, Epoch, Results, Members, PopulationResults)
+}
+
+
+def check(kind: type, content: dict[str, Any], where: str) -> None:
     """Makes sure that a file of a run holds what later commands read.
 
     Args:
-      kind: one of the records above.
+      kind: `Manifest`, `Epoch`, `Results`, `Members` or `PopulationResults`.
       content: what was read; keys beyond those of the record are left alone.
       where: file, or file and line.
 
@@ -130,6 +133,6 @@ def check(kind: type[T], content: dict[str, Any], where: str) -> None:
       UserError: a key is missing or holds something else (65).
     """
     try:
-        TypeAdapter(kind).validate_python(content, strict=True)
+        _ADAPTERS[kind].validate_python(content, strict=True)
     except ValidationError as error:
         raise UserError(f"{where}: {describe(error)}", BAD_DATA) from None

@@ -21,7 +21,7 @@ from imdb_jax.config import Config, differences, from_json, to_json
 from imdb_jax.data.files import jsonl_rows
 from imdb_jax.data.vectors import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 from imdb_jax.records import Epoch, Manifest, Results, check
 
@@ -195,24 +195,33 @@ class Run(Folder):
         ended = (self.folder / "results.json").exists()
         if ended and self._results()["metrics"] != self._sum("metrics.jsonl"):
             raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
-        return self._lines("metrics.jsonl", Epoch)
+        rows = self._lines("metrics.jsonl")
+        for where, row in rows:
+            check(Epoch, row, where)
+        return [row for _, row in rows]
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
-        return self._lines("test_readings.jsonl", dict)
+        return [row for _, row in self._lines("test_readings.jsonl")]
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
-        """Notes that the test split was looked at: each look is a chance to choose by it."""
-        with (self.folder / "test_readings.jsonl").open("a") as file:
-            file.write(json.dumps(reading) + "\n")
+        """Notes that the test split was looked at: each look is a chance to choose by it.
 
-    def _lines(self, name: str, kind: type) -> list[dict[str, Any]]:
+        Raises:
+          UserError: it can't be noted, such as on a disk that is full or read-only (74).
+        """
+        path = self.folder / "test_readings.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(reading) + "\n")
+        except OSError as error:
+            message = f"{error.strerror}; each look at the test split must be recorded there"
+            raise UserError(f"{path}: {message}", IO_FAILED) from None
+
+    def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
         lines = read_bytes(path).splitlines() if path.exists() else []
-        rows = list(jsonl_rows(lines, str(path)))
-        for where, row in rows:
-            check(kind, row, where)
-        return [row for _, row in rows]
+        return list(jsonl_rows(lines, str(path)))
 
     def _sum(self, name: str) -> str | None:
         path = self.folder / name

@@ -132,3 +132,10 @@ def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         Run(tmp_path).write_text("results.json", "")
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_look_at_the_test_split_that_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_readings.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"test_readings\.jsonl: Is a directory; each look at the test") as refused:
+        Run(tmp_path).record_test_reading({"command": "evaluate", "step": 1})
+    assert refused.value.exit_code == 74

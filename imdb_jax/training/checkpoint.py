@@ -7,6 +7,7 @@ checkpoint therefore holds a record: shape, dtype and fingerprint of every leaf,
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -350,30 +351,35 @@ def _plain(state: TrainState) -> TrainState:
 
 @contextlib.contextmanager
 def _orbax() -> Iterator[None]:
-    """Orbax in process 0 alone, by one thread at a time.
+    """Orbax in process 0 alone, by one thread at a time, and with the first error of a failure alone."""
+    _first_error_alone()
+    with _ORBAX, ocp.Context(multiprocessing_options=ALONE):
+        # Before a save it compares places in all processes, whichever are active, and would wait for them.
+        counted, multihost.process_count = multihost.process_count, lambda: 1
+        try:
+            yield
+        finally:
+            multihost.process_count = counted
 
-    Of a failure it raises one error and leaves those of other leaves to threads that print them, even later; the hooks
-    that keep them quiet are those of the whole process.
-    """
+
+def _first_error_alone() -> None:
+    """Of a failure Orbax raises one error and leaves those of other leaves to threads that print them, even later."""
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
-    with _ORBAX:
-        unraisable, uncaught = sys.unraisablehook, sys.excepthook
-        sys.unraisablehook = lambda event: None if _is_late(event.exc_value, event.object) else unraisable(event)
-        sys.excepthook = lambda kind, error, at: None if _is_late(error) else uncaught(kind, error, at)
-        with ocp.Context(multiprocessing_options=ALONE), _counted_alone():
-            yield
-        sys.unraisablehook, sys.excepthook = unraisable, uncaught  # not after an error: more of them are on their way
+    if getattr(sys.unraisablehook, "func", None) is not _unraisable:
+        sys.unraisablehook = functools.partial(_unraisable, sys.unraisablehook)
+    if getattr(sys.excepthook, "func", None) is not _uncaught:
+        sys.excepthook = functools.partial(_uncaught, sys.excepthook)
 
 
-@contextlib.contextmanager
-def _counted_alone() -> Iterator[None]:
-    """Before a save Orbax compares its place in all processes, whichever are active, and would wait for them."""
-    counted, multihost.process_count = multihost.process_count, lambda: 1
-    try:
-        yield
-    finally:
-        multihost.process_count = counted
+def _unraisable(before: Callable[..., Any], event: Any) -> None:
+    if not _is_late(event.exc_value, event.object):
+        before(event)
+
+
+def _uncaught(before: Callable[..., Any], kind: type[BaseException], error: BaseException, at: Any) -> None:
+    if not _is_late(error):
+        before(kind, error, at)
 
 
 def _is_late(error: object, source: object = None) -> bool:

@@ -38,6 +38,7 @@ class MeshReplicas(DataParallel):
         # the rows of a process lie side by side, whatever the numbers of its devices
         self.devices = sorted(devices, key=lambda device: (device.process_index, device.id))
         mesh = Mesh(np.array(self.devices), (ROWS,))
+        self._own = list(mesh.local_devices)
         self.everywhere, self.shared = NamedSharding(mesh, EVERYWHERE), NamedSharding(mesh, SHARED)
         over_rows = partial(jax.shard_map, mesh=mesh, out_specs=EVERYWHERE, check_vma=False)
         step = over_rows(partial(_train_step, learner), in_specs=(EVERYWHERE, EVERYWHERE, SHARED))
@@ -90,7 +91,7 @@ class MeshReplicas(DataParallel):
         def whole(x: Array) -> Array:
             # a device takes its own array as it is, copied or not, and steps consume what they are given
             own = x.addressable_data(0)
-            copies = [jax.device_put(jnp.copy(own), device) for device in self.everywhere.mesh.local_devices]
+            copies = [jax.device_put(jnp.copy(own), device) for device in self._own]
             return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
 
         return jax.tree.map(whole, tree)

@@ -174,6 +174,7 @@ def results(path: Path) -> None:
 
 
 def history(path: Path) -> None:
+    path.with_name("results.json").unlink(missing_ok=True)  # it seals the metrics of a run that has ended
     place = path.with_name("metrics.jsonl")
     place.write_bytes(path.read_bytes())
     assert all(isinstance(record, dict) for record in Run(path.parent).history())

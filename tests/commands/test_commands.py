@@ -296,7 +296,7 @@ def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path
     assert "no such file" in fails(66, "imdb_jax.train", "--config", "nowhere.py", "--workdir", tmp_path / "run")
     assert not (tmp_path / "run").exists()
     for command in ("evaluate", "predict"):
-        assert "config.json: no such file" in fails(66, f"imdb_jax.{command}", "--workdir", tmp_path / "run")
+        assert "manifest.json: no such file" in fails(66, f"imdb_jax.{command}", "--workdir", tmp_path / "run")
     assert "training.epochs: 2 -> 3" in fails(2, "imdb_jax.train", "--workdir", trained, "--config.training.epochs=3")
     assert "stdin:2:" in fails(
         65, "imdb_jax.predict", "--workdir", trained, "--input", "jsonl", stdin=b'{"text": ""}\n[]\n'

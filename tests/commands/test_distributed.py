@@ -91,9 +91,9 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
 def wait_for_epochs(folder: Path, epochs: int) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        if (folder / "metrics.jsonl").exists():
-            if len((folder / "metrics.jsonl").read_text().splitlines()) >= epochs:
-                return
+        path = folder / "metrics.jsonl"
+        if path.exists() and len(path.read_text().splitlines()) >= epochs:
+            return
         time.sleep(0.01)
     pytest.fail(f"no {epochs} epochs in {PATIENCE} s")
 

@@ -166,7 +166,7 @@ def test_mistakes_on_the_command_line_are_one_line(reported: Path, tmp_path: Pat
     assert "--workdir: needs the directory" in fails(2)
     assert "--out: 'x.pdf'; must end in .html" in fails(2, reported, "--out", "x.pdf")
     assert "--split: 'test'; only the page of one run" in fails(2, reported, reported, "--split", "test")
-    assert "config.json: no such file" in fails(66, tmp_path)
+    assert "manifest.json: no such file" in fails(66, tmp_path)
     (tmp_path / "file").write_text("")
     assert "choose another --out" in fails(73, reported, reported, "--out", tmp_path / "file" / "page.html")
 
