@@ -60,8 +60,6 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     assert "'float32', 'float16'" in fails(2, *export, tmp_path / "model.zip", "--table", "int8")
     out = ("--workdir", tmp_path, "--out", tmp_path / "model.zip")
     assert "manifest.json: no such file" in fails(66, *export[:1], *out)
-        66, *export[:1], "--workdir", tmp_path, "--out", tmp_path / "model.zip"
-    )
     assert not [*tmp_path.iterdir()]
     (tmp_path / "reader.py").write_bytes((folder / "reader.py").read_bytes())
     (tmp_path / "model.zip").write_bytes((folder / "model.zip").read_bytes()[:-9])
