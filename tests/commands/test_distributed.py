@@ -70,7 +70,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two processes that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    (code, told), (other_code, other_told) = Processes(config, folder).end()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        (code, told), (other_code, other_told) = Processes(config, folder).end()
     assert (code, other_code) == (0, 0), told + other_told
     assert "epoch  4/4" in told
     assert "epoch" not in other_told  # process 0 alone tells

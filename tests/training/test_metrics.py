@@ -120,7 +120,7 @@ def test_calibration_by_hand() -> None:
 @given(PREDICTIONS)
 def test_calibration_equals_plain_loops(predictions: list[tuple[float, int]]) -> None:
     found = calibration(*arrays(predictions))
-    chances = [1 / (1 + math.exp(-max(logit, -700))) for logit, _ in predictions]
+    chances = [math.exp(-np.logaddexp(0, -logit)) for logit, _ in predictions]
     error = 0.0
     for m in range(10):
         inside = [(p, y) for p, (_, y) in zip(chances, predictions, strict=True) if min(int(p * 10), 9) == m]
