@@ -56,7 +56,11 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
 
 @contextlib.contextmanager
 def with_peers() -> Iterator[None]:
-    """Ends this process with one line when another one has died (74)."""
+    """Ends this process with one line when an exchange fails because another one has died (74).
+
+    Where the exchange does not fail by itself, JAX ends this process when a heartbeat is missed: it aborts and says that
+    another task died.
+    """
     try:
         yield
     except jax.errors.JaxRuntimeError:
@@ -64,7 +68,7 @@ def with_peers() -> Iterator[None]:
             raise
         log.error("error: %s", GONE)
         logging.shutdown()
-        os._exit(IO_FAILED)  # taking leave of the dead, JAX would wait for them and abort
+        os._exit(IO_FAILED)  # without taking leave of the dead, for whom JAX would wait
 
 
 def is_alone() -> bool:

@@ -113,15 +113,18 @@ def test_two_processes_equal_one(config: Path, whole: Path, tmp_path: Path) -> N
 
 
 def test_killed_processes_go_on_exactly(config: Path, whole: Path, tmp_path: Path) -> None:
-    """One is killed: the other ends with one line; started again, they end as if nothing had happened."""
+    """One is killed: the other ends and says why; started again, they end as if nothing had happened."""
     first = Processes(config, tmp_path / "run")
     wait_for_epochs(tmp_path / "run", 2)
     first.all[1].kill()
     (code, told), _ = first.end()
-    if code:  # it had not trained to its end meanwhile
-        assert code == 74, told
-        assert "error: another process of this run has ended" in told
-        assert "Traceback" not in told
+    said = {
+        0: "",  # it had trained to its end
+        74: "error: another process of this run has ended",
+        -signal.SIGABRT: "likely indicates that another task died",  # JAX missed a heartbeat first
+    }
+    assert said[code] in told
+    assert "Traceback" not in told
     assert [code for code, _ in Processes(config, tmp_path / "run").end()] == [0, 0]
     assert outcome(tmp_path / "run") == outcome(whole)
 
