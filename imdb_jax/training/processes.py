@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 20  # seconds without a sign of life after which a process counts as dead
 WAIT = 300  # seconds that processes wait for each other at the start
+LOST = "Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|[Hh]eartbeat|[Cc]onnection"  # in errors of exchanges that fail
 GONE = "another process of this run has ended, or can't be reached; start all of them again to go on"
 
 T = TypeVar("T")
@@ -58,13 +60,13 @@ def join(coordinator: str | None, processes: int | None, process_id: int | None)
 def with_peers() -> Iterator[None]:
     """Ends this process with one line when an exchange fails because another one has died (74).
 
-    Where the exchange does not fail by itself, JAX ends this process when a heartbeat is missed: it aborts and says that
-    another task died.
+    Where the exchange only waits, JAX ends this process when a heartbeat is missed: it says that another task died, and
+    aborts.
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError:
-        if is_alone():
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if is_alone() or not re.search(LOST, str(error)):
             raise
         log.error("error: %s", GONE)
         logging.shutdown()
