@@ -149,7 +149,7 @@ class Checkpoints:
         try:
             with _orbax():
                 place = str(self._folder / str(record.step))
-                saving = ocp.save_async(place, jax.device_get(_plain(state)), custom_metadata=record.seal())
+                saving = ocp.save_async(place, jax.device_get(state.plain()), custom_metadata=record.seal())
         except Exception as error:  # Orbax raises a dozen types, not only OSError
             self._not_written(state, record, error, again)
         else:
@@ -275,11 +275,10 @@ class Checkpoints:
             | self._origin,
             path,
         )
-        shapes = jax.eval_shape(_plain, like)
+        shapes = jax.eval_shape(TrainState.plain, like)
         with _orbax():
             arrays: Any = ocp.load(str(path), jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes))
-        state = arrays._replace(key=jax.random.wrap_key_data(arrays.key))
-        state = jax.tree.map(lambda x, wanted: jax.device_put(x, wanted.sharding), state, like)
+        state = jax.tree.map(lambda x, wanted: jax.device_put(x, wanted.sharding), TrainState.of_plain(arrays), like)
         changed = [name for name, mark in fingerprints(state).items() if mark != record.leaves[name]]
         if changed:
             raise ValueError(f"{changed[0]} has changed")
@@ -342,11 +341,6 @@ class Checkpoints:
 def _ranks(records: dict[int, Record]) -> dict[int, tuple[float, int]]:
     """Ranks of the evaluated ones."""
     return {step: record.rank for step, record in records.items() if record.score is not None}
-
-
-def _plain(state: TrainState) -> TrainState:
-    """The state with its key as numbers: what any number of devices and processes can read."""
-    return state._replace(key=jax.random.key_data(state.key))
 
 
 @contextlib.contextmanager

@@ -131,18 +131,13 @@ def state_of_first(state: TrainState | None, like: TrainState) -> TrainState:
         return state
     mine = b""
     if is_first() and state is not None:
-        mine = b"".join(leaf.tobytes() for leaf in jax.tree.leaves(jax.device_get(_without_key_type(state))))
+        mine = b"".join(leaf.tobytes() for leaf in jax.tree.leaves(jax.device_get(state.plain())))
     found, given, offset = _bytes_of(0, mine), [], 0
-    leaves, structure = jax.tree.flatten(jax.eval_shape(_without_key_type, like))
+    leaves, structure = jax.tree.flatten(jax.eval_shape(TrainState.plain, like))
     for leaf in leaves:
         given.append(jnp.asarray(np.frombuffer(found, leaf.dtype, leaf.size, offset).reshape(leaf.shape)))
         offset += leaf.size * leaf.dtype.itemsize
-    arrays = jax.tree.unflatten(structure, given)
-    return arrays._replace(key=jax.random.wrap_key_data(arrays.key))
-
-
-def _without_key_type(state: TrainState) -> TrainState:
-    return state._replace(key=jax.random.key_data(state.key))
+    return TrainState.of_plain(jax.tree.unflatten(structure, given))
 
 
 def largest(value: int) -> int:

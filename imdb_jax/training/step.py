@@ -41,6 +41,15 @@ class TrainState(NamedTuple):
         """The weights that are evaluated: the average where one is kept."""
         return self.params if self.ema is None else self.ema
 
+    def plain(self) -> "TrainState":
+        """The state with its key as numbers, [2] uint32: what files and other processes take."""
+        return self._replace(key=jax.random.key_data(self.key))
+
+    @classmethod
+    def of_plain(cls, arrays: "TrainState") -> "TrainState":
+        """What `plain` was made of."""
+        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key)))
+
 
 Reader = tuple[nnx.GraphDef, Any]  # a model and its weights
 
