@@ -79,7 +79,7 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
     run = Run(folder)
     with run.taken(config):
         run.begin(config, vocabulary, {}, "reviews", vectors)
-    with Checkpoints(run.checkpoints) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1], [], 0.5)
         checkpoints.wait()
     return Predictor(run)
