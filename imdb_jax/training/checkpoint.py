@@ -107,7 +107,8 @@ class Checkpoints:
         self._origin = origin
         self._surroundings = surroundings or {}
         self._read_only = read_only
-        self._writer = ThreadPoolExecutor(max_workers=1)  # lets go of a state as soon as that is written
+        writer = f"{threading.current_thread().name} checkpoints"  # its log is that of the run
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=writer)
         self._saving: Future[None] | None = None
         self._lost: tuple[TrainState, Record] | None = None  # the best so far, where there was no room for it
         self._last: int | None = None  # step of the last that was to be saved
@@ -124,10 +125,8 @@ class Checkpoints:
           score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
         """
         self.wait()
-        record = Record(int(state.step), score, history, fingerprints(state), self._origin, self._surroundings)
-        self._last = record.step
-        if not (self._folder / str(record.step)).exists():
-            self._begin(state, record)
+        self._last = int(state.step)
+        self._saving = self._writer.submit(self._write_new, state, [*history], score)
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written, then deletes those that are no longer wanted.
@@ -137,7 +136,8 @@ class Checkpoints:
         self._join()
         if self._lost is not None:
             (state, record), self._lost = self._lost, None
-            self._begin(state, record, again=True)
+            self._saving = self._writer.submit(self._write, state, record, again=True)
+            del state  # the writer lets go of it as soon as it is written
             self._join()
 
     @property
@@ -145,21 +145,17 @@ class Checkpoints:
         """Whether the last checkpoint, or the best, could not be written; to be asked after `wait`."""
         return self._last not in (None, self.newest()) or self._lost is not None
 
-    def _begin(self, state: TrainState, record: Record, again: bool = False) -> None:
+    def _write_new(self, state: TrainState, history: History, score: float | None) -> None:
+        record = Record(int(state.step), score, history, fingerprints(state), self._origin, self._surroundings)
+        if not (self._folder / str(record.step)).exists():
+            self._write(state, record)
+
+    def _write(self, state: TrainState, record: Record, again: bool = False) -> None:
         try:
             with _orbax():
                 place = str(self._folder / str(record.step))
-                saving = ocp.save_async(place, jax.device_get(state.plain()), custom_metadata=record.seal())
+                ocp.save(place, jax.device_get(state.plain()), custom_metadata=record.seal())
         except Exception as error:  # Orbax raises a dozen types, not only OSError
-            self._not_written(state, record, error, again)
-        else:
-            self._saving = self._writer.submit(self._end, state, record, saving, again)
-
-    def _end(self, state: TrainState, record: Record, saving: Any, again: bool) -> None:
-        try:
-            with _orbax():
-                saving.result()
-        except Exception as error:
             self._not_written(state, record, error, again)
         else:
             self._retire()

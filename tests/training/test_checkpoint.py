@@ -285,9 +285,7 @@ def test_a_state_is_let_go_of_as_soon_as_it_is_written(tmp_path: Path) -> None:
     held = weakref.ref(jax.tree.leaves(state.params)[0])
     checkpoints.save(state, history(1), 0.5)
     del state
-    written = checkpoints._saving
-    assert written is not None
-    written.result()  # not `wait`: training waits only when the next is due
+    checkpoints._writer.submit(int).result()  # not `wait`: training waits only when the next is due
     gc.collect()
     assert held() is None
 
@@ -307,8 +305,9 @@ def test_a_failed_save_is_told_and_training_goes_on(
             (tmp_path / "2.orbax-checkpoint-tmp").mkdir()
             raise ValueError("RESOURCE_EXHAUSTED: os_error_code='28'")
 
-        patch.setattr(ocp, "save_async", full)
+        patch.setattr(ocp, "save", full)
         checkpoints.save(state_at(2), history(2), 0.6)
+        checkpoints._join()
     assert checkpoints.failed
     assert "step 2 not written (no space left on the disk); training goes on, the newest is of step 1" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
@@ -324,9 +323,10 @@ def test_the_best_is_written_as_soon_as_there_is_room(
     logging.getLogger("imdb_jax").propagate = True
     checkpoints = saved(tmp_path, {1: 0.5})
     with monkeypatch.context() as patch:
-        patch.setattr(ocp, "save_async", full_disk)
+        patch.setattr(ocp, "save", full_disk)
         checkpoints.save(state_at(2), history(2), 0.9)
         checkpoints.save(state_at(3), history(3), 0.6)
+        checkpoints._join()
     assert checkpoints.failed
     for step in (4, 5, 6):
         checkpoints.save(state_at(step), history(step), 0.7)
@@ -342,8 +342,9 @@ def test_a_last_one_that_is_written_at_the_second_try_is_no_failure(
 ) -> None:
     checkpoints = saved(tmp_path, {1: 0.5})
     with monkeypatch.context() as patch:
-        patch.setattr(ocp, "save_async", full_disk)
+        patch.setattr(ocp, "save", full_disk)
         checkpoints.save(state_at(2), history(2), 0.9)
+        checkpoints._join()
     assert checkpoints.failed
     checkpoints.wait()
     assert not checkpoints.failed
@@ -353,8 +354,9 @@ def test_a_last_one_that_is_written_at_the_second_try_is_no_failure(
 def test_a_last_one_that_is_not_the_best_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints = saved(tmp_path, {1: 0.5})
     with monkeypatch.context() as patch:
-        patch.setattr(ocp, "save_async", full_disk)
+        patch.setattr(ocp, "save", full_disk)
         checkpoints.save(state_at(2), history(2), 0.4)
+        checkpoints._join()
     checkpoints.wait()
     assert checkpoints.failed
     assert kept(tmp_path) == [1]

@@ -53,7 +53,10 @@ def test_runs_in_threads_have_a_log_each_and_leave_the_screen_to_their_warnings(
         with off_screen(), log_file(tmp_path / name):
             both_open.wait()
             log.info(f"{name} trains")
-            log.warning(f"{name} has little room")
+            writer = f"{threading.current_thread().name} checkpoints_0"
+            written = threading.Thread(target=log.warning, args=(f"{name} has little room",), name=writer)
+            written.start()
+            written.join()
             both_open.wait()
 
     log.addHandler(screen)
