@@ -46,7 +46,7 @@ def log_file(path: Path) -> Iterator[None]:
     """Also writes what this thread and its writer of checkpoints log to a file, after what an earlier start wrote."""
     mine = threading.current_thread().name
     handler = logging.FileHandler(path)
-    handler.addFilter(lambda record: record.threadName == mine or record.threadName.startswith(f"{mine} "))
+    handler.addFilter(lambda record: f"{record.threadName} ".startswith(f"{mine} "))
     handler.handleError = lambda record: None  # a full disk: the line is on the screen, and written once there is room
     package = logging.getLogger("imdb_jax")
     package.setLevel(logging.INFO)
