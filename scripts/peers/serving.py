@@ -90,7 +90,7 @@ def prepare(name: str, folder: Folder, count: int) -> None:
     run = Run(folder.run)
     with run.taken(config):
         run.begin(config, dataset.vocabulary, {}, dataset.fingerprint, vectors)
-    with Checkpoints(run.checkpoints) as checkpoints:
+    with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(build_learner(build_model(config, dataset.vocabulary, vectors), config, steps=1)[1], [], 0.5)
         checkpoints.wait()
     write_artefact(folder.model, [Predictor(run)])
