@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from imdb_jax.population import Population
+from imdb_jax.reader import JaxReader, NumpyReader
 from imdb_jax.run import Run
 from tests.commands.command_line import ROOT, fails, run
 
@@ -79,6 +80,15 @@ def test_predict_and_evaluate_answer_by_the_ensemble(folder: Path) -> None:
         assert found["members"]["accuracy"] == pytest.approx(results["points"][0][split]["accuracy"])
     readings = [run.test_readings() for run in Population(folder / "seeds").runs()]
     assert [reading["command"] for reading in readings[0]][:2] == ["train", "evaluate"]
+
+
+def test_an_exported_population_answers_as_it_does(folder: Path, tmp_path: Path) -> None:
+    reviews = ["A wonderful, brilliant film.", "Dull, awful.", ""]
+    output("imdb_jax.export", "--workdir", folder / "seeds", "--out", tmp_path / "model.zip")
+    lines = output("imdb_jax.predict", "--workdir", folder / "seeds", "--output", "jsonl", *reviews).splitlines()
+    probabilities = [json.loads(line)["probability"] for line in lines]
+    for reader in (JaxReader, NumpyReader):
+        assert reader(tmp_path / "model.zip").probabilities(reviews) == pytest.approx(probabilities, abs=1e-6)
 
 
 def test_report_compares_the_members(folder: Path) -> None:
