@@ -17,6 +17,7 @@ What has changed since it was written is refused. Nothing but the program is eve
 which calls anything outside itself is refused too.
 """
 
+import abc
 import argparse
 import hashlib
 import io
@@ -131,7 +132,7 @@ def seal_of(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
-class Reader:
+class Reader(abc.ABC):
     """A model, ready to read reviews: a `JaxReader` or a `NumpyReader`.
 
     Args:
@@ -172,9 +173,9 @@ class Reader:
         ids, most = [*self._start, *(found or [self._unknown])], self.manifest["max_length"]
         return ids[-most:] if self.manifest["keep"] == "tail" else ids[:most]
 
+    @abc.abstractmethod
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         """Logits [B] of encoded reviews, which come from the longest to the shortest."""
-        raise NotImplementedError
 
 
 def split_words(review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool) -> list[bytes]:

@@ -89,7 +89,7 @@ class MeshReplicas(DataParallel):
 
     def _everywhere(self, tree: PyTree[Array]) -> Any:
         def whole(x: Array) -> Array:
-            # a device takes its own array as it is, copied or not, and steps consume what they are given
+            # a device may take its own array as it is, and steps consume what they are given
             own = x.addressable_data(0)
             copies = [jax.device_put(jnp.copy(own), device) for device in self._own]
             return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
