@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from flax import nnx
 from rich.table import Table
 
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.tokens import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import build_model, run_member
+from imdb_jax.experiment import run_member
 from imdb_jax.grid import Values, name_of
 from imdb_jax.machine import device, versions
 from imdb_jax.population import Population
@@ -86,12 +85,9 @@ def _train(
 ) -> tuple[Results, Failures]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
     datasets = {data: load_dataset(data) for data in {config.data for config in configs.values()}}
-    first = next(iter(configs.values()))
     if not population.begun or population.members() != members:
-        population.begin(first, members)
-    if places is None:
-        model = build_model(first, datasets[first.data].vocabulary)
-        places = places_for(len(members), nnx.state(model, nnx.Param))
+        population.begin(next(iter(configs.values())), members)
+    places = places or places_for(len(members))
     free: queue.SimpleQueue[Sequence[Any]] = queue.SimpleQueue()
     for place in places:
         free.put(place)

@@ -12,6 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from imdb_jax.models.words import Words
 
+ROWS = 64  # of the kernel that each step of `_one_hot_max` adds: few reviews then take few steps (LOG.md)
+
 
 class Conv1D(nnx.Module):
     """ReLU filters over windows of words, then each filter's maximum over the review (Kim 2014).
@@ -121,18 +123,23 @@ def _one_hot_max(
     ids: Int[Array, "B T"], kernel: Float[Array, "K D F"], mask: Bool[Array, "B T"], windows: Int[Array, " B"]
 ) -> Float[Array, "B F"]:
     """`convolve_max` of one-hot words: sums of the kernel's rows, none where the mask is false."""
+    batch, length = ids.shape
     size = kernel.shape[0]
+    stretch = max(1, ROWS // batch)  # windows at a time
+    starts = jnp.arange(0, length - size + 1, stretch, dtype=jnp.int32)
     rows = jnp.where(mask, ids, kernel.shape[1]).T  # out of range: the row of padding is zero
+    rows = jnp.pad(rows, ((0, stretch - 1), (0, 0)), constant_values=kernel.shape[1])
 
-    def window(highest, index):
-        at = lax.dynamic_slice_in_dim(rows, index, size)
-        output = kernel[0].at[at[0]].get(mode="fill", fill_value=0)
+    def step(highest, start):
+        at = lax.dynamic_slice_in_dim(rows, start, stretch + size - 1)
+        output = kernel[0].at[at[:stretch]].get(mode="fill", fill_value=0)
         for k in range(1, size):
-            output += kernel[k].at[at[k]].get(mode="fill", fill_value=0)
-        return jnp.where((index < windows)[:, None], jnp.maximum(highest, output), highest), None
+            output += kernel[k].at[at[k : k + stretch]].get(mode="fill", fill_value=0)
+        inside = (start + jnp.arange(stretch, dtype=jnp.int32))[:, None] < windows
+        return jnp.maximum(highest, jnp.where(inside[:, :, None], output, -jnp.inf).max(axis=0)), None
 
-    lowest = jnp.full((ids.shape[0], kernel.shape[2]), -jnp.inf, kernel.dtype)
-    return lax.scan(window, lowest, jnp.arange(ids.shape[1] - size + 1, dtype=jnp.int32))[0]
+    lowest = jnp.full((batch, kernel.shape[2]), -jnp.inf, kernel.dtype)
+    return lax.scan(step, lowest, starts)[0]
 
 
 def _max(outputs: Float[Array, "B W F"], windows: Int[Array, " B"]) -> tuple[Float[Array, "B F"], Int[Array, "B F"]]:

@@ -59,32 +59,24 @@ def replicate(
     devices = devices or jax.devices()
     if devices[0].platform != "cpu" or jax.process_count() > 1:
         return MeshReplicas(learner, devices)
-    if _is_large(params):
+    if sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED:
         return Replicas(learner, devices[:1])
     return Replicas(learner, devices[: max(1, min(len(devices), batch_size // ROWS))])
 
 
-def places_for(members: int, params: PyTree[Array]) -> list[Sequence[Any]]:
-    """Devices for each of the runs that train at the same time.
+def places_for(members: int) -> list[Sequence[Any]]:
+    """Devices for each of the runs that train at the same time: an accelerator, or a core of this CPU, each.
 
-    Each accelerator has a run of its own, and so has each CPU core, since a core loses less time with a whole batch
-    than with its share (LOG.md). Models with many weights, which use all cores, take turns on a CPU.
+    A core loses less time with a whole batch than with its share (LOG.md).
 
     Args:
       members: runs in all.
-      params: trained weights of each.
 
-    Example: 8 cores and 3 small members give 4 places of 2 cores, of which 3 are taken.
+    Example: 8 cores and 3 members give 4 places of 2 cores, of which 3 are taken.
     """
     devices = jax.local_devices()
-    if devices[0].platform == "cpu" and _is_large(params):
-        return [devices]
     size = max(1, len(devices) // members)
     return [devices[at : at + size] for at in range(0, len(devices), size)]
-
-
-def _is_large(params: PyTree[Array]) -> bool:
-    return sum(x.size for x in jax.tree.leaves(params)) > EXCHANGED
 
 
 class CompileClock:

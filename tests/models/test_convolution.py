@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from jax import lax
 
-from imdb_jax.models.convolution import _dense_backward, _masked_max, _running_max, _sparse_backward, convolve_max
+from imdb_jax.models.convolution import (
+    ROWS,
+    _dense_backward,
+    _masked_max,
+    _one_hot_max,
+    _running_max,
+    _sparse_backward,
+    convolve_max,
+)
 
 
 def plain(x, kernel, windows):
@@ -57,3 +65,18 @@ def test_vmap_over_kernels_equals_each_alone(inputs) -> None:
     grad = jax.grad(lambda kernel: (convolve_max(x, kernel, windows) ** 2).sum())
     together = jax.vmap(grad)(kernels)
     np.testing.assert_allclose(together, jnp.stack([grad(k) for k in kernels]), atol=1e-12)
+
+
+@pytest.mark.parametrize("reviews", [1, 4, ROWS, ROWS + 1])
+@pytest.mark.parametrize("words", [3, 9, ROWS + 2, ROWS + 3])
+def test_one_hot_words_pick_rows_of_the_kernel(reviews: int, words: int) -> None:
+    random = np.random.default_rng(reviews)
+    ids = random.integers(0, 5, (reviews, words)).astype(np.int32)
+    kernel = random.normal(size=(3, 5, 6)).astype(np.float32)
+    lengths = random.integers(1, words + 1, reviews)
+    lengths[0] = words
+    mask, windows = np.arange(words) < lengths[:, None], np.maximum(lengths - 2, 1).astype(np.int32)
+    one_hot = np.where(mask[:, :, None], np.eye(5, dtype=np.float32)[ids], 0)
+    want = plain(one_hot, kernel, windows)
+    got = jax.jit(_one_hot_max)(ids, kernel, mask, windows)
+    np.testing.assert_allclose(got, want, atol=1e-6)

@@ -30,13 +30,10 @@ def test_large_models_stay_on_one_device() -> None:
     assert devices_for(EXCHANGED + 1, batch_size=1_024) == jax.devices()[:1]
 
 
-def test_small_members_of_a_population_have_a_core_each() -> None:
-    params, cores = {"kernel": jnp.zeros(10)}, jax.devices()
-    assert places_for(8, params) == [[core] for core in cores]
-    assert places_for(2, params) == [cores[:4], cores[4:]]
-    assert places_for(1, params) == [cores]
+def test_members_of_a_population_have_a_core_each() -> None:
+    cores = jax.devices()
+    assert places_for(8) == [[core] for core in cores]
+    assert places_for(20) == [[core] for core in cores]
+    assert places_for(2) == [cores[:4], cores[4:]]
+    assert places_for(1) == [cores]
     assert devices_for(10, 1_024, cores[2:]) == cores[2:]
-
-
-def test_large_members_of_a_population_take_turns() -> None:
-    assert places_for(8, {"table": jnp.zeros(EXCHANGED + 1)}) == [jax.devices()]
