@@ -192,3 +192,13 @@ def test_the_share_of_a_run_that_checkpoints_take() -> None:
     cells = dict(zip(head.split(" | "), row.split(" | "), strict=True))
     assert 0 < float(cells["share, %"]) < 100
     assert float(cells["waiting for checkpoints, s"]) < float(cells["run, s"])
+
+
+@pytest.mark.parametrize("what", ["devices --rows 4 --steps 1", "population --seeds 2 --epochs 1"])
+def test_a_table_of_several_devices_or_members(what: str) -> None:
+    command = [sys.executable, "-m", *f"scripts.measure.{what} --config configs/quickstart.py --rounds 1".split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert len(rows) == (5 if "devices" in what else 2)
+    assert len({len(row) for row in rows}) == 1
+    assert not done.stderr

@@ -1,6 +1,7 @@
 """Times a population of seeds that train one after the other on all cores, and at the same time on a core each."""
 
 import argparse
+import logging
 import statistics
 import sys
 import tempfile
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args(arguments)
+    logging.getLogger("imdb_jax").propagate = False  # no lines of each member on the screen
     set_up_process()
     cores = jax.devices()
     print(f"{args.seeds} seeds, {args.epochs} epochs, {len(cores)} cores, median of {args.rounds} rounds\n")
