@@ -245,7 +245,7 @@ class NumpyReader(Reader):
         return np.mean([self._of_member(weights, tokens, lengths) for weights in self.file.members], axis=0)
 
     def _of_member(self, weights: dict[str, np.ndarray], tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        words = Words(weights.get("embedding.table"), tokens, lengths)
+        words = Words(weights.get("embedding.table"), weights.get("embedding.pairs"), tokens, lengths)
         x = ENCODERS[self._encoder["kind"]](words, weights, self._encoder)
         for k in range(self.manifest["hidden_layers"]):
             x = np.maximum(x @ weights[f"hidden.{k}.kernel"] + weights[f"hidden.{k}.bias"], 0)
@@ -257,18 +257,36 @@ class Words:
 
     Args:
       table: their vectors [V, D], or None for one-hot words, which are never spelt out.
+      pairs: vectors [H, D] of pairs of a word and the next by their hash, or None.
       tokens: ids [B, T].
       lengths: words per review [B], from the longest to the shortest.
     """
 
-    def __init__(self, table: np.ndarray | None, tokens: np.ndarray, lengths: np.ndarray) -> None:
+    def __init__(
+        self, table: np.ndarray | None, pairs: np.ndarray | None, tokens: np.ndarray, lengths: np.ndarray
+    ) -> None:
         self.tokens, self.lengths = tokens, lengths
         self.mask = (np.arange(tokens.shape[1]) < lengths[:, None])[:, :, None]
-        self.vectors = None if table is None else np.where(self.mask, table[tokens], 0)
+        if table is None:
+            self.vectors = None
+            return
+        vectors = table[tokens]
+        if pairs is not None:
+            vectors += pairs[bigram_buckets(tokens, len(pairs))]
+        self.vectors = np.where(self.mask, vectors, 0)
 
     def times(self, kernel: np.ndarray) -> np.ndarray:
         """The product [B, T, F] with a kernel [D, F], zero at padding."""
         return np.where(self.mask, kernel[self.tokens], 0) if self.vectors is None else product(self.vectors, kernel)
+
+
+def bigram_buckets(tokens: np.ndarray, size: int) -> np.ndarray:
+    """The row of each pair of a word and the next, or padding: `imdb_jax.models.embedding.bigram_buckets`."""
+    ids = tokens.astype(np.uint32)
+    x = ids * np.uint32(0x9E3779B1) + np.pad(ids[:, 1:], ((0, 0), (0, 1)))
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return (x ^ (x >> 16)) % np.uint32(size)
 
 
 def product(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -346,8 +364,8 @@ def windows_max(outputs: np.ndarray, windows: np.ndarray) -> np.ndarray:
 
 def pool(words: Words, weights: dict[str, np.ndarray], encoder: dict[str, Any]) -> np.ndarray:
     """Features of `imdb_jax.models.Pool`."""
-    vectors = np.where(words.mask, weights["embedding.table"][words.tokens], 0)
-    return pooled(encoder["pooling"], vectors, words.mask)
+    assert words.vectors is not None  # one-hot words are not pooled
+    return pooled(encoder["pooling"], words.vectors, words.mask)
 
 
 def pooled(kind: str, states: np.ndarray, mask: np.ndarray, query: np.ndarray | None = None) -> np.ndarray:

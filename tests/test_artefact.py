@@ -31,7 +31,6 @@ from imdb_jax.config import (
     ModelConfig,
     OneHotEmbedding,
     OwnEncoderConfig,
-    PoolConfig,
     PretrainedEmbedding,
     SimpleRNNConfig,
     TextConfig,
@@ -136,7 +135,7 @@ def test_readers_equal_predict_with_every_config(config: Config, tmp_path: Path)
         ModelConfig(encoder=LSTMConfig(hidden_dim=3, pooling="attention"), hidden_dims=(4,) * 11),
         ModelConfig(embedding=OneHotEmbedding(), encoder=SimpleRNNConfig(bidirectional=True, pooling="mean")),
         ModelConfig(embedding=OneHotEmbedding(), encoder=Conv1DConfig(features=5, kernel_size=24)),
-        ModelConfig(encoder=PoolConfig(pooling="mean"), dtype="float32"),
+        ModelConfig(embedding=LearnedEmbedding(dim=5, bigram_buckets=7), encoder=Conv1DConfig(features=4)),
     ],
     ids=lambda model: model.encoder.kind,
 )

@@ -74,7 +74,7 @@ def _edges(even: Float[Array, " E"], seen: Float[Array, "E B"]) -> Float[Array, 
 
 
 def _logits_by_factors(model: TextClassifier, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Logits:
-    words = model.embedding(tokens)
+    words = model.words(tokens, mask)
     if words.table is None and hasattr(model.encoder, "fold"):
         return _one_hot_logits(model, tokens, mask)
     vectors = jax.nn.one_hot(tokens, model.embedding.dim) if words.table is None else words.vectors()

@@ -24,7 +24,7 @@ from imdb_jax.config import (
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.dropout import bernoulli, dropout
-from imdb_jax.models.embedding import Embedding, OneHot
+from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot
 from imdb_jax.models.pooling import Pool
 from imdb_jax.models.recurrent import LSTM, SimpleRNN
 from imdb_jax.models.words import Words
@@ -118,10 +118,14 @@ class TextClassifier(nnx.Module):
         if of_words is not None and self.config.word_dropout:
             dropped = bernoulli(of_words, self.config.word_dropout, tokens.shape[1:])
             tokens = jnp.where(dropped, self.unknown, tokens)
-        words = self.embedding(tokens)
+        words = self.words(tokens, mask)
         if of_numbers is not None and self.config.embedding_dropout:
             words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
         return self.of_words(words, mask, of_features)
+
+    def words(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Words:
+        """What the encoder gets of tokens; those at padding count as id 0, whatever stands there."""
+        return self.embedding(jnp.where(mask, tokens, 0))
 
     def of_words(
         self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
@@ -161,13 +165,17 @@ def _seeds(keys: Key[Array, " B"] | None) -> tuple[UInt32[Array, "B 2"] | None, 
 
 def _build_embedding(
     config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None, rngs: nnx.Rngs
-) -> Embedding | OneHot:
+) -> BigramEmbedding | Embedding | OneHot:
     embedding = config.embedding
     if isinstance(embedding, OneHotEmbedding):
         return OneHot(vocabulary_size)
     if isinstance(embedding, LearnedEmbedding):  # U(-0.05, 0.05), as in Keras
-        shape = (vocabulary_size, embedding.dim)
-        return Embedding(jax.random.uniform(rngs.params(), shape, minval=-0.05, maxval=0.05))
+        table, *pairs = (
+            jax.random.uniform(rngs.params(), (rows, embedding.dim), minval=-0.05, maxval=0.05)
+            for rows in (vocabulary_size, embedding.bigram_buckets)
+            if rows
+        )
+        return BigramEmbedding(table, *pairs) if pairs else Embedding(table)
     if vectors is None or vectors.shape[0] != vocabulary_size:
         shape = None if vectors is None else vectors.shape
         raise ValueError(f"vectors: {shape}; a pretrained embedding needs one row for each of {vocabulary_size} tokens")

@@ -10,6 +10,8 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt32
 
+from imdb_jax.models.hashing import mix
+
 
 def dropout(x: Float[Array, "B ..."], rate: float, seeds: UInt32[Array, "B 2"] | None) -> Float[Array, "B ..."]:
     """Zeroes a share of x and scales up the rest (Srivastava et al. 2014).
@@ -29,11 +31,4 @@ def bernoulli(seeds: UInt32[Array, "B 2"], rate: float, shape: tuple[int, ...]) 
     """True with probability `rate`, each place of each row [B, *shape] by itself."""
     index = jnp.arange(math.prod(shape), dtype=jnp.uint32)
     start, stride = seeds[:, :1], seeds[:, 1:] | 1
-    return (_mix(index * stride + start) < jnp.uint32(round(rate * 2**32))).reshape(-1, *shape)
-
-
-def _mix(x: Array) -> Array:
-    """A bijection of uint32 that changes half of the bits for any change of one (lowbias32, C. Wellons 2018)."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * jnp.uint32(0x846CA68B)
-    return x ^ (x >> 16)
+    return (mix(index * stride + start) < jnp.uint32(round(rate * 2**32))).reshape(-1, *shape)
