@@ -20,6 +20,7 @@ from scripts.measure.reproduce import CONFIGS, with_cells, with_docstring_figure
 from scripts.measure.runs import groups
 from scripts.measure.scaling import points
 from scripts.measure.trainer import repeated
+from scripts.peers.bags import NAMES
 from tests.conftest import random_split
 
 
@@ -202,3 +203,19 @@ def test_a_table_of_several_devices_or_members(what: str) -> None:
     assert len(rows) == (5 if "devices" in what else 2)
     assert len({len(row) for row in rows}) == 1
     assert not done.stderr
+
+
+def test_a_record_is_timed_from_nothing_and_again() -> None:
+    command = [sys.executable, "-m", "scripts.measure.records", "--config", "configs/quickstart.py", "--peers"]
+    done = subprocess.run([*command, "--seeds", "2"], cwd=ROOT, capture_output=True, text=True, check=True)
+    row = done.stdout.splitlines()[2].strip("| ").split(" | ")
+    assert row[:2] == ["configs/quickstart.py", "2"]
+    assert len(row) == 6
+
+
+@pytest.mark.parametrize(("name", "needs"), [("scikit-learn, words and pairs", "sklearn"), ("fastText", "fasttext")])
+def test_bags_of_words_learn(name: str, needs: str) -> None:
+    pytest.importorskip(needs, reason=f"{needs} is not installed: pip install -e '.[records]'")
+    train, most = next(found for peer, found in NAMES.items() if peer.startswith(name))
+    texts, labels = ["A good film", "Not good.<br />Bad!"] * 40, np.array([1, 0] * 40)
+    assert list(train(texts, labels, most)(["a good film", "bad"])) == [1, 0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import logging
 import mmap
@@ -58,8 +59,14 @@ class PreparedReviews(Reviews):
 
     def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
         """As in `Reviews`."""
+        texts, labels = self._decoded
         for start in range(0, len(self), size):
-            yield self._read(range(start, min(start + size, len(self))))
+            yield texts[start : start + size], labels[start : start + size]
+
+    @functools.cached_property
+    def _decoded(self) -> tuple[list[bytes], Int8[np.ndarray, " N"]]:
+        """All reviews, kept: 33 MB of IMDB's, which are read four times, and each takes TFDS 21 microseconds."""
+        return self._read(range(len(self)))
 
     def _read(self, rows: range) -> tuple[list[bytes], Int8[np.ndarray, " n"]]:
         decode = self._features.deserialize_example_np

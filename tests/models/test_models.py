@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from imdb_jax import reader
 from imdb_jax.config import (
     Conv1DConfig,
     LearnedEmbedding,
@@ -19,7 +20,8 @@ from imdb_jax.config import (
     SimpleRNNConfig,
     load_file,
 )
-from imdb_jax.models import LSTM, Conv1D, SimpleRNN, TextClassifier, Words, attend, pool
+from imdb_jax.models import LSTM, BigramEmbedding, Conv1D, SimpleRNN, TextClassifier, Words, attend, pool
+from imdb_jax.models.embedding import bigram_buckets
 from tests.conftest import CONFIGS
 
 
@@ -171,3 +173,24 @@ def test_an_encoder_that_cannot_be_folded_is_left_as_it_is() -> None:
     model.output = nnx.Linear(6, 1, rngs=nnx.Rngs(0))
     tokens, lengths = jnp.array([[3, 4, 5]]), jnp.array([2])
     np.testing.assert_array_equal(model.folded()(tokens, lengths), model(tokens, lengths))
+
+
+def test_each_pair_of_words_adds_a_vector_of_its_own() -> None:
+    table, pairs = (np.random.default_rng(seed).normal(size=(rows, 3)) for seed, rows in enumerate((20, 7)))
+    embedding = BigramEmbedding(jnp.asarray(table), jnp.asarray(pairs))
+    tokens = jnp.array([[5, 6, 5, 6, 0]])
+    added = embedding(tokens).vectors()[0] - table[tokens[0]]
+    np.testing.assert_allclose(added[0], added[2], atol=1e-6)  # 5 6 both times
+    rows = bigram_buckets(tokens, jnp.array([[6, 5, 6, 0, 0]]), 7)
+    np.testing.assert_allclose(added, pairs[rows[0]], atol=1e-6)
+    np.testing.assert_array_equal(rows, reader.bigram_buckets(np.asarray(tokens), 7))
+
+
+def test_pairs_spread_evenly_and_know_their_order() -> None:
+    first, second = (x.reshape(1, -1) for x in jnp.meshgrid(jnp.arange(200), jnp.arange(200)))
+    rows = np.asarray(bigram_buckets(first, second, 1 << 10))[0]
+    counts = np.bincount(rows, minlength=1 << 10)
+    expected = 200 * 200 / (1 << 10)
+    assert ((counts - expected) ** 2 / expected).sum() < 1_400  # chi-square of 1,023 degrees, far in its tail at 1,200
+    swapped = np.asarray(bigram_buckets(second, first, 1 << 10))[0]
+    assert (rows == swapped).mean() < 0.01
