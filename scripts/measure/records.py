@@ -1,6 +1,7 @@
 """Times to accuracy: seconds from the command to its end, and how many reviews it then labels rightly."""
 
 import argparse
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from scripts.measure.runs import accuracy
 from scripts.peers.bags import NAMES
 
 CONFIGS = [f"configs/{name}.py" for name in ("mean_pool", "bigrams", "conv1d")]
+PEERS = ("scikit-learn", "fasttext-numpy2-wheel")
 
 Timed = tuple[dict[str, Any], float]  # results and seconds
 
@@ -33,14 +35,15 @@ def main(arguments: list[str]) -> None:
         row(file, *zip(*(ours(file, seed) for seed in range(args.seeds)), strict=True))
     for name in args.peers:
         row(name, [peer(name) for _ in range(args.seeds)])
-    print("\n" + ", ".join(f"{name} {value}" for name, value in {**device(), **versions()}.items()))
+    facts = device() | versions() | ({name: importlib.metadata.version(name) for name in PEERS} if args.peers else {})
+    print("\n" + ", ".join(f"{name} {value}" for name, value in facts.items()))
 
 
 def row(name: str, *runs: list[Timed]) -> None:
     """Prints what the first runs reached, and the seconds of all."""
     results = [result for result, _ in runs[0]]
     spent = [mean_and_std([seconds for _, seconds in of_runs], "{:.1f}") for of_runs in runs]
-    cells = [name, str(len(results)), accuracy(results, "validation"), accuracy(results, "test"), *spent]
+    cells = [name, str(len(results)), accuracy(results, "validation"), accuracy(results, "test"), *spent, ""][:6]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
