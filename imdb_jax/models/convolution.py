@@ -125,7 +125,7 @@ def _one_hot_max(
     """`convolve_max` of one-hot words: sums of the kernel's rows, none where the mask is false."""
     batch, length = ids.shape
     size = kernel.shape[0]
-    stretch = max(1, ROWS // batch)  # windows at a time
+    stretch = max(1, ROWS // batch) if isinstance(batch, int) else 1  # windows; an exported program has any batch
     starts = jnp.arange(0, length - size + 1, stretch, dtype=jnp.int32)
     rows = jnp.where(mask, ids, kernel.shape[1]).T  # out of range: the row of padding is zero
     rows = jnp.pad(rows, ((0, stretch - 1), (0, 0)), constant_values=kernel.shape[1])

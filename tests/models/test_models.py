@@ -32,6 +32,7 @@ def counts(config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None
     return tuple(sum(x.size for x in jax.tree.leaves(state)) for state in (trained, frozen))
 
 
+OURS = ("quickstart", "mean_pool", "bigrams")  # of no tutorial
 TUTORIALS = {  # parameters of the tutorials' models; what of them is frozen comes second
     "glove_bilstm": (2_034_113, 2_000_000),
     "lstm": (160_881, 0),
@@ -45,11 +46,9 @@ TUTORIALS = {  # parameters of the tutorials' models; what of them is frozen com
 }
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem not in OURS], ids=lambda path: path.stem)
 def test_parameter_counts_are_the_tutorials(path: Path) -> None:
     name = path.stem.removesuffix("_tuned")
-    if name == "quickstart":
-        pytest.skip("of no tutorial")
     config = load_file(path)
     size = config.data.vocabulary_size
     vectors = np.zeros((size, 100), np.float32) if isinstance(config.model.embedding, PretrainedEmbedding) else None
@@ -181,9 +180,9 @@ def test_each_pair_of_words_adds_a_vector_of_its_own() -> None:
     tokens = jnp.array([[5, 6, 5, 6, 0]])
     added = embedding(tokens).vectors()[0] - table[tokens[0]]
     np.testing.assert_allclose(added[0], added[2], atol=1e-6)  # 5 6 both times
-    rows = bigram_buckets(tokens, jnp.array([[6, 5, 6, 0, 0]]), 7)
-    np.testing.assert_allclose(added, pairs[rows[0]], atol=1e-6)
-    np.testing.assert_array_equal(rows, reader.bigram_buckets(np.asarray(tokens), 7))
+    rows = bigram_buckets(tokens[:, :-2], tokens[:, 1:-1], 7)
+    np.testing.assert_allclose(added, [*pairs[rows[0]], [0, 0, 0], [0, 0, 0]], atol=1e-6)
+    np.testing.assert_array_equal(rows, reader.bigram_buckets(*map(np.asarray, (tokens[:, :-2], tokens[:, 1:-1])), 7))
 
 
 def test_pairs_spread_evenly_and_know_their_order() -> None:
