@@ -272,8 +272,7 @@ class Words:
             return
         vectors = table[tokens]
         if pairs is not None:
-            of_pairs = pairs[bigram_buckets(tokens[:, :-1], tokens[:, 1:], len(pairs))]
-            vectors[:, :-1] += np.where(self.mask[:, 1:], of_pairs, 0)
+            vectors += pairs[bigram_buckets(tokens, len(pairs))]
         self.vectors = np.where(self.mask, vectors, 0)
 
     def times(self, kernel: np.ndarray) -> np.ndarray:
@@ -281,9 +280,10 @@ class Words:
         return np.where(self.mask, kernel[self.tokens], 0) if self.vectors is None else product(self.vectors, kernel)
 
 
-def bigram_buckets(first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
-    """The row of each pair of ids, as in `imdb_jax.models.embedding`."""
-    x = first.astype(np.uint32) * np.uint32(0x9E3779B1) + second.astype(np.uint32)
+def bigram_buckets(tokens: np.ndarray, size: int) -> np.ndarray:
+    """The row of each pair of a word and the next, or padding: `imdb_jax.models.embedding.bigram_buckets`."""
+    ids = tokens.astype(np.uint32)
+    x = ids * np.uint32(0x9E3779B1) + np.pad(ids[:, 1:], ((0, 0), (0, 1)))
     x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
     return (x ^ (x >> 16)) % np.uint32(size)

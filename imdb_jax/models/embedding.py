@@ -36,7 +36,7 @@ class Embedding(nnx.Module):
 class BigramEmbedding(nnx.Module):
     """The vector of each word plus that of the pair which it makes with the next one (Joulin et al. 2016).
 
-    Pairs share the rows of their table by a hash. The last word, which padding follows, makes none.
+    Pairs share the rows of their table by a hash. The next of the last word is padding, id 0.
 
     Args:
       table: initial vectors of words, float32.
@@ -51,8 +51,8 @@ class BigramEmbedding(nnx.Module):
     def __call__(self, tokens: Int[Array, "B T"]) -> Words:
         """Words with vectors of their own; tokens at padding must be 0."""
         following = jnp.pad(tokens[:, 1:], ((0, 0), (0, 1)))
-        pairs = self.pairs[...][bigram_buckets(tokens, following, len(self.pairs))]
-        return Words.of(self.table[...][tokens] + jnp.where(following[:, :, None] > 0, pairs, 0))
+        buckets = bigram_buckets(tokens, following, len(self.pairs))
+        return Words.of(self.table[...][tokens] + self.pairs[...][buckets])
 
 
 def bigram_buckets(first: Int[Array, "B T"], second: Int[Array, "B T"], size: int) -> Int[Array, "B T"]:
