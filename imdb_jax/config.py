@@ -166,7 +166,7 @@ class LearnedEmbedding:
     kind: Kind[Literal["learned"]] = "learned"
     dim: Positive = 100
     """Numbers per word."""
-    bigram_buckets: Annotated[int, Field(ge=0)] = 0
+    bigram_buckets: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Rows of a second table, for pairs of a word and the next by their hash; their vectors are added to the words'."""
 
 

@@ -98,7 +98,7 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
 @st.composite
 def model_configs(draw: st.DrawFn) -> ModelConfig:
     embedding = draw(
-        section(LearnedEmbedding, dim=sizes)
+        section(LearnedEmbedding, dim=sizes, bigram_buckets=st.integers(0, 2**31 - 1))
         | section(
             PretrainedEmbedding,
             vectors=st.text(),

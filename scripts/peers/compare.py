@@ -114,21 +114,26 @@ def compete(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, 
                     "infer_seconds": [],
                 }
                 children.append((record, child))
-        for number in range(1, rounds + 1):
-            for record, child in children:
-                if "error" in record:
-                    continue
-                with surviving(record):
-                    trained, inferred = child.ask("train"), child.ask("infer")
-                    record["train_seconds"].append(trained["seconds"])
-                    record["infer_seconds"].append(inferred["seconds"])
-                    record["memory_mb"] = inferred["memory_mb"]
-                    record["accuracy"] = float(((np.array(inferred["values"]) > 0) == task.test.labels).mean())
-                    say(
-                        f"{task.workload} round {number}/{rounds} {record['name']}: "
-                        f"trained {trained['seconds']:.1f} s, inferred {inferred['seconds']:.1f} s"
-                    )
+        for number, record, child in in_turn(children, rounds):
+            with surviving(record):
+                trained, inferred = child.ask("train"), child.ask("infer")
+                record["train_seconds"].append(trained["seconds"])
+                record["infer_seconds"].append(inferred["seconds"])
+                record["memory_mb"] = inferred["memory_mb"]
+                record["accuracy"] = float(((np.array(inferred["values"]) > 0) == task.test.labels).mean())
+                say(
+                    f"{task.workload} round {number}/{rounds} {record['name']}: "
+                    f"trained {trained['seconds']:.1f} s, inferred {inferred['seconds']:.1f} s"
+                )
     return records
+
+
+def in_turn(children: list[tuple[dict[str, Any], Child]], rounds: int) -> Iterator[tuple[int, dict[str, Any], Child]]:
+    """The competitors of each round, but for those that have died."""
+    for number in range(1, rounds + 1):
+        for record, child in children:
+            if "error" not in record:
+                yield number, record, child
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from imdb_jax.predictor import Predictor
 from imdb_jax.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from scripts.peers import compare, report
-from scripts.peers.compare import say, surviving
+from scripts.peers.compare import in_turn, say, surviving
 from scripts.peers.protocol import Child
 from scripts.peers.served import BATCH, Folder
 from scripts.peers.task import Task
@@ -142,14 +142,11 @@ def compete(folder: Folder, single: int, rounds: int) -> list[dict[str, Any]]:
                 expected = found if expected is None else expected
                 record["probabilities_differ"] = float(np.abs(found - expected).max())
                 children.append((record, child))
-        for number in range(1, rounds + 1):
-            for record, child in children:
-                if "error" in record:
-                    continue
-                with surviving(record):
-                    record["many_seconds"].append(child.ask("many")["seconds"])
-                    record["single_seconds"].append(child.ask("single")["values"])
-                    say(f"round {number}/{rounds} {record['name']}: {record['many_seconds'][-1]:.1f} s")
+        for number, record, child in in_turn(children, rounds):
+            with surviving(record):
+                record["many_seconds"].append(child.ask("many")["seconds"])
+                record["single_seconds"].append(child.ask("single")["values"])
+                say(f"round {number}/{rounds} {record['name']}: {record['many_seconds'][-1]:.1f} s")
     return records
 
 
