@@ -52,7 +52,7 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
 
 
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
-    """The vectors that the best checkpoint of a run gives its tokens, by id: what evaluation reads.
+    """The vectors that the best checkpoint of a run gives its tokens, by id; not those of pairs of words.
 
     Raises:
       UserError: words are one-hot there; no run there, or none of its epochs has ended yet.
