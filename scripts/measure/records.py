@@ -14,7 +14,7 @@ from typing import Any
 from imdb_jax.data.cache import cache_dir
 from imdb_jax.machine import device, versions
 from imdb_jax.training.statistics import mean_and_std
-from scripts.environment import ROOT
+from scripts.environment import ROOT, say
 from scripts.measure.runs import accuracy
 from scripts.peers.bags import NAMES
 
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", choices=[[], *NAMES], default=[*NAMES], metavar="NAME")
     args = parser.parse_args(arguments)
+    if args.seeds < 1:
+        parser.error(f"--seeds: {args.seeds}; must be at least 1")
     print("| | seeds | validation, % | test, % | nothing cached, s | again, s |\n|---|---|---|---|---|---|", flush=True)
     for file in args.config:
         row(file, *zip(*(ours(file, seed) for seed in range(args.seeds)), strict=True))
@@ -78,7 +80,9 @@ def timed(module: str, *arguments: str, **environment: str) -> tuple[str, float]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"error: {module} {' '.join(arguments)}: {done.stderr.strip()}")
-    return done.stdout, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    say(f"{module} {' '.join(arguments)}: {seconds:.1f} s")
+    return done.stdout, seconds
 
 
 if __name__ == "__main__":
