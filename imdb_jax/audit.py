@@ -29,13 +29,13 @@ def main(arguments: Sequence[str]) -> None:
     config, rest = cli.start_config(arguments)
     args = cli.parse(Args, rest, "audit", Args(config))
     from imdb_jax.data.audit import audit, check, table
-    from imdb_jax.data.splits import split_corpus
+    from imdb_jax.data.dataset import split_corpus
 
     report = audit(split_corpus(args.config.data)._asdict())
     if args.output == "json":
         sys.stdout.write(json.dumps(dataclasses.asdict(report), indent=2) + "\n")
     else:
-        from imdb_jax.training.logs import render
+        from imdb_jax.training.tables import render
 
         sys.stdout.write(render(table(report)) + "\n")
     check(report)

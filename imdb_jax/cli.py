@@ -15,8 +15,8 @@ import tyro
 
 from imdb_jax.config import Config, load_file, run_file
 from imdb_jax.errors import INTERNAL, IO_FAILED, USAGE, UserError
-from imdb_jax.population import Population
-from imdb_jax.run import Run
+from imdb_jax.runs.population import Population
+from imdb_jax.runs.run import Run
 
 Args = TypeVar("Args")
 log = logging.getLogger("imdb_jax")

@@ -35,9 +35,9 @@ def main(arguments: Sequence[str]) -> None:
     args = cli.parse(Args, arguments, "compare")
     import numpy as np
 
-    from imdb_jax.population import runs_for
+    from imdb_jax.runs.population import runs_for
+    from imdb_jax.runs.statistics import bootstrap_difference, mcnemar, mean_logits
     from imdb_jax.training.metrics import score
-    from imdb_jax.training.statistics import bootstrap_difference, mcnemar, mean_logits
 
     sides = {name: runs_for(name) for name in dict.fromkeys((args.first, args.second))}
     if len(sides) < 2:
@@ -77,7 +77,7 @@ def _table(found: dict[str, Any]) -> str:
     """The comparison as text."""
     from rich.table import Table
 
-    from imdb_jax.training.logs import render
+    from imdb_jax.training.tables import render
 
     table = Table(title=f"{found['reviews']:,} {found['split']} reviews")
     table.add_column("", overflow="fold")

@@ -26,11 +26,11 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
-    from imdb_jax.data.tokens import load_dataset
-    from imdb_jax.predictor import open_labeller
-    from imdb_jax.training.devices import set_up_process
+    from imdb_jax.data.dataset import load_dataset
+    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.runs.statistics import mean_logits, spreads
+    from imdb_jax.runtime import set_up_process
     from imdb_jax.training.metrics import score
-    from imdb_jax.training.statistics import mean_logits, spreads
 
     set_up_process()
     labeller = open_labeller(args.workdir)

@@ -12,7 +12,7 @@ from imdb_jax import cli
 class Args:
     """Writes the best checkpoint of a run, its vocabulary and its text rules as one file.
 
-    `imdb_jax/reader.py` reads it with JAX or with NumPy alone, and needs nothing else of this package: copy it.
+    `imdb_jax/inference/reader.py` reads it with JAX or with NumPy alone, and needs nothing else: copy it.
     """
 
     workdir: str
@@ -26,9 +26,9 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Exports; see `Args`."""
     args = cli.parse(Args, arguments, "export")
-    from imdb_jax.artefact import write_artefact
-    from imdb_jax.predictor import open_labeller
-    from imdb_jax.training.devices import set_up_process
+    from imdb_jax.inference.artefact import write_artefact
+    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.runtime import set_up_process
 
     set_up_process()
     write_artefact(Path(args.out), open_labeller(args.workdir).members, args.table)

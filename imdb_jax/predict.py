@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, cast
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.files import csv_rows, jsonl_rows, text_of
+from imdb_jax.data.rows import csv_rows, jsonl_rows, text_of
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
-    from imdb_jax.predictor import Prediction
+    from imdb_jax.inference.predictor import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    from imdb_jax.predictor import open_labeller
-    from imdb_jax.training.devices import set_up_process
+    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.runtime import set_up_process
 
     set_up_process()
     labeller = open_labeller(args.workdir)

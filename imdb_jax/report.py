@@ -11,8 +11,8 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.errors import UserError
-from imdb_jax.population import Population
-from imdb_jax.run import Run
+from imdb_jax.runs.population import Population
+from imdb_jax.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--split: 'test'; only the page of one run reads reviews, a comparison reads none")
     if args.out is not None and not args.out.endswith(".html"):
         raise UserError(f"--out: {args.out!r}; must end in .html")
-    from imdb_jax.training.devices import set_up_process
+    from imdb_jax.runtime import set_up_process
 
     set_up_process()
     if several:

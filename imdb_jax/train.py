@@ -9,8 +9,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.errors import UserError
-from imdb_jax.grid import members
-from imdb_jax.population import Population
+from imdb_jax.runs.population import Population, members
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     many = seeds is not None or bool(grid)
     found = members(args.config, seeds, grid) if many else {}
     goes_on = Population(args.workdir).begun and cli.take("--config", arguments)[0] is None
-    from imdb_jax.training.devices import set_up_process  # after the arguments: JAX takes a second to import
+    from imdb_jax.runtime import set_up_process
 
     _check_processes(args, many or goes_on)
     set_up_process(one_of_several=args.distributed)
@@ -59,11 +58,11 @@ def main(arguments: Sequence[str]) -> None:
 
         join(args.coordinator, args.processes, args.process_id)
     if many or goes_on:
-        from imdb_jax.sweep import run_sweep
+        from imdb_jax.runs.sweep import run_sweep
 
         run_sweep(args.config, found, args.workdir, started)
     else:
-        from imdb_jax.experiment import run_experiment
+        from imdb_jax.runs.experiment import run_experiment
 
         run_experiment(args.config, args.workdir, started, profile=args.profile)
 

@@ -13,11 +13,11 @@ import tyro
 from jaxtyping import Float32
 
 from imdb_jax import cli
-from imdb_jax.data.neighbours import Neighbour, WordVectors
-from imdb_jax.data.pretrained import find_vectors
-from imdb_jax.data.vectors import write_vectors
 from imdb_jax.errors import UserError
-from imdb_jax.run import Run
+from imdb_jax.runs.run import Run
+from imdb_jax.wordvectors.neighbours import Neighbour, WordVectors
+from imdb_jax.wordvectors.published import find_vectors
+from imdb_jax.wordvectors.table import write_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +105,8 @@ def _open(args: Question) -> WordVectors:
 
 def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]]:
     """The words of a run, without special tokens, and their vectors."""
-    from imdb_jax.predictor import word_vectors  # after the arguments: JAX takes a second to import
-    from imdb_jax.training.devices import set_up_process
+    from imdb_jax.inference.predictor import word_vectors
+    from imdb_jax.runtime import set_up_process
 
     set_up_process()
     run = Run(workdir)

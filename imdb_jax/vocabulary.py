@@ -9,8 +9,8 @@ from pathlib import Path
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.word_index import write_word_index
-from imdb_jax.run import Run
+from imdb_jax.data.vocabulary import write_word_index
+from imdb_jax.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import DataConfig, load_file
-from imdb_jax.data.cache import cache_dir
-from imdb_jax.data.reviews import open_corpus
-from imdb_jax.data.tokens import load_dataset
-from imdb_jax.experiment import run_experiment
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
+from imdb_jax.data.dataset import load_dataset, open_corpus
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.run import Run
+from imdb_jax.storage import cache_dir
 from tests.conftest import CONFIGS
 
 REVIEWS = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_datasets")

@@ -1,4 +1,4 @@
-"""Labelled reviews that are read again and again in one fixed order, and where they come from."""
+"""Labelled reviews that are read again and again in one fixed order, and which of them are held out."""
 
 import functools
 import hashlib
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int8
 
-from imdb_jax.config import DataConfig
+from imdb_jax.errors import BAD_DATA, USAGE, UserError
 
 MAX_BYTES = 1_000_000  # of one review; files.py cuts longer ones here and the audit counts them
 
@@ -92,23 +92,60 @@ class Corpus(NamedTuple):
     test: Reviews
 
 
-def open_corpus(config: DataConfig) -> Corpus:
-    """Opens the reviews that a config names; downloads or prepares them on first use.
+def hold_out(
+    labels: Int8[np.ndarray, " N"], method: str, size: float, seed: int, field: str = "data.validation.size"
+) -> Bool[np.ndarray, " N"]:
+    """Chooses reviews to hold out.
 
-    `data.limit` and the validation split are not applied: see `splits.split_corpus`.
+    Args:
+      labels: 0 or 1.
+      method: "stratified" draws from each class its share and "random" from all; "first" and "last" go by order.
+      size: a fraction of the reviews when below 1, a number of reviews otherwise.
+      seed: of the draw; the same reviews on every platform and NumPy version.
+      field: the config field to name in an error.
+
+    Returns:
+      True for each review held out.
 
     Raises:
-      UserError: they can't be had (66), read (65) or prepared (73, 74).
+      UserError: the labels are of one class (65), or one side would be left without a class (2).
     """
-    # Imported when asked for: TFDS takes longer to import than other sources take to read.
-    if config.source == "imdb":
-        from imdb_jax.data.imdb import open_imdb
+    count = len(labels)
+    for label, name in ((0, "negative"), (1, "positive")):
+        if not (labels == label).any():
+            raise UserError(f"data: no {name} review among {count:,}; both classes are needed", BAD_DATA)
+    held_count = min(count, round(size * count) if size < 1 else int(size))
+    # The raw stream of a bit generator never changes; NumPy may change what its shuffles make of it.
+    draw = np.random.PCG64(seed).random_raw(count)
+    held = np.zeros(count, bool)
+    if method == "stratified":
+        share = round(held_count * int((labels == 0).sum()) / count)
+        for label, quota in ((0, share), (1, held_count - share)):
+            members = np.flatnonzero(labels == label)
+            held[members[np.argsort(draw[members])[:quota]]] = True
+    elif method == "random":
+        held[np.argsort(draw)[:held_count]] = True
+    elif method == "first":
+        held[:held_count] = True
+    elif method == "last":
+        held[count - held_count :] = True
+    else:
+        raise ValueError(f"method: {method!r}; stratified, random, first or last")
+    for label, name in ((0, "negative"), (1, "positive")):
+        for side, chosen in (("held out", held), ("left to train on", ~held)):
+            if not (labels[chosen] == label).any():
+                raise UserError(
+                    f"{field}: {size:g} ({method}); no {name} review of {count:,} in all would be {side}", USAGE
+                )
+    return held
 
-        return open_imdb(config)
-    if config.source == "synthetic":
-        from imdb_jax.data.synthetic import open_synthetic
 
-        return open_synthetic()
-    from imdb_jax.data.files import open_files
+def limit_per_class(labels: Int8[np.ndarray, " N"], limit: int) -> Bool[np.ndarray, " N"]:
+    """Marks the first `limit` reviews of each class.
 
-    return open_files(config)
+    Example: labels [0, 0, 1, 0, 1] with limit 1 gives [True, False, True, False, False].
+    """
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        mask[np.flatnonzero(labels == label)[:limit]] = True
+    return mask

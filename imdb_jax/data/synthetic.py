@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 import tensorflow_datasets as tfds
 
-from imdb_jax.data.cache import cache_dir
 from imdb_jax.data.prepared import open_prepared, prepare
 from imdb_jax.data.reviews import Corpus
+from imdb_jax.storage import cache_dir
 
 T = TypeVar("T")
 

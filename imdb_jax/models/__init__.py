@@ -7,9 +7,9 @@ from imdb_jax.models.convolution import ConvStack as ConvStack
 from imdb_jax.models.embedding import BigramEmbedding as BigramEmbedding
 from imdb_jax.models.embedding import Embedding as Embedding
 from imdb_jax.models.embedding import OneHot as OneHot
+from imdb_jax.models.embedding import Words as Words
 from imdb_jax.models.pooling import Pool as Pool
 from imdb_jax.models.pooling import attend as attend
 from imdb_jax.models.pooling import pool as pool
 from imdb_jax.models.recurrent import LSTM as LSTM
 from imdb_jax.models.recurrent import SimpleRNN as SimpleRNN
-from imdb_jax.models.words import Words as Words

@@ -23,11 +23,10 @@ from imdb_jax.config import (
 )
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
-from imdb_jax.models.dropout import bernoulli, dropout
-from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot
+from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, Words
+from imdb_jax.models.hashing import bernoulli, dropout
 from imdb_jax.models.pooling import Pool
 from imdb_jax.models.recurrent import LSTM, SimpleRNN
-from imdb_jax.models.words import Words
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from imdb_jax.models.words import Words
+from imdb_jax.models.embedding import Words
 
 ROWS = 64  # of the kernel that each step of `_one_hot_max` adds: few reviews then take few steps (LOG.md)
 

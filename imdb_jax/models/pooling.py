@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from imdb_jax.models.words import Words
+from imdb_jax.models.embedding import Words
 
 
 class Pool(nnx.Module):

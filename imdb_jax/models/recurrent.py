@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from imdb_jax.models.cells import LSTM_CELL, SIMPLE_RNN_CELL
+from imdb_jax.models.embedding import Words
 from imdb_jax.models.pooling import attend, pool
-from imdb_jax.models.recurrence import Cell, recur
-from imdb_jax.models.words import Words
+from imdb_jax.models.recurrence import LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
 Pooling = Literal["last", "mean", "max", "attention"]
 

@@ -9,15 +9,14 @@ from flax import nnx
 
 from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
-from imdb_jax.population import Population, runs_in
 from imdb_jax.reporting.curves import overlay
 from imdb_jax.reporting.page import Page, render
-from imdb_jax.run import Run
-from imdb_jax.training.checkpoint import History
-from imdb_jax.training.logs import parameters
-from imdb_jax.training.loop import best_epoch
+from imdb_jax.runs.population import Population, runs_in
+from imdb_jax.runs.run import Run
+from imdb_jax.runs.statistics import Spread, mean_and_std, seeds_together, without_seed
+from imdb_jax.training.history import History, best_epoch
 from imdb_jax.training.metrics import Scores
-from imdb_jax.training.statistics import Spread, mean_and_std, seeds_together, without_seed
+from imdb_jax.training.tables import parameters
 
 FORMATS = {
     "test accuracy, %": "{:.2f}",

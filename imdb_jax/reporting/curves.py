@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from imdb_jax.reporting.chart import HEIGHT, Chart, Palette
-from imdb_jax.training.checkpoint import History
+from imdb_jax.training.history import History
 
 Metric = Literal["loss", "accuracy"]
 STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of lines, once the colours are used up

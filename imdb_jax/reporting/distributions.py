@@ -5,8 +5,8 @@ from jaxtyping import Int
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from imdb_jax.reporting.calibration import Calibration
 from imdb_jax.reporting.chart import Chart, Palette
-from imdb_jax.training.metrics import Calibration
 
 CLASSES = ("negative", "positive")
 

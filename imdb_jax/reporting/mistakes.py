@@ -12,9 +12,9 @@ from imdb_jax.data.batches import Split
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.text import split_words, split_written
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches
-from imdb_jax.models.attribution import integrated_gradients
-from imdb_jax.predictor import Predictor
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.reporting.attribution import integrated_gradients
+from imdb_jax.training.build import batches
 
 FAINT = 0.05  # of the strongest word: weaker ones are not worth a colour
 STRONGEST = 5  # words named in the headline

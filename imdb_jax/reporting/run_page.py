@@ -6,18 +6,17 @@ import numpy as np
 from flax import nnx
 
 from imdb_jax.config import fields
-from imdb_jax.data.splits import split_corpus
-from imdb_jax.data.tokens import load_dataset
-from imdb_jax.experiment import score_cells
-from imdb_jax.predictor import Predictor
+from imdb_jax.data.dataset import load_dataset, split_corpus
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.reporting.calibration import calibration, confusion
 from imdb_jax.reporting.curves import curve
 from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
 from imdb_jax.reporting.page import Page, render
-from imdb_jax.run import Run
-from imdb_jax.training.logs import parameters
-from imdb_jax.training.loop import best_epoch
-from imdb_jax.training.metrics import calibration, confusion, score
+from imdb_jax.runs.run import Run
+from imdb_jax.training.history import best_epoch
+from imdb_jax.training.metrics import score
+from imdb_jax.training.tables import parameters, score_cells
 
 MISTAKES = 10  # of each kind
 

@@ -29,12 +29,12 @@ from orbax.checkpoint.experimental.v1._src.synchronization import multihost
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.training.fingerprint import describe, fingerprints
+from imdb_jax.training.history import History
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax tells each phase there, and what it also raises
 
-History = list[dict[str, Any]]
 LOOKS = 20  # at a folder to remove: TensorStore may still write there after a save has failed
 PATIENCE = 10  # seconds for a thread of such a save
 ALONE = ocp.options.MultiprocessingOptions(active_processes={0}, barrier_sync_key_prefix="imdb_jax")

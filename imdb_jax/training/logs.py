@@ -8,16 +8,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import jax
-from jaxtyping import PyTree
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 from typing_extensions import override
 
-from imdb_jax.training.checkpoint import History
+from imdb_jax.training.history import History
 
 
 @contextlib.contextmanager
@@ -187,47 +183,3 @@ def epoch_line(record: dict, epochs: int, remaining_seconds: float, best: bool, 
         f"{record['reviews_per_second']:,.0f} reviews/s  {record['tokens_per_second']:,.0f} tokens/s  "
         f"compiled {compiled}  ETA {minutes}:{seconds:02d}"
     )
-
-
-class Parameter(NamedTuple):
-    """One weight of a model, or one array of it that training leaves as it is."""
-
-    name: str
-    shape: tuple[int, ...]
-    size: int
-    trained: bool
-
-
-def parameters(params: PyTree, frozen: PyTree) -> list[Parameter]:
-    """Every weight of a model, the trained ones first.
-
-    Args:
-      params: trained weights.
-      frozen: the others.
-    """
-    return [
-        Parameter(jax.tree_util.keystr(path, simple=True, separator="."), x.shape, x.size, trained)
-        for trained, tree in ((True, params), (False, frozen))
-        for path, x in jax.tree_util.tree_leaves_with_path(tree)
-    ]
-
-
-def parameter_table(params: PyTree, frozen: PyTree) -> str:
-    """Name, shape, count and whether trained, of every weight, with the sums below."""
-    rows = parameters(params, frozen)
-    table = Table(title="Parameters")
-    for column in ("name", "shape", "count", "trained"):
-        table.add_column(column, justify="right" if column == "count" else "left")
-    for row in rows:
-        table.add_row(row.name, str(row.shape), f"{row.size:,}", "yes" if row.trained else "no")
-    total, trained = sum(row.size for row in rows), sum(row.size for row in rows if row.trained)
-    table.caption = f"{total:,} in all: {trained:,} trained, {total - trained:,} frozen"
-    return render(table)
-
-
-def render(table: Table) -> str:
-    """A table as plain text, for terminals and log files alike."""
-    console = Console(width=100, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get().rstrip()

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from imdb_jax.config import TrainingConfig
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.training.checkpoint import Checkpoints, History
-from imdb_jax.training.devices import CompileClock
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.history import best_epoch, is_finished, score_of
 from imdb_jax.training.logs import HistoryLog, epoch_line, progress_bar
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import DataParallel
 from imdb_jax.training.processes import is_alone
-from imdb_jax.training.profile import Profile
+from imdb_jax.training.profile import CompileClock, Profile
 from imdb_jax.training.signals import Interrupted, StopSignal
 from imdb_jax.training.step import TrainState
 
@@ -38,25 +38,6 @@ class Watch(NamedTuple):
     stop: StopSignal
     clock: CompileClock
     profile: Profile | None = None
-
-
-def best_epoch(history: History, monitor: str) -> int:
-    """Index of the first of the best epochs by a validation metric; NaN is never best."""
-    return max(range(len(history)), key=lambda epoch: (_score(history[epoch], monitor), -epoch))
-
-
-def is_finished(history: History, config: TrainingConfig) -> bool:
-    """Whether all epochs are done or patience is at its end; depends on the history alone, so resuming is exact."""
-    if not history:
-        return False
-    stale = len(history) - 1 - best_epoch(history, config.monitor)
-    return len(history) >= config.epochs or (config.patience is not None and stale >= config.patience)
-
-
-def _score(record: dict, monitor: str) -> float:
-    value = record["validation"][monitor]
-    value = -value if monitor == "loss" else value
-    return value if math.isfinite(value) else -math.inf
 
 
 def _check_finite(state: TrainState, checkpoints: Checkpoints | None) -> None:
@@ -150,7 +131,7 @@ def fit(
         state = state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
         states = replicas.place(state)  # copies: training consumes them while the state is being written
         if checkpoints is not None:
-            checkpoints.save(state, run_log.history, _score(record, config.monitor))
+            checkpoints.save(state, run_log.history, score_of(record, config.monitor))
         del state  # one copy less in memory as soon as it is written
         if signum := stop.asked():
             raise Interrupted(signum)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from imdb_jax import experiment
 from imdb_jax.config import load_file
-from imdb_jax.run import Run
+from imdb_jax.runs import experiment
+from imdb_jax.runs.run import Run
+from imdb_jax.runtime import set_up_process
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import set_up_process
 
 
 class TimedCheckpoints(Checkpoints):

@@ -18,9 +18,9 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_collecti
 import jax  # noqa: E402 - after what it reads from the environment
 
 from imdb_jax.config import load_file  # noqa: E402
-from imdb_jax.data.tokens import load_dataset  # noqa: E402
+from imdb_jax.data.dataset import load_dataset  # noqa: E402
 from imdb_jax.errors import UserError  # noqa: E402
-from imdb_jax.training.devices import set_up_process  # noqa: E402
+from imdb_jax.runtime import set_up_process  # noqa: E402
 from scripts.measure.scaling import with_  # noqa: E402
 from scripts.measure.trainer import Trainer, repeated  # noqa: E402
 

@@ -25,12 +25,11 @@ from imdb_jax import audit, cli, predict
 from imdb_jax.config import Config, TextConfig, fields, from_json, to_json
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import FileReviews, read_csv, read_jsonl
-from imdb_jax.data.neighbours import WordVectors
-from imdb_jax.data.vectors import read_vectors
-from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.data.word_index import read_word_index
+from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
-from imdb_jax.run import Run
+from imdb_jax.runs.run import Run
+from imdb_jax.wordvectors.neighbours import WordVectors
+from imdb_jax.wordvectors.table import read_vectors
 
 MEMORY = Path("/dev/shm")  # writing there never waits for a disk
 PATIENCE = 60  # seconds after which an input is taken to hang its parser

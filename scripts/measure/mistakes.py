@@ -9,16 +9,16 @@ import tensorflow_datasets as tfds
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
+from imdb_jax.data.dataset import Dataset, count_words, load_dataset, split_corpus
 from imdb_jax.data.imdb import prepared_folder
 from imdb_jax.data.prepared import PreparedReviews
-from imdb_jax.data.splits import split_corpus
-from imdb_jax.data.tokens import Dataset, count_words, load_dataset
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import build_model, fit
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
-from imdb_jax.training.devices import set_up_process
-from imdb_jax.training.statistics import mean_and_std
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs.experiment import fit
+from imdb_jax.runs.run import Run
+from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runtime import set_up_process
+from imdb_jax.training.build import build_model
 from scripts.environment import ROOT
 from scripts.measure.reproduce import CONFIGS, train, with_cells
 

@@ -13,9 +13,9 @@ import jax
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.errors import UserError
-from imdb_jax.grid import members
-from imdb_jax.sweep import run_sweep
-from imdb_jax.training.devices import set_up_process
+from imdb_jax.runs.population import members
+from imdb_jax.runs.sweep import run_sweep
+from imdb_jax.runtime import set_up_process
 from scripts.measure.scaling import with_
 
 CONFIGS = ["configs/embedding_rnn_tuned.py", "configs/lstm.py", "configs/glove_bilstm.py", "configs/max_pool.py"]

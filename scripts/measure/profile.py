@@ -12,9 +12,9 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
-from imdb_jax.data.tokens import load_dataset
+from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.training.devices import set_up_process
+from imdb_jax.runtime import set_up_process
 from scripts.measure.trainer import Trainer
 
 SHOWN = 15  # operations of each thread

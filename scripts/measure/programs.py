@@ -26,7 +26,7 @@ from imdb_jax.config import (
 )
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import build_learner, build_model
+from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.mesh import MeshReplicas
 from imdb_jax.training.step import Learner, TrainState
 from scripts.measure.described import FAULTY, describe

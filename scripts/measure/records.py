@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from imdb_jax.data.cache import cache_dir
-from imdb_jax.machine import device, versions
-from imdb_jax.training.statistics import mean_and_std
+from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runtime import device, versions
+from imdb_jax.storage import cache_dir
 from scripts.environment import ROOT, say
 from scripts.measure.runs import accuracy
 from scripts.peers.bags import NAMES

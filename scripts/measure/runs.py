@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imdb_jax.population import runs_in
-from imdb_jax.training.statistics import mean_and_std, seeds_together
+from imdb_jax.runs.population import runs_in
+from imdb_jax.runs.statistics import mean_and_std, seeds_together
 
 
 def groups(folders: Iterable[Path]) -> list[list[tuple[Path, dict[str, Any]]]]:

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from imdb_jax.config import Config, Conv1DConfig, load_file
-from imdb_jax.data.tokens import load_dataset
+from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.training.devices import set_up_process
+from imdb_jax.runtime import set_up_process
 from scripts.measure.trainer import Trainer, repeated
 from scripts.peers.workloads import bilstm_flops, conv1d_flops
 

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from imdb_jax.training.statistics import without_seed
+from imdb_jax.runs.statistics import without_seed
 from scripts.measure.runs import accuracy, groups, seconds
 
 

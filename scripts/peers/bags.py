@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.splits import split_corpus
+from imdb_jax.data.dataset import split_corpus
 
 Texts, Labels = list[str], np.ndarray
 Predict = Callable[[Texts], Labels]

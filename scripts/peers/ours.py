@@ -9,8 +9,9 @@ import numpy as np
 from imdb_jax.config import load_file
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches, build_learner, build_model
-from imdb_jax.training.devices import replicate, set_up_process
+from imdb_jax.runtime import set_up_process
+from imdb_jax.training.build import batches, build_learner, build_model
+from imdb_jax.training.devices import replicate
 from scripts.peers.protocol import serve
 from scripts.peers.task import Task
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from imdb_jax.predictor import Predictor
-from imdb_jax.reader import JaxReader, NumpyReader
-from imdb_jax.run import Run
-from imdb_jax.training.devices import set_up_process
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.inference.reader import JaxReader, NumpyReader
+from imdb_jax.runs.run import Run
+from imdb_jax.runtime import set_up_process
 from scripts.peers.served import Folder, serve
 
 
@@ -24,7 +24,7 @@ class Predict:
 
 
 class Exported:
-    """What imdb_jax/reader.py does."""
+    """What imdb_jax/inference/reader.py does."""
 
     def __init__(self, reader: JaxReader | NumpyReader) -> None:
         self.many = reader.probabilities

@@ -12,18 +12,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imdb_jax.artefact import write_artefact
 from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
-from imdb_jax.data.pretrained import find_vectors
-from imdb_jax.data.reviews import open_corpus
-from imdb_jax.data.tokens import load_dataset
-from imdb_jax.data.vectors import fill_missing, read_vectors
+from imdb_jax.data.dataset import load_dataset, open_corpus
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import build_learner, build_model
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
+from imdb_jax.inference.artefact import write_artefact
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs.run import Run
+from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.wordvectors.published import find_vectors
+from imdb_jax.wordvectors.table import fill_missing, read_vectors
 from scripts.peers import compare, report
 from scripts.peers.compare import in_turn, say, surviving
 from scripts.peers.protocol import Child

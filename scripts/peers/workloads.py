@@ -15,11 +15,11 @@ import numpy as np
 
 from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
-from imdb_jax.data.pretrained import find_vectors
-from imdb_jax.data.tokens import load_dataset
-from imdb_jax.data.vectors import fill_missing, read_vectors
+from imdb_jax.data.dataset import load_dataset
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.experiment import batches, build_learner, build_model, padding
+from imdb_jax.training.build import batches, build_learner, build_model, padding
+from imdb_jax.wordvectors.published import find_vectors
+from imdb_jax.wordvectors.table import fill_missing, read_vectors
 from scripts.peers.task import Task, lengths
 
 PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", "numpy")

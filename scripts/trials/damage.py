@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import run_experiment
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.run import Run
 from scripts.trials.rig import Failure, Outcome, Rig, outcome
 
 REVIEWS = ["a wonderful film", "dull, awful, silly", "the plot was not good"]

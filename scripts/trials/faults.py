@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from imdb_jax.training.devices import set_up_process
+from imdb_jax.runtime import set_up_process
 from scripts.trials import damage, disk, kills, repeats, signals, starts
 from scripts.trials.rig import Failure, Rig, Skipped, Trial
 

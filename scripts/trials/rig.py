@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from imdb_jax.data.synthetic import OPINIONS
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import build_learner, build_model
-from imdb_jax.predictor import restore_best
-from imdb_jax.run import Run
+from imdb_jax.inference.predictor import restore_best
+from imdb_jax.runs.run import Run
+from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 

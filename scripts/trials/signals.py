@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from imdb_jax.run import Run
+from imdb_jax.runs.run import Run
 from imdb_jax.training.checkpoint import Checkpoints
 from scripts.trials.rig import Failure, Rig, check_steps
 

@@ -16,8 +16,8 @@ import pytest
 
 from imdb_jax.config import LSTMConfig
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.folder import MAX_BYTES
-from imdb_jax.run import Run
+from imdb_jax.runs.folder import MAX_BYTES
+from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
 
 CONFIG = """

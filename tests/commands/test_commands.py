@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import Config, DataConfig, from_json
-from imdb_jax.data.reviews import open_corpus
-from imdb_jax.data.tokens import load_dataset
-from imdb_jax.data.vectors import read_vectors
-from imdb_jax.predictor import Predictor, word_vectors
-from imdb_jax.run import Run
+from imdb_jax.data.dataset import load_dataset, open_corpus
+from imdb_jax.inference.predictor import Predictor, word_vectors
+from imdb_jax.runs.run import Run
+from imdb_jax.wordvectors.table import read_vectors
 from tests.commands.command_line import fails, run
 
 CONFIG = """

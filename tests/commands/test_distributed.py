@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imdb_jax.predictor import restore_best
-from imdb_jax.run import Run
+from imdb_jax.inference.predictor import restore_best
+from imdb_jax.runs.run import Run
 from imdb_jax.training.fingerprint import fingerprints
 from tests.commands.command_line import ROOT, fails, run
 

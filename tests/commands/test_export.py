@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imdb_jax import reader
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
+from imdb_jax.inference import reader
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
 from tests.test_artefact import SMALL, predictor_of
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from imdb_jax.population import Population
-from imdb_jax.reader import JaxReader, NumpyReader
-from imdb_jax.run import Run
+from imdb_jax.inference.reader import JaxReader, NumpyReader
+from imdb_jax.runs.population import Population
+from imdb_jax.runs.run import Run
 from tests.commands.command_line import ROOT, fails, run
 
 CONFIG = """

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from imdb_jax.config import DataConfig, from_json, to_json
-from imdb_jax.data.reviews import open_corpus
+from imdb_jax.data.dataset import open_corpus
 from imdb_jax.reporting.run_page import run_page
-from imdb_jax.run import Run
+from imdb_jax.runs.run import Run
 
 ATTACK = """<script>document.title="run"</script> <img src=x onerror='document.title="run"'> </p></details>"""
 ODD_NAME = "<img src=x onerror=document.title=1>"

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb, imdb
 from imdb_jax.data.audit import audit, check
-from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
+from imdb_jax.data.dataset import open_corpus
+from imdb_jax.data.reviews import Corpus, Reviews
 from imdb_jax.errors import UserError
 
 PER_CLASS = 3

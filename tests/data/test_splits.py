@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig, ValidationConfig
-from imdb_jax.data.splits import hold_out, limit_per_class, split_corpus
+from imdb_jax.data.dataset import split_corpus
+from imdb_jax.data.reviews import hold_out, limit_per_class
 from imdb_jax.errors import UserError
 
 LABELS = np.array([0, 1, 1, 1, 0, 1, 1, 1, 0, 1] * 10, np.int8)  # 30 negative, 70 positive

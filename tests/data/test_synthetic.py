@@ -11,7 +11,8 @@ import pytest
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data import synthetic
-from imdb_jax.data.reviews import Corpus, Reviews, open_corpus
+from imdb_jax.data.dataset import open_corpus
+from imdb_jax.data.reviews import Corpus, Reviews
 from imdb_jax.errors import UserError
 
 STRENGTHS = {word: strength for strength, words in synthetic.OPINIONS.items() for word in words}

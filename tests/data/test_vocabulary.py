@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.text import split_words
-from imdb_jax.data.vocabulary import SPECIAL_TOKENS, Vocabulary
-from imdb_jax.data.word_index import write_word_index
+from imdb_jax.data.vocabulary import SPECIAL_TOKENS, Vocabulary, write_word_index
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 
 SCHEMES = list(SPECIAL_TOKENS)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imdb_jax.data.word_index import read_word_index, write_word_index
+from imdb_jax.data.vocabulary import read_word_index, write_word_index
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 
 words = st.binary(min_size=1, max_size=12).filter(lambda word: word.split() == [word])

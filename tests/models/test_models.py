@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from imdb_jax import reader
 from imdb_jax.config import (
     Conv1DConfig,
     LearnedEmbedding,
@@ -20,6 +19,7 @@ from imdb_jax.config import (
     SimpleRNNConfig,
     load_file,
 )
+from imdb_jax.inference import reader
 from imdb_jax.models import LSTM, BigramEmbedding, Conv1D, SimpleRNN, TextClassifier, Words, attend, pool
 from imdb_jax.models.embedding import bigram_buckets
 from tests.conftest import CONFIGS

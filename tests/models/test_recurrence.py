@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from imdb_jax.models.cells import LSTM_CELL, SIMPLE_RNN_CELL
-from imdb_jax.models.recurrence import CHUNK, Cell, recur
+from imdb_jax.models.recurrence import CHUNK, LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
 TIME, BATCH, DIM, HIDDEN, ROWS = 2 * CHUNK + 7, 6, 3, 4, 11
 CELLS = {"lstm": LSTM_CELL, "simple_rnn": SIMPLE_RNN_CELL}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from imdb_jax.reporting.calibration import calibration
 from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
 from imdb_jax.reporting.curves import curve, overlay
 from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
-from imdb_jax.training.metrics import calibration
 
 
 def history(epochs: int) -> list[dict]:

@@ -10,9 +10,9 @@ from jaxtyping import PyTree
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
-from imdb_jax.experiment import build_learner
-from imdb_jax.training.devices import CompileClock
+from imdb_jax.training.build import build_learner
 from imdb_jax.training.mesh import MeshReplicas
+from imdb_jax.training.profile import CompileClock
 from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.step import TrainState
 from tests.conftest import CONFIGS, VOCABULARY_SIZE, build_model, random_split

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imdb_jax.training.metrics import Metrics, calibration, confusion, score
+from imdb_jax.reporting.calibration import calibration, confusion
+from imdb_jax.training.metrics import Metrics, score
 
 # Few values, so that ties are common; 0 is called negative.
 LOGITS = st.sampled_from([-1000.0, -2.5, -1e-30, 0.0, 1e-30, 0.5, 3.0, 1000.0]) | st.floats(-50, 50)

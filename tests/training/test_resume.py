@@ -12,7 +12,6 @@ import jax
 import numpy as np
 import pytest
 
-from imdb_jax import experiment
 from imdb_jax.config import (
     Config,
     DataConfig,
@@ -23,10 +22,11 @@ from imdb_jax.config import (
     TrainingConfig,
 )
 from imdb_jax.errors import UserError
-from imdb_jax.experiment import run_experiment
-from imdb_jax.predictor import Predictor
-from imdb_jax.run import Run
-from imdb_jax.training.loop import best_epoch, is_finished
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.runs import experiment
+from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.run import Run
+from imdb_jax.training.history import best_epoch, is_finished
 from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.signals import Interrupted, StopSignal
 

@@ -1,0 +1,151 @@
+"""A trained model as one file that can be read without this package; `reader.py` describes it and reads it."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float32, Int
+
+from imdb_jax.config import to_json
+from imdb_jax.errors import UserError
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.inference.reader import FORMAT, MANIFEST, PROGRAM, SHORTEST, VOCABULARY, calls_outside, seal_of
+from imdb_jax.models import TextClassifier
+from imdb_jax.runtime import versions
+from imdb_jax.storage import draft_of
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+TABLE = "embedding.table"
+Weights = dict[str, Float32[Array, "..."]]
+
+
+def write_artefact(
+    path: Path, predictors: Sequence[Predictor], table: Literal["float32", "float16"] = "float32"
+) -> None:
+    """Writes a model and all that it takes to read reviews with it.
+
+    Args:
+      path: of the file, which is replaced if it is there; the same runs give the same bytes.
+      predictors: members whose logits are averaged, or a single one.
+      table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
+
+    Raises:
+      UserError: members that read text differently, a table that float16 can't hold, an encoder of one's own that JAX
+        can't export (2), or a place that can't be written to (73).
+    """
+    first = predictors[0]
+    for number, other in enumerate(predictors[1:], start=2):
+        for what, one, another in zip(("vocabulary", "data", "model"), *map(_shared, (first, other)), strict=True):
+            if one != another:
+                raise UserError(f"member {number}: its {what} differs from that of member 1; members must share it")
+    members = [_weights(predictor.model) for predictor in predictors]
+    contents = {
+        VOCABULARY: b"".join(token + b"\n" for token in first.vocabulary.tokens),
+        PROGRAM: _program(first.model, members),
+    }
+    for number, weights in enumerate(members):
+        stored = {**weights, **_table(weights, table)}
+        contents |= {f"weights/{number}/{name}.npy": _npy(weight) for name, weight in stored.items()}
+    manifest = _manifest(predictors, contents)
+    with draft_of(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
+
+
+def _shared(member: Predictor) -> tuple[Any, ...]:
+    """What members must have in common, in the order in which errors name it."""
+    data, vocabulary = member.config.data, member.vocabulary
+    return vocabulary.tokens, (vocabulary.text, data.max_length, data.keep), member.config.model
+
+
+def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> dict[str, Any]:
+    config, special = predictors[0].config, predictors[0].vocabulary.special
+    text = config.data.text
+    manifest = {
+        "format": FORMAT,
+        "text": {"break_tags_as_spaces": text.break_tags_as_spaces, "keep_apostrophes": text.keep_apostrophes},
+        "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
+        "max_length": config.data.max_length,
+        "keep": config.data.keep,
+        "encoder": dataclasses.asdict(config.model.encoder),
+        "hidden_layers": len(config.model.hidden_dims),
+        "steps": [predictor.step for predictor in predictors],
+        "configs": [json.loads(to_json(predictor.config)) for predictor in predictors],
+        "versions": versions(),
+        "files": {
+            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in contents.items()
+        },
+    }
+    return {**manifest, "seal": seal_of(manifest)}
+
+
+def _weights(model: TextClassifier) -> Weights:
+    """A model's weights by name, float32."""
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.split(model)[1]))
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.astype(jnp.float32) for path, leaf in leaves}
+
+
+def _table(weights: Weights, dtype: str) -> dict[str, np.ndarray]:
+    """The table of word vectors in a dtype."""
+    if dtype == "float32":
+        return {}
+    if TABLE not in weights:
+        raise UserError("table: float16; the words are one-hot, there is no table")
+    table = np.asarray(weights[TABLE])
+    if (largest := np.abs(table).max()) > np.finfo(np.float16).max:
+        raise UserError(f"table: float16; can't hold {largest:g}, which stands in the table")
+    return {TABLE: table.astype(np.float16)}
+
+
+def _npy(weight: Array | np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(weight), allow_pickle=False)
+    return file.getvalue()
+
+
+def _program(model: TextClassifier, members: list[Weights]) -> bytes:
+    """The mean of the members' logits, for any number of reviews and any length from `SHORTEST` on."""
+    graph, state = nnx.split(model)
+    structure = jax.tree.structure(nnx.to_pure_dict(state))
+    names = [*members[0]]
+
+    def logits(members: list[Weights], tokens: Int[Array, "B T"], lengths: Int[Array, " B"]) -> Float[Array, " B"]:
+        trees = [jax.tree.unflatten(structure, [weights[name] for name in names]) for weights in members]
+        return jnp.stack([nnx.merge(graph, tree)(tokens, lengths) for tree in trees]).mean(axis=0)
+
+    batch, time = jax.export.symbolic_shape("B, T", constraints=[f"T >= {SHORTEST}"])
+    tokens, lengths = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((batch, time), (batch,)))
+    with _nameless_sources():
+        try:
+            exported = jax.export.export(jax.jit(logits), platforms=PLATFORMS)(members, tokens, lengths)
+        except Exception as error:  # of JAX, or of an encoder that needs to know how long reviews are
+            said = str(error).partition("\n")[0]
+            message = f"{model.config.encoder.kind!r} can't be exported for reviews of any number and length ({said})"
+            raise UserError(f"model.encoder: {message}") from error
+    if outside := calls_outside(exported.mlir_module()):
+        raise UserError(f"model.encoder: can't be exported, it calls what is outside of the program ({outside[0]})")
+    return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _nameless_sources() -> Iterator[None]:
+    """Programs otherwise hold the files and lines that they came from, and so the folders of this machine."""
+    setting = "jax_traceback_in_locations_limit"
+    before = jax.config.values[setting]
+    jax.config.update(setting, 0)
+    try:
+        yield
+    finally:
+        jax.config.update(setting, before)

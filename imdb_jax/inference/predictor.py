@@ -1,0 +1,177 @@
+"""A trained run, or the ensemble of several, ready to read reviews."""
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from flax import nnx
+from jaxtyping import Float, Float32
+
+from imdb_jax.config import Config
+from imdb_jax.data.batches import Split
+from imdb_jax.data.text import split_words
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import UserError
+from imdb_jax.models import TextClassifier
+from imdb_jax.runs.population import runs_for
+from imdb_jax.runs.run import Run
+from imdb_jax.runs.statistics import mean_logits
+from imdb_jax.training.build import batches, build_learner, build_model
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.devices import replicate
+from imdb_jax.training.step import Learner, TrainState
+
+
+class Prediction(NamedTuple):
+    """What the model thinks of one review.
+
+    Attributes:
+      label: "positive" or "negative".
+      probability: of positive, from 0 to 1.
+      flags: "empty" (no word in it), "all_unknown" (no known word), "truncated" (longer than what the model reads).
+    """
+
+    label: str
+    probability: float
+    flags: list[str]
+
+
+def restore_best(run: Run) -> tuple[Learner, TrainState]:
+    """The model of a run and its best checkpoint.
+
+    Raises:
+      UserError: no run there, or none of its epochs has ended yet.
+    """
+    config = run.config()
+    model = build_model(config, run.vocabulary(), run.load_vectors())
+    learner, state = build_learner(model, config, steps=1)
+    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
+        return learner, checkpoints.restore_best(state)
+
+
+def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
+    """The vectors that the best checkpoint of a run gives its tokens, by id; not those of pairs of words.
+
+    Raises:
+      UserError: words are one-hot there; no run there, or none of its epochs has ended yet.
+    """
+    learner, state = restore_best(run)
+    modules = {**learner.frozen, **state.eval_params}
+    if "embedding" not in modules:
+        raise UserError(f"{run.folder}: has no word vectors, its words are one-hot")
+    return np.asarray(modules["embedding"]["table"], np.float32)
+
+
+class Labeller(abc.ABC):
+    """What labels reviews by their logits.
+
+    Attributes:
+      config: of the run, or of the first of several.
+      vocabulary: of the run.
+      members: the runs whose mean logit it answers with.
+    """
+
+    config: Config
+    vocabulary: Vocabulary
+    members: "list[Predictor]"
+
+    @abc.abstractmethod
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Logits of encoded reviews, in their order."""
+
+    def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
+        """Reads reviews exactly as training did.
+
+        Args:
+          reviews: raw text, or its UTF-8 bytes.
+          batch_size: rows per batch; each number is compiled once. Unless given it is that of evaluation, or for fewer
+            reviews the next power of two: a single one then waits for no row that only fills the batch.
+        """
+        if not reviews:
+            return []
+        if batch_size is None:
+            batch_size = min(1 << (len(reviews) - 1).bit_length(), self.config.training.eval_batch_size)
+        words = [
+            split_words(text.encode() if isinstance(text, str) else text, self.vocabulary.text) for text in reviews
+        ]
+        encoded = [self.vocabulary.ids(of_review) for of_review in words]
+        offsets = np.cumsum([0, *map(len, encoded)])
+        split = Split(np.concatenate(encoded).astype(np.int32), offsets, np.zeros(len(encoded), np.int8))
+        probabilities = 1 / (1 + np.exp(-self.logits(split, batch_size).astype(np.float64)))
+        return [
+            Prediction("positive" if p > 0.5 else "negative", float(p), self._flags(of_review, ids))
+            for p, of_review, ids in zip(probabilities, words, encoded, strict=True)
+        ]
+
+    def _flags(self, words: list[bytes], ids: list[int]) -> list[str]:
+        special = self.vocabulary.special
+        flags = {
+            "empty": not words,
+            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
+            "truncated": len(ids) > self.config.data.max_length,
+        }
+        return [flag for flag, raised in flags.items() if raised]
+
+
+class Predictor(Labeller):
+    """The best checkpoint of a run.
+
+    Args:
+      run: a run directory; it alone is read.
+
+    Attributes:
+      run: as given.
+      step: of the checkpoint.
+      model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
+
+    Raises:
+      UserError: no run there, or none of its epochs has ended yet.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.members = [self]
+        self.config = run.config()
+        self.vocabulary = run.vocabulary()
+        learner, state = restore_best(run)
+        self.step = int(state.step)
+        self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
+        self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
+        self._readers = self._replicas.readers(self._replicas.place(state))
+
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Logits of encoded reviews, in their order."""
+        split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
+        return self._replicas.logits(self._readers, split_batches)
+
+
+class Ensemble(Labeller):
+    """Runs that differ in their seed alone, read as one: their mean logit decides.
+
+    Args:
+      runs: run directories of one data set.
+
+    Raises:
+      UserError: one is no run, or none of its epochs has ended yet.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.members = [Predictor(run) for run in runs]
+        self.config = self.members[0].config
+        self.vocabulary = self.members[0].vocabulary
+
+    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
+        """Mean logits of encoded reviews, in their order."""
+        return mean_logits([member.logits(split, batch_size) for member in self.members])
+
+
+def open_labeller(folder: Path | str) -> Labeller:
+    """What labels by a run, or of the members of a population that validation chose.
+
+    Raises:
+      UserError: no run there, none of its epochs has ended yet, or not all members have ended.
+    """
+    runs = runs_for(folder)
+    return Predictor(runs[0]) if len(runs) == 1 else Ensemble(runs)

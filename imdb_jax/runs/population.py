@@ -1,0 +1,198 @@
+"""The directory of a population: runs that differ in seeds, or in values of a grid.
+
+population.json (the config that they share and their names), members/ with the directory of each run, and results.json
+with their spread.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from imdb_jax.config import Config, fields, with_fields
+from imdb_jax.errors import UserError
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from imdb_jax.config import Config, differences, from_json, to_json, with_fields
+from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.runs.folder import Folder
+from imdb_jax.runs.records import Members, PopulationResults
+from imdb_jax.runs.run import POPULATION, Run
+
+
+MOST = 1_000  # members
+
+
+Values = dict[str, int | float]  # of the fields in which the members of a population differ, by name
+
+
+def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
+    """Every combination of seeds and values, by a name that says them.
+
+    Args:
+      config: what all members share.
+      seeds: such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
+      grid: values of fields, such as {"model.dropout": "0.3,0.5"}.
+
+    Example: seeds "0,1" and {"model.dropout": "0.5"} give the members "seed=0,model.dropout=0.5" and
+    "seed=1,model.dropout=0.5".
+
+    Raises:
+      UserError: an unknown field, one that is no number, a value that does not fit, or too many members.
+    """
+    axes: dict[str, list[int | float]] = {
+        field: [_number(f"--grid.{field}", part) for part in text.split(",")] for field, text in sorted(grid.items())
+    }
+    if "seed" in axes:
+        raise UserError("--grid.seed: seeds are given by --config.seeds, such as --config.seeds=0..7")
+    for field in axes.keys() & fields(config).keys():
+        if isinstance(fields(config)[field], str | bool | list):
+            raise UserError(f"--grid.{field}: {fields(config)[field]!r}; only fields that are numbers make a grid")
+    points = math.prod(map(len, axes.values()))
+    if points > MOST:
+        raise UserError(f"--grid: {points:,} points; at most {MOST:,} members in all")
+    drawn = [config.seed] if seeds is None else _seeds(seeds, MOST // points)
+    found = {}
+    for point in itertools.product(*axes.values()):
+        for seed in drawn:
+            values = {"seed": seed, **dict(zip(axes, point, strict=True))}
+            checked = fields(with_fields(config, values))
+            values = {field: checked[field] for field in values}
+            found[name_of(values)] = values
+    return found
+
+
+def name_of(values: Values) -> str:
+    """The name of a member, or of a point of the grid: `seed=0,optimizer.learning_rate=0.001`."""
+    return ",".join(f"{field}={value}" for field, value in values.items())
+
+
+def _seeds(text: str, most: int) -> list[int]:
+    """Reads `0..7`, `0,3,5` and mixtures of both."""
+    found: list[int] = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", part.strip())
+        if ends is None:
+            raise UserError(f"--config.seeds: {text!r}; a range such as 0..7, or a list such as 0,3,5")
+        first, last = int(ends[1]), int(ends[2] or ends[1])
+        if last < first:
+            raise UserError(f"--config.seeds: {text!r}; {part.strip()} is empty, the smaller seed comes first")
+        if len(found) + last - first >= most:
+            raise UserError(f"--config.seeds: {text!r}; at most {MOST:,} members in all")
+        found += range(first, last + 1)
+    return found
+
+
+def _number(option: str, text: str) -> int | float:
+    try:
+        value = int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{option}: {text!r}; needs numbers such as 0.1,0.3")
+    return value
+
+
+class Population(Folder):
+    """The files of a population; see `Folder`."""
+
+    mark = POPULATION
+
+    @contextlib.contextmanager
+    def taken(self, config: Config, members: dict[str, Values]) -> Iterator[dict[str, Values]]:
+        """Makes the directory and takes it for this process.
+
+        Args:
+          config: what all members share.
+          members: those to train, as `grid.members` names them; more may join a population later.
+
+        Yields:
+          All members there are to be.
+
+        Raises:
+          UserError: not writable, in use, a single run, or a population of another config or of other fields.
+        """
+        if Run(self.folder).begun:
+            raise UserError(f"{self.folder}: a single run; choose another --workdir for a population")
+        with self.locked():
+            if self.begun:
+                old = self.members()
+                varied, wanted = ([*next(iter(each.values()))] for each in (old, members or old))
+                if varied != wanted:
+                    message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
+                    raise UserError(f"{self.folder}: {message}; choose another --workdir")
+                same = next(iter(old.values()))  # what the grid sets is not of the shared config
+                if changes := differences(with_fields(self.config(), same), with_fields(config, same)):
+                    raise UserError(
+                        f"{self.folder}: begun with another config ({'; '.join(changes)}); "
+                        "go on with the old one or choose another --workdir"
+                    )
+                members = {**old, **members}
+            if len(members) > MOST:
+                raise UserError(f"{self.folder}: {len(members):,} members; at most {MOST:,}")
+            yield members
+
+    def begin(self, config: Config, members: dict[str, Values]) -> None:
+        """Writes who belongs to it."""
+        self.write_sealed(POPULATION, {"config": json.loads(to_json(config)), "members": members})
+
+    def config(self) -> Config:
+        """What all members share."""
+        return from_json(json.dumps(self.read_sealed(POPULATION, Members)["config"]), str(self.folder / POPULATION))
+
+    def members(self) -> dict[str, Values]:
+        """The fields in which members differ, by their names."""
+        return self.read_sealed(POPULATION, Members)["members"]
+
+    def run(self, name: str) -> Run:
+        """A member."""
+        return Run(self.folder / "members" / name)
+
+    def runs(self) -> list[Run]:
+        """All members, as they were named."""
+        return [self.run(name) for name in self.members()]
+
+    def results(self) -> dict[str, Any] | None:
+        """What training wrote at its end, or None while members are still to be trained."""
+        if not (self.folder / "results.json").exists():
+            return None
+        results = self.read_sealed("results.json", PopulationResults)
+        known = {*results["failed"], *(member["name"] for member in results["members"])}
+        return results if known == self.members().keys() else None
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Ends the population, until more members join it."""
+        self.write_sealed("results.json", results)
+
+    def chosen(self) -> list[Run]:
+        """The members of the point that validation chose: all of them where only seeds differ.
+
+        Raises:
+          UserError: not all members have ended, or no point is whole.
+        """
+        results = self.results()
+        if results is None:
+            raise UserError(f"{self.folder}: not all members have ended; train --workdir goes on", MISSING_INPUT)
+        if results["ensemble"] is None:
+            raise UserError(f"{self.folder}: each point of its grid has a member that failed", MISSING_INPUT)
+        return [self.run(name) for name in results["ensemble"]["members"]]
+
+
+def runs_in(folder: Path | str) -> list[Run]:
+    """The members of a population, or the run that a folder is."""
+    population = Population(folder)
+    return population.runs() if population.begun else [Run(folder)]
+
+
+def runs_for(folder: Path | str) -> list[Run]:
+    """The runs that answer for a folder: those whose mean logit is the ensemble's, or the run itself.
+
+    Raises:
+      UserError: a population of which not all members have ended.
+    """
+    population = Population(folder)
+    return population.chosen() if population.begun else [Run(folder)]

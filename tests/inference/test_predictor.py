@@ -1,0 +1,97 @@
+"""A predictor reads short, empty and everyday reviews; words have the vectors of the checkpoint that it reads."""
+
+import dataclasses
+import typing
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from imdb_jax import config as hyper
+from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, OptimizerConfig, PretrainedEmbedding
+from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import UserError
+from imdb_jax.inference.predictor import Predictor, word_vectors
+from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.run import Run
+from imdb_jax.training.build import build_learner, build_model
+from imdb_jax.training.checkpoint import Checkpoints
+from tests.conftest import CONFIGS
+
+ENCODERS = {*typing.get_args(typing.get_args(hyper.Encoder)[0])} - {hyper.OwnEncoderConfig}
+WORDS = [b"what", b"a", b"film", b"good", b"bad", b"not", b"it", b"was", b"dull", b"great"]
+VECTORS = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
+DATA = DataConfig(source="synthetic", vocabulary_size=12, max_length=40)
+
+POSITIVE = [
+    "Funny and clever!",
+    "A wonderful script, superb acting.",
+    "The plot was charming and the camera work was brilliant. I loved it!",
+    "I saw it with my sister on Sunday. The first half was slow, but the ending was unforgettable. Go and see it.",
+    "Anna Kowalska plays a pianist who travels to Paris and meets a thief. The dialogue was never dull, the music was "
+    "breathtaking, and every scene with the villain was really funny. We had popcorn 🍿, my naïve cousin laughed, and "
+    "in the end it was worth every minute: a brilliant script, solid acting. I would watch it again.",
+]
+NEGATIVE = [
+    "Dull and predictable!",
+    "A terrible script, awful acting.",
+    "The plot was clumsy and the camera work was dreadful. I hated it!",
+    "I saw it with my sister on Sunday. The first half was good, but the ending was horrible. Do not see it.",
+    "Tom Hill plays a detective who travels to Vermont and meets a clown. The dialogue was hardly clever, the music "
+    "was unbearable, and every scene with the villain was boring. We had popcorn 🍿, my naïve cousin slept, and in the "
+    "end it was not worth a minute: a pathetic script, flat acting. I would not watch it again.",
+]
+
+
+def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | None = None) -> Run:
+    """A run whose only checkpoint holds the first weights, and where an average is kept twice them."""
+    config = Config(data=DATA, model=model, optimizer=optimizer or OptimizerConfig())
+    run = Run(folder)
+    vectors = VECTORS if isinstance(model.embedding, PretrainedEmbedding) else None
+    with run.taken(config):
+        run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {}, "reviews", vectors)
+    _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
+    state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))
+    with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
+        checkpoints.save(state, [], 0.5)
+        checkpoints.wait()
+    return run
+
+
+@pytest.mark.parametrize("encoder", sorted(ENCODERS, key=str), ids=lambda encoder: encoder.__name__)
+def test_short_reviews_alone_are_read_as_beside_long_ones(encoder: typing.Any, tmp_path: Path) -> None:
+    predictor = Predictor(untrained(tmp_path, ModelConfig(embedding=PretrainedEmbedding(), encoder=encoder())))
+    short = ["", "good", "film", "not good", "what film", "!?", "unheard of"]
+    long = [" ".join(WORDS[(i * i + k) % 10].decode() for i in range(20 + k)) for k in range(15)]
+    together = predictor.predict([*short, *long, "good " * 100])
+    alone = [predictor.predict([review])[0] for review in short]
+    for got, expected in zip(alone, together, strict=False):
+        assert got.probability == pytest.approx(expected.probability, abs=1e-6)
+        assert got._replace(probability=0) == expected._replace(probability=0)
+    assert [prediction.flags for prediction in alone] == [["empty"], [], [], [], [], ["empty"], ["all_unknown"]]
+    assert np.ptp([prediction.probability for prediction in alone]) > 1e-3
+    assert alone[0].probability == alone[5].probability
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_word_vectors_are_those_that_are_evaluated(trainable: bool, ema_decay: float | None, tmp_path: Path) -> None:
+    model = ModelConfig(embedding=PretrainedEmbedding(trainable=trainable))
+    table = word_vectors(untrained(tmp_path, model, OptimizerConfig(ema_decay=ema_decay)))
+    np.testing.assert_array_equal(table, VECTORS * (2 if trainable and ema_decay else 1))
+    assert table.dtype == np.float32
+
+
+def test_one_hot_words_have_no_vectors(tmp_path: Path) -> None:
+    run = untrained(tmp_path, ModelConfig(embedding=OneHotEmbedding()))
+    with pytest.raises(UserError, match="has no word vectors, its words are one-hot"):
+        word_vectors(run)
+
+
+def test_ten_everyday_reviews_are_told_apart(tmp_path: Path) -> None:
+    config = hyper.load_file(next(path for path in CONFIGS if path.stem == "quickstart"))
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=10))
+    run_experiment(config, str(tmp_path), started=0.0)
+    found = Predictor(Run(tmp_path)).predict([*POSITIVE, *NEGATIVE])
+    assert [prediction.label for prediction in found] == ["positive"] * 5 + ["negative"] * 5, found

@@ -1,0 +1,141 @@
+"""The files of a run: what has changed since it was written is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imdb_jax.config import Config
+from imdb_jax.errors import UserError
+from imdb_jax.runs.run import Predictions, Run
+
+LOGITS, LABELS = np.array([0.5, -2.0], np.float32), np.array([1, 0], np.int8)
+
+FIGURES = {"loss": 0.7, "accuracy": 0.5}
+SCORES = {**FIGURES, "auc": float("nan"), "f1": 0.5, "examples": 2}
+EPOCHS = [{"epoch": n, "step": 5 * n, "train": FIGURES, "validation": SCORES, "seconds": 1.5} for n in (1, 2)]
+RESULTS = {
+    "validation": SCORES,
+    "test": SCORES,
+    "seed": 0,
+    "best_epoch": 1,
+    "epochs": 2,
+    "seconds": {"compile": 0.5, "train": 3, "total": 4.0, "import": 0.1},
+    "versions": {"jax": "0.10.2"},
+    "device": {"kind": "cpu", "count": 2},
+}
+
+
+def lines(epochs: list[dict[str, Any]]) -> str:
+    return "".join(json.dumps(epoch) + "\n" for epoch in epochs)
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Run:
+    run = Run(tmp_path)
+    run.write_text("metrics.jsonl", lines(EPOCHS))
+    run.write_predictions({"test": Predictions(LOGITS, LABELS)})
+    run.write_results(RESULTS)
+    return run
+
+
+def test_what_was_written_is_read(finished: Run) -> None:
+    assert json.dumps(finished.results()) == json.dumps(RESULTS)  # as text, for NaN equals nothing
+    assert json.dumps(finished.history()) == json.dumps(EPOCHS)
+    found = finished.predictions("test")
+    np.testing.assert_array_equal(found.logits, LOGITS, strict=True)
+    np.testing.assert_array_equal(found.labels, LABELS, strict=True)
+
+
+def test_predictions_that_have_changed_or_are_gone_are_refused(finished: Run) -> None:
+    path = finished.folder / "predictions.npz"
+    content = path.read_bytes()
+    for at in range(0, len(content), 7):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(UserError, match=r"predictions\.npz: has changed since the run has ended"):
+            finished.predictions("test")
+    path.unlink()
+    with pytest.raises(UserError, match=r"predictions\.npz: no such file"):
+        finished.predictions("test")
+
+
+def test_a_run_that_has_not_ended_has_no_predictions(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a finished run; let training end"):
+        Run(tmp_path).predictions("test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"test": None}, r"results\.json: test: None; input should be a valid dictionary"),
+        ({"test": {**SCORES, "f1": "high"}}, r"results\.json: test\.f1: 'high'; input should be a valid number"),
+        ({"seconds": {"train": 3, "total": 4}}, r"results\.json: seconds\.compile: field required"),
+    ],
+)
+def test_results_with_a_valid_seal_that_are_none_are_refused(finished: Run, changes: dict[str, Any], said: str) -> None:
+    finished.write_results({**RESULTS, **changes})
+    for read in (finished.results, finished.history):
+        with pytest.raises(UserError, match=said) as refused:
+            read()
+        assert refused.value.exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ({"sha256": {}}, r"manifest\.json: data: field required"),
+        ({"data": "reviews", "sha256": []}, r"manifest\.json: sha256: \[\]; input should be a valid dictionary"),
+    ],
+)
+def test_a_manifest_with_a_valid_seal_that_is_none_is_refused(
+    tmp_path: Path, manifest: dict[str, Any], said: str
+) -> None:
+    run = Run(tmp_path)
+    run.write_sealed("manifest.json", manifest)
+    for read in (run.config, run.vocabulary, run.origin):
+        with pytest.raises(UserError, match=said) as refused:
+            read()
+        assert refused.value.exit_code == 65
+
+
+def test_an_epoch_without_what_a_report_shows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(lines([EPOCHS[0], {**EPOCHS[1], "validation": FIGURES}]))
+    with pytest.raises(UserError, match=r"metrics\.jsonl:2: validation\.auc: field required"):
+        Run(tmp_path).history()
+
+
+def test_checkpoints_without_a_manifest_are_left_alone(tmp_path: Path) -> None:
+    """So look runs of versions before there was one."""
+    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
+    said = r"has checkpoints but no manifest\.json; put that back"
+    with pytest.raises(UserError, match=said) as refused, Run(tmp_path).taken(Config()):
+        pytest.fail("another run would begin here")
+    assert refused.value.exit_code == 65
+
+
+def test_figures_of_a_finished_run_that_have_changed_are_refused(finished: Run) -> None:
+    finished.write_text("metrics.jsonl", lines(EPOCHS[:1]))
+    with pytest.raises(UserError, match=r"metrics\.jsonl: has changed since the run has ended"):
+        finished.history()
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(lines(EPOCHS[:1]).encode() + b'{"epoch": \xff}\n')
+    with pytest.raises(UserError, match=r"metrics\.jsonl:2: .*one JSON object per line"):
+        Run(tmp_path).history()
+
+
+def test_a_file_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "results.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        Run(tmp_path).write_text("results.json", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_look_at_the_test_split_that_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "test_readings.jsonl").mkdir()
+    with pytest.raises(UserError, match=r"test_readings\.jsonl: Is a directory; each look at the test") as refused:
+        Run(tmp_path).record_test_reading({"command": "evaluate", "step": 1})
+    assert refused.value.exit_code == 74
