@@ -4,12 +4,13 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
+from imdb_jax.runs.population import config_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Args:
     """
 
     config: tyro.conf.FlagConversionOff[Config]
+    config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """The Python file that names the config, such as configs/conv1d.py."""
     output: Literal["table", "json"] = "table"
     """Tables to read, or one JSON object."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Audits; see `Args`."""
-    config, rest = cli.start_config(arguments)
+    config, rest = cli.start_config(arguments, config_in)
     args = cli.parse(Args, rest, "audit", Args(config))
     from imdb_jax.data.audit import audit, check, table
     from imdb_jax.data.dataset import split_corpus

@@ -15,28 +15,28 @@ import tyro
 
 from imdb_jax.config import Config, load_file, run_file
 from imdb_jax.errors import INTERNAL, IO_FAILED, USAGE, UserError
-from imdb_jax.runs.population import Population
-from imdb_jax.runs.run import Run
 
 Args = TypeVar("Args")
 log = logging.getLogger("imdb_jax")
 
 
-def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
+def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoReturn:
     """Runs a command on the arguments of this process, then exits.
 
     A user's mistake is one line on stderr and its exit code; a traceback is for mistakes of ours, or for `--debug`.
-    `--code FILE` runs a file before the command, such as one that defines an encoder.
+
+    Args:
+      command: gets the arguments that are left.
+      quiet: shows warnings and errors alone.
     """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     log.setLevel(logging.INFO)
-    log.addHandler(logging.StreamHandler())
+    screen = logging.StreamHandler()
+    screen.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.addHandler(screen)
     log.propagate = False  # libraries set up the root logger as they please
     try:
-        code, arguments = take("--code", arguments)
-        if code is not None:
-            run_file(code)
         command(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -59,6 +59,8 @@ def run(command: Callable[[Sequence[str]], None]) -> NoReturn:
 def parse(args: type[Args], arguments: Sequence[str], command: str, default: Args | None = None) -> Args:
     """Parses arguments into a dataclass; `--help` lists its fields.
 
+    `--code FILE` runs a file first, such as one that defines an encoder.
+
     Args:
       args: a dataclass; its docstring opens the help.
       arguments: as typed.
@@ -68,6 +70,9 @@ def parse(args: type[Args], arguments: Sequence[str], command: str, default: Arg
     Raises:
       UserError: an unknown option or a value that does not fit, told in one line.
     """
+    code, arguments = take("--code", arguments)
+    if code is not None:
+        run_file(code)
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
@@ -91,21 +96,22 @@ def _unframe(box: str) -> str:
     return re.sub(r"\s+", " ", " ".join(lines).partition("For full helptext")[0]).strip()
 
 
-def start_config(arguments: Sequence[str]) -> tuple[Config, list[str]]:
+def start_config(arguments: Sequence[str], begun: Callable[[str], Config | None]) -> tuple[Config, list[str]]:
     """Takes `--config FILE` from the arguments and loads it.
 
+    Args:
+      arguments: as typed.
+      begun: finds the config in a `--workdir`, where no file is named.
+
     Returns:
-      The config that overrides start from, which is that of the run or population in `--workdir` where no file is
-      named, and the arguments left to parse.
+      The config that overrides start from, and the arguments left to parse.
     """
     file, rest = take("--config", arguments)
     if file is not None:
         return load_file(file), rest
     workdir, _ = take("--workdir", arguments)
-    if workdir is not None and Run(workdir).begun:
-        return Run(workdir).config(), rest
-    if workdir is not None and Population(workdir).begun:
-        return Population(workdir).config(), rest
+    if workdir is not None and (config := begun(workdir)) is not None:
+        return config, rest
     if {"--help", "-h"} & set(rest):
         return Config(), rest
     raise UserError("--config: needs a file, such as configs/quickstart.py")

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     if len(sides) < 2:
         raise UserError(f"{args.first}: given twice; name two runs or populations")
     predictions = {name: [run.predictions(args.split) for run in runs] for name, runs in sides.items()}
-    reviews = {(run.results() or {})["reviews"] for runs in sides.values() for run in runs}
+    reviews = {results.reviews for runs in sides.values() for run in runs if (results := run.results())}
     if len(reviews) > 1:
         raise UserError(f"{args.first}, {args.second}: not of the same reviews; compare runs that share them", BAD_DATA)
     if args.split == "test":
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
                 "name": name,
                 "members": len(runs),
                 "accuracy": accuracy[name],
-                "ensemble_accuracy": score(ensembles[name], labels)["accuracy"],
+                "ensemble_accuracy": score(ensembles[name], labels).accuracy,
             }
             for name, runs in sides.items()
         ],

@@ -28,7 +28,8 @@ def main(arguments: Sequence[str]) -> None:
     args = cli.parse(Args, arguments, "evaluate")
     from imdb_jax.data.dataset import load_dataset
     from imdb_jax.inference.predictor import open_labeller
-    from imdb_jax.runs.statistics import mean_logits, spreads
+    from imdb_jax.runs.records import dump
+    from imdb_jax.runs.statistics import Spreads, mean_logits
     from imdb_jax.runtime import set_up_process
     from imdb_jax.training.metrics import score
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     labeller = open_labeller(args.workdir)
     dataset = load_dataset(labeller.config.data)
     for member in labeller.members:
-        member.run.check_data(dataset.fingerprint)
+        member.run.check_data(dataset)
     split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
         for member in labeller.members:
@@ -44,9 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     logits = [member.logits(split) for member in labeller.members]
     scores = score(mean_logits(logits), split.labels)
     steps = [member.step for member in labeller.members]
-    found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **scores}
+    found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **dump(scores)}
     if len(steps) > 1:
-        found["members"] = spreads([score(of_member, split.labels) for of_member in logits])
+        found["members"] = dump(Spreads.of([score(of_member, split.labels) for of_member in logits]))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

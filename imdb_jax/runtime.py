@@ -4,6 +4,7 @@ import ctypes
 import importlib.metadata
 import os
 import platform
+import sys
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ import jax
 from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.storage import cache_dir
 
+M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
+HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
 PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 
 
@@ -19,13 +22,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def surroundings() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """What may round differently, so that a run that goes on elsewhere is told."""
     return {name: versions()[name] for name in ("jax", "jaxlib", "flax", "optax")} | {
         "platform": jax.default_backend(),
         "devices": jax.device_count(),
         "processes": jax.process_count(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(usable_cores()),
     }
 
 
@@ -41,22 +44,25 @@ def device() -> dict[str, Any]:
     }
 
 
-M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # macOS and Windows have none
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
-HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
-
-
-def set_up_process(*, one_of_several: bool = False) -> None:
+def set_up_process(*, cpu_devices: int | None = None) -> None:
     """Sets JAX up for a command; must come before JAX looks for devices.
 
-    Each core becomes a CPU device, and compiled programs are kept in the cache folder, so that the next run of the same
-    program need not compile. One of several processes has one CPU device: collectives between cores are what
-    `Replicas` avoids.
+    Compiled programs are kept in the cache folder, so that the next run of the same program need not compile.
+
+    Args:
+      cpu_devices: how many devices the CPU is; unless given each usable core is one. One of several processes has one:
+        collectives between cores are what `CoreReplicas` avoids.
     """
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # other C libraries have none
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # other C libraries: none
         mallopt(M_ARENA_MAX, HEAPS)
-    jax.config.update("jax_num_cpu_devices", 1 if one_of_several else len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", len(usable_cores()) if cpu_devices is None else cpu_devices)
     folder = cache_dir() / "compilation"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,14 @@
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
 import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.errors import UserError
-from imdb_jax.runs.population import Population, members
+from imdb_jax.runs.population import Population, config_in, members
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +20,18 @@ class Args:
     Typed again for the same --workdir, the command goes on where the run stopped. The test split is read once, at
     the end, with the checkpoint that was best on validation.
 
-    --config.seeds=0..7 (or 0,3,5) trains a population, one run for each seed; --grid.FIELD=VALUE,VALUE, such as
-    --grid.model.dropout=0.3,0.5, one for each combination too. More seeds and values may join it later.
+    With --config.seeds or --grid it trains a population: many runs, each in a process of its own.
     """
 
     workdir: str
     """The run directory, made if need be; a population has that of each run in its members/."""
     config: tyro.conf.FlagConversionOff[Config]
+    config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """The Python file that names the config, such as configs/conv1d.py. Not needed where --workdir holds a run."""
+    seeds: Annotated[str | None, tyro.conf.arg(name="config.seeds", metavar="FIRST..LAST")] = None
+    """0..7 or 0,3,5: a run for each seed. More may join later."""
+    grid: Annotated[str | None, tyro.conf.arg(name="grid.FIELD", metavar="VALUE,VALUE")] = None
+    """A run for each combination of values too, such as --grid.model.dropout=0.3,0.5."""
     profile: bool = False
     """Trace the 11th to the 20th step into `profile/` of the run directory, for TensorBoard and ui.perfetto.dev."""
     distributed: bool = False
@@ -42,17 +48,16 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Trains; see `Args`."""
     started = time.perf_counter()
-    config, rest = cli.start_config(arguments)
-    seeds, rest = cli.take("--config.seeds", rest)
+    config, rest = cli.start_config(arguments, config_in)
     grid, rest = _take_grid(rest)
     args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
-    many = seeds is not None or bool(grid)
-    found = members(args.config, seeds, grid) if many else {}
+    many = args.seeds is not None or bool(grid)
+    found = members(args.config, args.seeds, grid) if many else {}
     goes_on = Population(args.workdir).begun and cli.take("--config", arguments)[0] is None
-    from imdb_jax.runtime import set_up_process
+    from imdb_jax.runtime import set_up_process  # after the arguments: JAX takes a second to import
 
     _check_processes(args, many or goes_on)
-    set_up_process(one_of_several=args.distributed)
+    set_up_process(cpu_devices=1 if args.distributed else None)
     if args.distributed:
         from imdb_jax.training.processes import join
 
@@ -60,11 +65,12 @@ def main(arguments: Sequence[str]) -> None:
     if many or goes_on:
         from imdb_jax.runs.sweep import run_sweep
 
-        run_sweep(args.config, found, args.workdir, started)
+        code = [file for option in ("--code", "--config") if (file := cli.take(option, arguments)[0])]
+        run_sweep(args.config, found, args.workdir, code=code, started=started)
     else:
         from imdb_jax.runs.experiment import run_experiment
 
-        run_experiment(args.config, args.workdir, started, profile=args.profile)
+        run_experiment(args.config, args.workdir, started=started, profile=args.profile)
 
 
 def _check_processes(args: Args, many: bool) -> None:

@@ -17,12 +17,12 @@ FLOORS = (
     {"errors"},
     {"storage"},
     {"config", "runtime"},
+    {"cli"},
     {"data", "models", "wordvectors"},
     {"training"},
     {"runs"},
     {"inference"},
     {"reporting"},
-    {"cli"},
 )
 COMMANDS = {"audit", "compare", "evaluate", "export", "predict", "report", "train", "vectors", "vocabulary"}
 

@@ -20,7 +20,7 @@ from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import mean_logits
 from imdb_jax.training.build import batches, build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.devices import replicate
+from imdb_jax.training.parallel import replicate
 from imdb_jax.training.step import Learner, TrainState
 
 
@@ -139,12 +139,12 @@ class Predictor(Labeller):
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
         self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
-        self._readers = self._replicas.readers(self._replicas.place(state))
+        self._models = self._replicas.eval_models(self._replicas.place(state))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
         split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
-        return self._replicas.logits(self._readers, split_batches)
+        return self._replicas.logits(self._models, split_batches)
 
 
 class Ensemble(Labeller):

@@ -12,9 +12,10 @@ from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.curves import overlay
 from imdb_jax.reporting.page import Page, render
 from imdb_jax.runs.population import Population, runs_in
+from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import Spread, mean_and_std, seeds_together, without_seed
-from imdb_jax.training.history import History, best_epoch
+from imdb_jax.training.history import History
 from imdb_jax.training.metrics import Scores
 from imdb_jax.training.tables import parameters
 
@@ -48,7 +49,7 @@ class Entrant(NamedTuple):
     name: str
     config: dict[str, Any]
     history: History
-    results: dict[str, Any] | None
+    results: Results | None
     figures: dict[str, float]
 
     @classmethod
@@ -57,27 +58,27 @@ class Entrant(NamedTuple):
         config, history, results = run.config(), run.history(), run.results()
         trained, frozen = _weights(run)
         figures: dict[str, float] = {
-            "training, s": float(sum(record["seconds"] for record in history)),
+            "training, s": float(sum(epoch.seconds for epoch in history.epochs)),
             "trained weights": trained,
             "frozen": frozen,
         }
-        if history:
-            best = history[best_epoch(history, config.training.monitor)]
-            figures["best epoch"] = float(best["epoch"])
-            figures |= _figures("validation", best["validation"])
+        if history.epochs:
+            best = history.best(config.training.monitor)
+            figures["best epoch"] = float(best.epoch)
+            figures |= _figures("validation", best.validation)
         if results is not None:
-            figures |= _figures("test", results["test"])
-            figures["in all, s"] = results["seconds"]["total"]
+            figures |= _figures("test", results.test)
+            figures["in all, s"] = results.seconds.total
         return cls(name, fields(config), history, results, figures)
 
 
 def _figures(split: str, scores: Scores) -> dict[str, float]:
     """Scores of a split by the names of `FORMATS`, and others."""
     return {
-        f"{split} accuracy, %": 100 * scores["accuracy"],
-        f"{split} loss": scores["loss"],
-        f"{split} AUC": scores["auc"],
-        f"{split} F1": scores["f1"],
+        f"{split} accuracy, %": 100 * scores.accuracy,
+        f"{split} loss": scores.loss,
+        f"{split} AUC": scores.auc,
+        f"{split} F1": scores.f1,
     }
 
 
@@ -100,7 +101,7 @@ def comparison_page(folders: Sequence[Path]) -> Page:
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
     entrants = [Entrant.of(run, _name(run, above)) for folder in folders for run in runs_in(folder)]
     groups = grouped(entrants)
-    curves = {name: [member.history for member in members if member.history] for name, members in groups.items()}
+    curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}
     rows = []
     for name, members in groups.items():
@@ -116,7 +117,7 @@ def comparison_page(folders: Sequence[Path]) -> Page:
         entrants=[{"name": each.name, "seed": each.config["seed"], "cells": cells([each])} for each in entrants],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
-        machines=_distinct([each.results["device"] | each.results["versions"] for each in entrants if each.results]),
+        machines=_distinct([each.results.device | each.results.versions for each in entrants if each.results]),
     )
 
 
@@ -128,13 +129,13 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[dict[str, Any]]:
     """A row for the ensemble of each population whose members have ended."""
     rows = []
     for population in map(Population, folders):
-        ensemble = (population.results() or {}).get("ensemble") if population.begun else None
-        if ensemble is not None:
-            figures = _figures("test", ensemble["test"]) | _figures("validation", ensemble["validation"])
+        results = population.results() if population.begun else None
+        if results is not None and (ensemble := results.ensemble) is not None:
+            figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble"
-            seeds = [population.members()[member]["seed"] for member in ensemble["members"]]
+            seeds = [population.members()[member]["seed"] for member in ensemble.members]
             row = [form.format(figures[figure]) if figure in figures else "" for figure, form in FORMATS.items()]
-            rows.append({"name": f"{name}, {ensemble['name']}".rstrip(", "), "seeds": seeds, "cells": row})
+            rows.append({"name": f"{name}, {ensemble.name}".rstrip(", "), "seeds": seeds, "cells": row})
     return rows
 
 

@@ -15,35 +15,38 @@ Metric = Literal["loss", "accuracy"]
 STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of lines, once the colours are used up
 
 
-def curve(metric: Metric, history: History, best: int, monitor: str) -> Chart:
+def curve(metric: Metric, history: History, monitor: str) -> Chart:
     """A metric of training and validation over the epochs.
 
     Args:
       metric: which.
-      history: a record for each epoch.
-      best: index of the best epoch.
-      monitor: the validation metric that it is best by.
+      history: of the run.
+      monitor: the validation metric that the best epoch is chosen by.
     """
-    epochs = [record["epoch"] for record in history]
-    values = {split: [record[split][metric] for record in history] for split in ("train", "validation")}
-    shown = _form(metric, values["validation"][best])
+    epochs, best = history.epochs, history.best(monitor)
+    numbers = [epoch.epoch for epoch in epochs]
+    values = {
+        "training": [getattr(epoch.train, metric) for epoch in epochs],
+        "validation": [getattr(epoch.validation, metric) for epoch in epochs],
+    }
+    shown = _form(metric, getattr(best.validation, metric))
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = _epoch_axes(figure, metric)
         for (split, line), colour in zip(values.items(), palette.series, strict=False):
-            axes.plot(epochs, line, marker="o", color=colour, label="training" if split == "train" else split)
-        axes.axvline(epochs[best], color=palette.ink, linewidth=1, linestyle=":", zorder=0)
-        axes.plot(epochs[best], values["validation"][best], "o", markersize=9, color=palette.series[1])
-        axes.plot([], [], ":", color=palette.ink, linewidth=1, label=f"best epoch: {epochs[best]}")
+            axes.plot(numbers, line, marker="o", color=colour, label=split)
+        axes.axvline(best.epoch, color=palette.ink, linewidth=1, linestyle=":", zorder=0)
+        axes.plot(best.epoch, getattr(best.validation, metric), "o", markersize=9, color=palette.series[1])
+        axes.plot([], [], ":", color=palette.ink, linewidth=1, label=f"best epoch: {best.epoch}")
         axes.legend(loc="best", fontsize=9)
 
     return Chart(
         metric,
         metric.capitalize(),
-        f"{shown} on validation in epoch {epochs[best]}, the best by {monitor}. Training figures are taken while the "
+        f"{shown} on validation in epoch {best.epoch}, the best by {monitor}. Training figures are taken while the "
         "model learns, with dropout.",
         f"{metric.capitalize()} by epoch. Validation: {_listed(metric, values['validation'])}. "
-        f"Training: {_listed(metric, values['train'])}.",
+        f"Training: {_listed(metric, values['training'])}.",
         draw,
     )
 
@@ -65,9 +68,9 @@ def overlay(metric: Metric, runs: Mapping[str, Sequence[History]]) -> Chart:
         for place, histories in enumerate(runs.values()):
             colour, style = colours[place % len(colours)], STYLES[place // len(colours) % len(STYLES)]
             for history in histories:
-                epochs = [record["epoch"] for record in history]
-                values = [record["validation"][metric] for record in history]
-                axes.plot(epochs, values, style, color=colour, marker="o", markersize=3)
+                numbers = [epoch.epoch for epoch in history.epochs]
+                values = [getattr(epoch.validation, metric) for epoch in history.epochs]
+                axes.plot(numbers, values, style, color=colour, marker="o", markersize=3)
             handles.append(Line2D([], [], color=colour, linestyle=style))
         figure.legend(handles, names, loc="outside lower left", fontsize=9, ncols=columns)
 

@@ -1,5 +1,6 @@
 """The page of one run."""
 
+from dataclasses import asdict
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,6 @@ from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliabil
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
 from imdb_jax.reporting.page import Page, render
 from imdb_jax.runs.run import Run
-from imdb_jax.training.history import best_epoch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.tables import parameters, score_cells
 
@@ -33,7 +33,7 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     """
     config, results = run.config(), run.results()
     dataset = load_dataset(config.data)
-    run.check_data(dataset.fingerprint)
+    run.check_data(dataset)
     predictor = Predictor(run)
     history = run.history()
     reviews = split_corpus(config.data)._asdict()[split]
@@ -42,17 +42,17 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
         run.record_test_reading({"command": "report", "step": predictor.step})
     logits = predictor.logits(encoded)
     calibrated = calibration(logits, encoded.labels)
-    best = best_epoch(history, config.training.monitor)
+    best = history.best(config.training.monitor)
     negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
     mistakes = explain(predictor, encoded, reviews, [*negative, *positive])
-    scores = {name: results[name] for name in ("validation", "test")} if results else None
+    scores = {name: getattr(results, name) for name in ("validation", "test")} if results else None
     scores = scores or {split: score(logits, encoded.labels)}
     _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
     return render(
         "run.html.j2",
         [
-            curve("loss", history, best, config.training.monitor),
-            curve("accuracy", history, best, config.training.monitor),
+            curve("loss", history, config.training.monitor),
+            curve("accuracy", history, config.training.monitor),
             confusion_matrix(confusion(logits, encoded.labels), split),
             reliability(calibrated, split),
             lengths(np.diff(dataset.train.offsets), config.data.max_length),
@@ -60,9 +60,10 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
         run=run,
         config=fields(config),
         results=results,
+        seconds=asdict(results.seconds) if results else {},
         split=split,
         scores={name: score_cells(each) for name, each in scores.items()},
-        history=history,
+        history=history.epochs,
         best=best,
         calibration=calibrated,
         mistakes={

@@ -1,68 +1,53 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
 import contextlib
-import itertools
 import json
 import logging
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
 from flax import nnx
 from rich.table import Table
 
-from imdb_jax.training.build import build_model, build_learner, batches, padding
-from imdb_jax.training.tables import results_table
-from imdb_jax.training.history import best_epoch
-from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig, to_json
-from imdb_jax.data.batches import Batches, Split
-from imdb_jax.wordvectors.published import find_vectors
+from imdb_jax.config import Config, to_json
+from imdb_jax.data.batches import Batches
 from imdb_jax.data.dataset import Dataset, load_dataset
-from imdb_jax.wordvectors.table import coverage, fill_missing, read_vectors
-from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
-from imdb_jax.runtime import device, surroundings, versions
-from imdb_jax.models import Embedding, TextClassifier
-from imdb_jax.models.recurrence import CHUNK
+from imdb_jax.models import TextClassifier
+from imdb_jax.runs.keeper import Keeper
+from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Predictions, Run
-from imdb_jax.training import loop
+from imdb_jax.runtime import device, versions
+from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.profile import CompileClock
-from imdb_jax.training.devices import replicate
-from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.logs import HistoryLog, RunLog, log_file
-from imdb_jax.training.tables import parameter_table, render
-from imdb_jax.training.loop import Watch
-from imdb_jax.training.metrics import Scores, score
-from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.processes import first_then_others, is_first, of_first, state_of_first, together, with_peers
+from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.loop import Watch, train_epochs
+from imdb_jax.training.metrics import score
+from imdb_jax.training.parallel import DataParallel, replicate
+from imdb_jax.training.processes import agree, first_then_others, is_first, with_peers
 from imdb_jax.training.profile import Profile
 from imdb_jax.training.signals import StopSignal
-from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.training.step import TrainState
+from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, render, score_cells
 
 log = logging.getLogger(__name__)
 
 
-
-
-
-
-
-
-
-
-
-
-
-def run_experiment(config: Config, workdir: str | Path, started: float, *, profile: bool = False) -> None:
+def run_experiment(
+    config: Config,
+    workdir: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    model: TextClassifier | None = None,
+    started: float | None = None,
+    profile: bool = False,
+) -> Results:
     """Trains, or goes on training, in a run directory and writes its results.
 
     Args:
       config: of the run; must equal that of the directory if it holds a run already.
       workdir: the run directory.
+      dataset: of the config; opened unless given.
+      model: of the config, with the weights to start from; built unless given.
       started: `time.perf_counter()` when the command began, for the record of seconds.
       profile: traces some steps into `profile/` of the run directory.
 
@@ -70,62 +55,25 @@ def run_experiment(config: Config, workdir: str | Path, started: float, *, profi
       UserError: bad data, a workdir in use or of another config, diverging loss.
       Interrupted: by a signal, after a checkpoint.
     """
-    seconds = {"import": time.perf_counter() - started}
-    run = Run(workdir)
-    with with_peers(), contextlib.ExitStack() as stack:
-        results = of_first(together(lambda: _open(run, config, stack) if is_first() else None))
+    with with_peers(), Keeper(Run(workdir), config) as keeper, Stopwatch(started) as stopwatch:
+        stopwatch.lap("start")
+        results = keeper.results()
         if results is None:
-            before = time.perf_counter()
-            dataset = first_then_others(lambda: load_dataset(config.data))
-            vectors = together(lambda: _begin(config, run, dataset) if is_first() else None)
-            model = together(lambda: build_model(config, dataset.vocabulary, vectors))
-            seconds["data"] = time.perf_counter() - before
-            tracing = Profile(run.folder / "profile") if profile and is_first() else None
-            results = _train(model, dataset, config, run, started, seconds, StopSignal(), profile=tracing)
+            data = dataset or first_then_others(lambda: load_dataset(config.data))
+            vectors = keeper.begin(data, model)
+            model = model or agree(lambda: build_model(config, data.vocabulary, vectors))
+            stopwatch.lap("data")
+            tracing = Profile(keeper.run.folder / "profile") if profile and is_first() else None
+            results = _train(model, data, config, keeper, stopwatch, tracing)
         else:
-            log.info(f"{run.folder} is finished; choose another --workdir to train again")
+            if dataset is not None:
+                keeper.begin(dataset)
+            log.info(f"{workdir} is finished; choose another --workdir to train again")
         log.info(results_table(results))
+    return results
 
 
-def _open(run: Run, config: Config, stack: contextlib.ExitStack) -> dict[str, Any] | None:
-    """Takes the run directory for this process; returns the results of a run that is finished."""
-    stack.enter_context(run.taken(config))
-    stack.enter_context(log_file(run.folder / "train.log"))
-    return run.results()
-
-
-def run_member(config: Config, run: Run, dataset: Dataset, stop: StopSignal, devices: Sequence[Any]) -> dict[str, Any]:
-    """Trains one of several runs of this process, as `run_experiment` would alone, and quietly.
-
-    Args:
-      config: of the run; must equal that of the directory if it holds a run already.
-      run: its directory.
-      dataset: of the config.
-      stop: entered by the main thread.
-      devices: to choose from, as `replicate` does.
-
-    Returns:
-      What is in results.json.
-
-    Raises:
-      UserError: a workdir in use or of another config, diverging loss.
-      Interrupted: the state is saved.
-    """
-    started = time.perf_counter()
-    with run.taken(config):
-        if (results := run.results()) is not None:
-            return results
-        with log_file(run.folder / "train.log"):
-            model = build_model(config, dataset.vocabulary, _begin(config, run, dataset))
-            seconds = {"data": time.perf_counter() - started}
-            results = _train(
-                model, dataset, config, run, started, seconds, contextlib.nullcontext(stop), devices=devices
-            )
-            log.info(results_table(results))
-            return results
-
-
-def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> dict[str, Any]:
+def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> Results:
     """Trains a model in a run directory, as `run_experiment` does, for those who build it themselves.
 
     Args:
@@ -134,43 +82,22 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
       config: of the run; must equal that of the directory if it holds a run already.
       workdir: the run directory; training goes on where it stopped there.
 
-    Returns:
-      What is in results.json.
-
     Raises:
       UserError: a workdir in use or of another config, diverging loss.
       Interrupted: by a signal, after a checkpoint.
     """
-    started = time.perf_counter()
+    results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
-    with run.taken(config), log_file(run.folder / "train.log"):
-        if run.begun:
-            run.check_data(dataset.fingerprint)
-        else:
-            table = np.asarray(model.embedding.table) if isinstance(model.embedding, Embedding) else None
-            vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
-            run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors)
-        results = run.results() or _train(model, dataset, config, run, started, {}, StopSignal())
-        with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
-            best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
+    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
+        best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
 
 
 def _train(
-    model: TextClassifier,
-    dataset: Dataset,
-    config: Config,
-    run: Run,
-    started: float,
-    seconds: dict[str, float],
-    stopping: contextlib.AbstractContextManager[StopSignal],
-    *,
-    devices: Sequence[Any] | None = None,
-    profile: Profile | None = None,
-) -> dict[str, Any]:
-    """Trains from the latest checkpoint on; of several processes only the first touches the run directory."""
-    clock = CompileClock()
+    model: TextClassifier, dataset: Dataset, config: Config, keeper: Keeper, stopwatch: Stopwatch, tracing: Profile | None
+) -> Results:
+    """From the latest checkpoint on: restore, train, conclude."""
     train = batches(dataset.train, config, config.training.batch_size)
     validation = batches(dataset.validation, config, config.training.eval_batch_size)
     test = batches(dataset.test, config, config.training.eval_batch_size)
@@ -179,106 +106,63 @@ def _train(
         f"{len(dataset.vocabulary):,} tokens"
     )
     log.info(f"{padding(train, config):.1%} of the tokens that an epoch computes are padding")
-
     learner, state = build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
-    _check_same_start(learner, dataset)
-    before = time.perf_counter()
-    with contextlib.ExitStack() as stack:
-        checkpoints = None
-        if is_first():
-            checkpoints = stack.enter_context(Checkpoints(run.checkpoints, run.origin(), surroundings()))
-        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
-        state, history = together(lambda: checkpoints and checkpoints.restore_latest(like)) or (state, [])
-        state, history = state_of_first(state, like), of_first(history)
-        if history or int(state.step):
-            log.info(f"going on from step {int(state.step)}")
-        replicas = replicate(learner, state.params, config.training.batch_size, devices)
-        states = replicas.place(state)
-        del state  # one copy less in memory
-        run_log = RunLog(run.folder, history) if is_first() else HistoryLog(history)
-        with stopping as stop, run_log, profile or contextlib.nullcontext():
-            watch = Watch(stop, clock, profile)
-            loop.fit(replicas, states, config.training, config.seed, train, validation, checkpoints, run_log, watch)
-        history = run_log.history
-        chosen = history[best_epoch(history, config.training.monitor)]
-        best = together(lambda: checkpoints and _best(checkpoints, run, chosen, like))
-    best = state_of_first(best, like)
+    keeper.check_same_start(learner, dataset)
 
-    together(lambda: run.record_test_reading({"command": "train", "step": chosen["step"]}) if is_first() else None)
-    readers = replicas.readers(replicas.place(best))
-    predictions = {
-        name: Predictions(replicas.logits(readers, split), split.split.labels)
-        for name, split in (("validation", validation), ("test", test))
-    }
-    ended = time.perf_counter()
-    seconds["compile"] = clock.seconds
-    seconds["train"] = sum(record["seconds"] for record in history)
-    seconds["evaluation"] = ended - before - seconds["train"]
-    seconds["total"] = ended - started
-    results = {
-        **{name: score(*found) for name, found in predictions.items()},
-        "seed": config.seed,
-        "best_epoch": chosen["epoch"],
-        "epochs": len(history),
-        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
-        "versions": versions(),
-        "device": device(),
-        "data": dataset.fingerprint,
-        "reviews": dataset.reviews,
-        "config": json.loads(to_json(config)),
-    }
-    if is_first():
-        run.write_predictions(predictions)
-        run.write_results(results)
+    state, history = keeper.restore(state)
+    if int(state.step):
+        log.info(f"going on from step {int(state.step)}")
+    stopwatch.seconds.add(history.seconds)
+    history.seconds = stopwatch.seconds  # from now on one and the same
+    replicas = replicate(learner, state.params, config.training.batch_size)
+    states = replicas.place(state)
+    del state  # one copy less in memory
+    with StopSignal() as stop, tracing or contextlib.nullcontext():
+        watch = Watch(stop, stopwatch, tracing)
+        train_epochs(replicas, states, history, config.training, config.seed, train, validation, keeper, watch)
+
+    chosen = history.best(config.training.monitor)
+    best = keeper.best(chosen)
+    keeper.record_test_reading(chosen.step)
+    predictions = _predictions(replicas, best, {"validation": validation, "test": test})
+    stopwatch.lap("evaluation")
+    results = _results(config, dataset, history, chosen, predictions)
+    keeper.conclude(results, predictions)
     return results
 
 
-def _check_same_start(learner: Learner, dataset: Dataset) -> None:
-    """Makes sure that all processes read the same reviews and start from the same vectors."""
-    mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
-    those = of_first(mine)
-
-    def check() -> None:
-        if mine != those:
-            raise UserError("its reviews or vectors are not those of process 0", BAD_DATA)
-
-    together(check)
+def _predictions(replicas: DataParallel, state: TrainState, splits: dict[str, Batches]) -> dict[str, Predictions]:
+    models = replicas.eval_models(replicas.place(state))
+    return {name: Predictions(replicas.logits(models, split), split.split.labels) for name, split in splits.items()}
 
 
-def _best(checkpoints: Checkpoints, run: Run, chosen: dict[str, Any], like: TrainState) -> TrainState:
-    """The checkpoint of the epoch that was chosen.
-
-    Raises:
-      UserError: it, or the last one, could not be written, or is gone.
-    """
-    checkpoints.wait()
-    if checkpoints.failed:
-        raise UserError(
-            f"{run.checkpoints}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
-        )
-    best = checkpoints.restore_best(like)
-    if int(best.step) != chosen["step"]:
-        message = f"the checkpoint of the best epoch, {chosen['epoch']}, is gone; train again in another --workdir"
-        raise UserError(f"{run.checkpoints}: {message}", IO_FAILED)
-    return best
-
-
-def _begin(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
-    """Begins a run, or finds it begun; returns the vectors that a pretrained embedding starts from."""
-    if run.begun:
-        run.check_data(dataset.fingerprint)
-        return run.load_vectors()
-    embedding = config.model.embedding
-    vectors = covered = None
-    if isinstance(embedding, PretrainedEmbedding):
-        read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
-        covered = coverage(read.found, dataset.counts, special=len(dataset.vocabulary.special.tokens))
-        log.info(covered)
-        vectors = fill_missing(read, embedding.missing, config.seed)
-    run.begin(config, dataset.vocabulary, dataset.audit, dataset.fingerprint, vectors, covered)
-    return vectors
+def _results(
+    config: Config, dataset: Dataset, history: History, chosen: Epoch, predictions: dict[str, Predictions]
+) -> Results:
+    return Results(
+        validation=score(*predictions["validation"]),
+        test=score(*predictions["test"]),
+        seed=config.seed,
+        best_epoch=chosen.epoch,
+        epochs=len(history.epochs),
+        seconds=history.seconds.rounded(),
+        versions=versions(),
+        device=device(),
+        data=dataset.fingerprint,
+        reviews=dataset.reviews,
+        config=json.loads(to_json(config)),
+    )
 
 
-
-
+def results_table(results: Results) -> str:
+    """Scores on validation and test, as text."""
+    table = Table(title=f"Best epoch: {results.best_epoch} of {results.epochs}, seed {results.seed}")
+    table.add_column("split")
+    for column in SCORE_COLUMNS:
+        table.add_column(column, justify="right")
+    table.add_row("validation", *score_cells(results.validation))
+    table.add_row("test", *score_cells(results.test))
+    seconds = results.seconds
+    table.caption = f"{seconds.total:.1f} s in all, {seconds.train:.1f} s training, {seconds.compile:.1f} s compiling"
+    return render(table)

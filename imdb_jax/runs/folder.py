@@ -5,13 +5,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
-from imdb_jax.runs.records import check
+from imdb_jax.runs import records
 from imdb_jax.storage import atomic_file
+
+R = TypeVar("R")
 
 MAX_BYTES = 64 << 20  # of a file that is read whole, arrays apart
 MAX_ARRAYS = 8 << 30  # vectors of 7 million words of 300 numbers
@@ -34,7 +36,7 @@ class Folder:
 
     @property
     def begun(self) -> bool:
-        """Whether it is what its class says."""
+        """Whether it is a folder of this kind already."""
         return (self.folder / self.mark).exists()
 
     @contextlib.contextmanager
@@ -77,16 +79,13 @@ class Folder:
         with atomic_file(self.folder / name) as file:
             file.write(content)
 
-    def write_sealed(self, name: str, content: dict[str, Any]) -> None:
-        """Writes JSON whose last key is a checksum of all others."""
-        self.write_text(name, json.dumps({**content, "seal": _seal(content)}, indent=2) + "\n")
+    def write_record(self, name: str, record: Any) -> None:
+        """Writes one of `records` as JSON whose last key is a checksum of all others."""
+        content = records.dump(record)
+        self.write_text(name, json.dumps({**content, "checksum": _checksum(content)}, indent=2) + "\n")
 
-    def read_sealed(self, name: str, kind: type) -> dict[str, Any]:
-        """Reads what `write_sealed` wrote.
-
-        Args:
-          name: of the file.
-          kind: what it must hold, one of `records`.
+    def read_record(self, name: str, kind: type[R]) -> R:
+        """Reads what `write_record` wrote.
 
         Raises:
           UserError: it has changed since, or is not of that kind.
@@ -94,13 +93,12 @@ class Folder:
         path = self.folder / name
         try:
             content = json.loads(read_bytes(path))
-            sealed = content.pop("seal")
+            checksum = content.pop("checksum" if "checksum" in content else "seal")  # as version 0.1 called it
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
-            sealed = content = None
-        if content is None or sealed != _seal(content):
+            checksum = content = None
+        if content is None or checksum != _checksum(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
-        check(kind, content, str(path))
-        return content
+        return records.load(kind, content, str(path))
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -110,5 +108,5 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     return path.read_bytes()
 
 
-def _seal(content: dict[str, Any]) -> str:
+def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -21,7 +21,7 @@ from imdb_jax.config import Config, differences, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.runs.folder import Folder
 from imdb_jax.runs.records import Members, PopulationResults
-from imdb_jax.runs.run import POPULATION, Run
+from imdb_jax.runs.run import POPULATION, RESULTS, Run
 
 
 MOST = 1_000  # members
@@ -138,15 +138,18 @@ class Population(Folder):
 
     def begin(self, config: Config, members: dict[str, Values]) -> None:
         """Writes who belongs to it."""
-        self.write_sealed(POPULATION, {"config": json.loads(to_json(config)), "members": members})
+        self.write_record(POPULATION, Members(json.loads(to_json(config)), members))
 
     def config(self) -> Config:
         """What all members share."""
-        return from_json(json.dumps(self.read_sealed(POPULATION, Members)["config"]), str(self.folder / POPULATION))
+        return from_json(json.dumps(self._members().config), str(self.folder / POPULATION))
 
     def members(self) -> dict[str, Values]:
         """The fields in which members differ, by their names."""
-        return self.read_sealed(POPULATION, Members)["members"]
+        return self._members().members
+
+    def _members(self) -> Members:
+        return self.read_record(POPULATION, Members)
 
     def run(self, name: str) -> Run:
         """A member."""
@@ -156,17 +159,13 @@ class Population(Folder):
         """All members, as they were named."""
         return [self.run(name) for name in self.members()]
 
-    def results(self) -> dict[str, Any] | None:
+    def results(self) -> PopulationResults | None:
         """What training wrote at its end, or None while members are still to be trained."""
-        if not (self.folder / "results.json").exists():
+        if not (self.folder / RESULTS).exists():
             return None
-        results = self.read_sealed("results.json", PopulationResults)
-        known = {*results["failed"], *(member["name"] for member in results["members"])}
+        results = self.read_record(RESULTS, PopulationResults)
+        known = {*results.failed, *(member.name for member in results.members)}
         return results if known == self.members().keys() else None
-
-    def write_results(self, results: dict[str, Any]) -> None:
-        """Ends the population, until more members join it."""
-        self.write_sealed("results.json", results)
 
     def chosen(self) -> list[Run]:
         """The members of the point that validation chose: all of them where only seeds differ.
@@ -177,9 +176,9 @@ class Population(Folder):
         results = self.results()
         if results is None:
             raise UserError(f"{self.folder}: not all members have ended; train --workdir goes on", MISSING_INPUT)
-        if results["ensemble"] is None:
+        if results.ensemble is None:
             raise UserError(f"{self.folder}: each point of its grid has a member that failed", MISSING_INPUT)
-        return [self.run(name) for name in results["ensemble"]["members"]]
+        return [self.run(name) for name in results.ensemble.members]
 
 
 def runs_in(folder: Path | str) -> list[Run]:
@@ -196,3 +195,9 @@ def runs_for(folder: Path | str) -> list[Run]:
     """
     population = Population(folder)
     return population.chosen() if population.begun else [Run(folder)]
+
+
+def config_in(folder: Path | str) -> Config | None:
+    """The config of the run or population that a folder holds, or None where it holds neither."""
+    found: Run | Population = Population(folder) if Population(folder).begun else Run(folder)
+    return found.config() if found.begun else None

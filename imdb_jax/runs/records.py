@@ -1,80 +1,65 @@
-"""What the files of a run, or of a population, must hold.
+"""What the files of a run, or of a population, hold; each is written and read by the same definition."""
 
-A seal tells who wrote them no more than that nothing has changed since.
-"""
-
-from typing import Any
+import dataclasses
+import functools
+import json
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
 
 from imdb_jax.config import describe
 from imdb_jax.errors import BAD_DATA, UserError
+from imdb_jax.runs.statistics import Spreads
+from imdb_jax.training.history import Seconds
+from imdb_jax.training.metrics import Scores
+
+R = TypeVar("R")
 
 
-class Manifest(TypedDict):
+@dataclasses.dataclass(frozen=True)
+class Manifest:
     """manifest.json: what the run was begun with."""
 
     data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
     sha256: dict[str, str]
+    """Checksums of the files that never change, by name."""
 
 
-class Figures(TypedDict):
-    """Of an epoch, by the reviews trained on."""
-
-    loss: float
-    accuracy: float
-
-
-class Scores(Figures):
-    """Of a whole split."""
-
-    auc: float
-    f1: float
-    examples: int
-
-
-class Epoch(TypedDict):
-    """A line of metrics.jsonl."""
-
-    epoch: int
-    step: int
-    train: Figures
-    validation: Scores
-    seconds: float
-
-
-class Seconds(TypedDict):
-    """Of a whole run, by phase; more phases may stand there."""
-
-    compile: float
-    train: float
-    total: float
-
-
-class Results(TypedDict):
-    """results.json."""
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """results.json: what a run reached."""
 
     validation: Scores
     test: Scores
     seed: int
     best_epoch: int
+    """From 1 on; chosen on validation."""
     epochs: int
     seconds: Seconds
     versions: dict[str, str]
     device: dict[str, Any]
-    metrics: str | None
-    predictions: str | None
+    data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
+    reviews: str
+    """Fingerprint of the texts and labels of each split, whatever ids they have."""
+    config: dict[str, Any]
+    metrics: str | None = None
+    """Checksum of metrics.jsonl."""
+    predictions: str | None = None
+    """Checksum of predictions.npz."""
 
 
-class Members(TypedDict):
-    """population.json."""
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """population.json: the config that the members share, and the fields in which each differs, by its name."""
 
     config: dict[str, Any]
     members: dict[str, dict[str, int | float]]
 
 
-class Member(TypedDict):
+@dataclasses.dataclass(frozen=True)
+class MemberResults:
     """A member that has ended."""
 
     name: str
@@ -86,16 +71,18 @@ class Member(TypedDict):
     seconds: float
 
 
-class Point(TypedDict):
+@dataclasses.dataclass(frozen=True)
+class Point:
     """Members that differ in their seeds alone, and the spread of each figure."""
 
     name: str
     members: list[str]
-    validation: dict[str, dict[str, float]]
-    test: dict[str, dict[str, float]]
+    validation: Spreads
+    test: Spreads
 
 
-class Ensemble(TypedDict):
+@dataclasses.dataclass(frozen=True)
+class EnsembleResults:
     """What the mean logit of a point's members reaches."""
 
     name: str
@@ -104,35 +91,41 @@ class Ensemble(TypedDict):
     test: Scores
 
 
-class PopulationResults(TypedDict):
+@dataclasses.dataclass(frozen=True)
+class PopulationResults:
     """results.json of a population."""
 
-    members: list[Member]
+    members: list[MemberResults]
     points: list[Point]
-    ensemble: Ensemble | None
+    ensemble: EnsembleResults | None
+    """Of the point that validation chose; None where each point has a member that failed."""
     failed: dict[str, str]
+    """Why, by the name of the member."""
     seconds: float
     versions: dict[str, str]
     device: dict[str, Any]
 
 
-_ADAPTERS: dict[type, TypeAdapter] = {
-    kind: TypeAdapter(kind) for kind in (Manifest, Epoch, Results, Members, PopulationResults)
-}
+_adapter = functools.cache(TypeAdapter)
 
 
-def check(kind: type, content: dict[str, Any], where: str) -> None:
-    """Makes sure that a file of a run holds what later commands read.
+def dump(record: Any) -> Any:
+    """A record as JSON holds it; a number that is none, such as the AUC of a single class, becomes null."""
+    return json.loads(_adapter(type(record)).dump_json(record))
+
+
+def load(kind: type[R], content: Any, where: str) -> R:
+    """What `dump` gave.
 
     Args:
-      kind: `Manifest`, `Epoch`, `Results`, `Members` or `PopulationResults`.
-      content: what was read; keys beyond those of the record are left alone.
+      kind: the class of the record.
+      content: JSON; keys that the class does not know are left alone.
       where: file, or file and line.
 
     Raises:
       UserError: a key is missing or holds something else (65).
     """
     try:
-        _ADAPTERS[kind].validate_python(content, strict=True)
+        return _adapter(kind).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise UserError(f"{where}: {describe(error)}", BAD_DATA) from None

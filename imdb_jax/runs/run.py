@@ -7,6 +7,7 @@ split.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -23,19 +24,23 @@ from imdb_jax.wordvectors.table import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
-from imdb_jax.runs.records import Epoch, Manifest, Results, check
+from imdb_jax.runs import records
+from imdb_jax.runs.records import Manifest, Results
+from imdb_jax.data.dataset import Dataset
+from imdb_jax.training.history import Seconds
+from imdb_jax.training.history import Epoch, History
 from imdb_jax.storage import atomic_file
 
-MANIFEST = "manifest.json"
+MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 POPULATION = "population.json"  # of a folder whose members are runs; see population.py
 
 
 class Predictions(NamedTuple):
-    """What the chosen checkpoint of a run said of a split, review for review.
+    """What the chosen checkpoint of a run predicted for a split, review for review.
 
     Attributes:
-      logits: a review is called positive above 0.
+      logits: positive is predicted above 0.
       labels: 0 or 1.
     """
 
@@ -77,27 +82,19 @@ class Run(Folder):
             yield
 
     def begin(
-        self,
-        config: Config,
-        vocabulary: Vocabulary,
-        audit: dict[str, Any],
-        data: str,
-        vectors: np.ndarray | None = None,
-        coverage: Coverage | None = None,
+        self, config: Config, dataset: Dataset, vectors: np.ndarray | None = None, coverage: Coverage | None = None
     ) -> None:
         """Writes what later commands need; until that is done the directory can still become another run.
 
         Args:
           config: of the run.
-          vocabulary: of the run.
-          audit: what the reviews looked like.
-          data: fingerprint of the reviews and of how they were encoded.
+          dataset: of the config.
           vectors: float32 [V, D] that a pretrained embedding starts from.
           coverage: how much of the vocabulary they knew.
         """
         self.write_text("config.json", to_json(config))
-        self.write_text("audit.json", json.dumps(audit, indent=2) + "\n")
-        vocabulary.save(self.folder / "vocabulary.txt")
+        self.write_text("audit.json", json.dumps(dataset.audit, indent=2) + "\n")
+        dataset.vocabulary.save(self.folder / "vocabulary.txt")
         names = ["config.json", "audit.json", "vocabulary.txt"]
         if coverage is not None:
             self.write_text("coverage.json", json.dumps(coverage._asdict()) + "\n")
@@ -106,8 +103,8 @@ class Run(Folder):
             with atomic_file(self.folder / "vectors.npy") as file:
                 np.save(file, vectors)
             names.append("vectors.npy")
-        sums = {name: self._sum(name) for name in names}
-        self.write_sealed(MANIFEST, {"data": data, "sha256": sums})
+        sums = {name: _checksum(self.folder / name) for name in names}
+        self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums))
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -121,16 +118,16 @@ class Run(Folder):
     def origin(self) -> dict[str, str]:
         """What its checkpoints belong to: checksums of its config, vocabulary, vectors and reviews, by name."""
         manifest = self._manifest()
-        sums = {**manifest["sha256"], "reviews": manifest["data"]}
+        sums = {**manifest.sha256, "reviews": manifest.data}
         return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
 
-    def check_data(self, data: str) -> None:
+    def check_data(self, dataset: Dataset) -> None:
         """Makes sure that the reviews are those the run was begun with.
 
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self._manifest()["data"] != data:
+        if self._manifest().data != dataset.fingerprint:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def load_vectors(self) -> np.ndarray | None:
@@ -139,43 +136,34 @@ class Run(Folder):
             return None
         return np.load(io.BytesIO(self._read("vectors.npy")), allow_pickle=False)
 
-    def results(self) -> dict[str, Any] | None:
+    def results(self) -> Results | None:
         """What training wrote at its end, or None while there is none."""
-        if not (self.folder / "results.json").exists():
-            return None
-        results = self._results()
-        for sealed in ("metrics", "predictions"):
-            results.pop(sealed)
-        return results
+        return self.read_record(RESULTS, Results) if (self.folder / RESULTS).exists() else None
 
-    def write_results(self, results: dict[str, Any]) -> None:
-        """Ends the run: its metrics and predictions are sealed too."""
-        sums = {"metrics": self._sum("metrics.jsonl"), "predictions": self._sum("predictions.npz")}
-        self.write_sealed("results.json", {**results, **sums})
+    def write_results(self, results: Results) -> None:
+        """Ends the run: checksums of its metrics and predictions join the results."""
+        sums = {name: _checksum(self.folder / file) for name, file in (("metrics", METRICS), ("predictions", PREDICTIONS))}
+        self.write_record(RESULTS, dataclasses.replace(results, **sums))
 
     def write_predictions(self, predictions: dict[str, Predictions]) -> None:
-        """Keeps what the run says of each split, so that nobody need read it again; comes before `write_results`."""
-        file = io.BytesIO()
+        """Keeps what the run predicted for each split, so that nobody need read it again; before `write_results`."""
         arrays = {f"{split}_{name}": x for split, of in predictions.items() for name, x in of._asdict().items()}
-        np.savez(file, **arrays)
-        self.write_bytes("predictions.npz", file.getvalue())
+        with atomic_file(self.folder / PREDICTIONS) as file:
+            np.savez(file, **arrays)
 
     def predictions(self, split: str) -> Predictions:
-        """What a finished run said of a split.
-
-        Args:
-          split: validation or test.
+        """What a finished run predicted for a split, validation or test.
 
         Raises:
           UserError: training has not ended, its predictions were not kept, or they have changed since.
         """
-        path = self.folder / "predictions.npz"
-        if self.results() is None:
+        path, results = self.folder / PREDICTIONS, self.results()
+        if results is None:
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
         found = read_bytes(path, MAX_ARRAYS)
-        if self._results()["predictions"] != hashlib.sha256(found).hexdigest():
+        if results.predictions != hashlib.sha256(found).hexdigest():
             raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
         with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
             return Predictions(arrays[f"{split}_logits"], arrays[f"{split}_labels"])
@@ -186,19 +174,17 @@ class Run(Folder):
             return None
         return Coverage(**json.loads(self._read("coverage.json")))
 
-    def history(self) -> list[dict[str, Any]]:
-        """The figures of each epoch so far.
+    def history(self) -> History:
+        """What has been reached so far.
 
         Raises:
-          UserError: they have changed since the run has ended.
+          UserError: it has changed since the run has ended.
         """
-        ended = (self.folder / "results.json").exists()
-        if ended and self._results()["metrics"] != self._sum("metrics.jsonl"):
-            raise UserError(f"{self.folder / 'metrics.jsonl'}: has changed since the run has ended", BAD_DATA)
-        rows = self._lines("metrics.jsonl")
-        for where, row in rows:
-            check(Epoch, row, where)
-        return [row for _, row in rows]
+        results = self.results()
+        if results is not None and results.metrics != _checksum(self.folder / METRICS):
+            raise UserError(f"{self.folder / METRICS}: has changed since the run has ended", BAD_DATA)
+        epochs = [records.load(Epoch, row, where) for where, row in self._lines(METRICS)]
+        return History(epochs, Seconds() if results is None else results.seconds)
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
@@ -223,10 +209,6 @@ class Run(Folder):
         lines = read_bytes(path).splitlines() if path.exists() else []
         return list(jsonl_rows(lines, str(path)))
 
-    def _sum(self, name: str) -> str | None:
-        path = self.folder / name
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it.
 
@@ -234,7 +216,7 @@ class Run(Folder):
           UserError: the run was not begun, or the file is gone or has changed.
         """
         path = self.folder / name
-        sums = self._manifest()["sha256"]
+        sums = self._manifest().sha256
         try:
             found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
@@ -243,11 +225,13 @@ class Run(Folder):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found
 
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self) -> Manifest:
         if not self.begun:
             message = "no such file; --workdir must be the directory of a training run"
             raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
-        return self.read_sealed(MANIFEST, Manifest)
+        return self.read_record(MANIFEST, Manifest)
 
-    def _results(self) -> dict[str, Any]:
-        return self.read_sealed("results.json", Results)
+
+def _checksum(path: Path) -> str:
+    """Of a file's content; of no file that of nothing."""
+    return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()

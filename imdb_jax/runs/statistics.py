@@ -1,5 +1,6 @@
 """Figures over several runs: their spread, and whether two differ."""
 
+import dataclasses
 import json
 import re
 import statistics
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
 
-from imdb_jax.training.metrics import Scores
+from imdb_jax.training.metrics import Figure, Scores
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -40,19 +41,15 @@ def without_seed(name: str) -> str:
     return name.rstrip("0123456789").rstrip("-_")
 
 
-class Spread(NamedTuple):
-    """Figures of runs that differ in their seed.
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Of a figure over runs that differ in their seed."""
 
-    Attributes:
-      mean: of all runs.
-      std: sample standard deviation; None of a single run.
-      low: lower end of the 95 % interval of the mean, by Student's t distribution; None of a single run.
-      high: upper end.
-    """
-
-    mean: float
+    mean: Figure
     std: float | None
+    """Sample standard deviation; None of a single run."""
     low: float | None
+    """Lower end of the 95 % interval of the mean, by Student's t distribution; None of a single run."""
     high: float | None
 
     @classmethod
@@ -68,11 +65,20 @@ class Spread(NamedTuple):
         return cls(mean, std, mean - reach, mean + reach)
 
 
-def spreads(scores: Sequence[Scores]) -> dict[str, dict[str, float | None]]:
-    """The spread of each figure over the scores of several runs, as JSON holds it."""
-    return {
-        figure: Spread.of([each[figure] for each in scores])._asdict() for figure in ("accuracy", "loss", "auc", "f1")
-    }
+@dataclasses.dataclass(frozen=True)
+class Spreads:
+    """Of each figure over the scores of several runs."""
+
+    accuracy: Spread
+    loss: Spread
+    auc: Spread
+    f1: Spread
+
+    @classmethod
+    def of(cls, scores: Sequence[Scores]) -> "Spreads":
+        """Of one score for each run."""
+        fields = dataclasses.fields(cls)
+        return cls(**{field.name: Spread.of([getattr(each, field.name) for each in scores]) for field in fields})
 
 
 def mean_and_std(values: Sequence[float], form: str) -> str:

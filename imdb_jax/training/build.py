@@ -13,7 +13,7 @@ from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.step import Learner, TrainState
 from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import fill_missing, read_vectors
+from imdb_jax.wordvectors.table import Vectors, fill_missing, read_vectors
 
 DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
 
@@ -37,18 +37,26 @@ def _skips_padding(config: Config) -> bool:
     return isinstance(config.model.encoder, LSTMConfig | SimpleRNNConfig)
 
 
+def initial_vectors(embedding: PretrainedEmbedding, vocabulary: Vocabulary, seed: int) -> Vectors:
+    """The vectors that a pretrained embedding starts from, those of missing words filled in.
+
+    Raises:
+      UserError: they can't be found, fetched or read.
+    """
+    vectors = read_vectors(find_vectors(embedding.vectors), vocabulary.tokens)
+    return vectors._replace(table=fill_missing(vectors, embedding.missing, seed))
+
+
 def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
-    """The model of a config before its first step.
+    """The model of a config before its first step, a Flax NNX module.
 
     Args:
       config: of the run.
       vocabulary: its size is the model's.
       vectors: float32 [V, D] that a pretrained embedding starts from; found and read unless given.
     """
-    embedding = config.model.embedding
-    if vectors is None and isinstance(embedding, PretrainedEmbedding):
-        read = read_vectors(find_vectors(embedding.vectors), vocabulary.tokens)
-        vectors = fill_missing(read, embedding.missing, config.seed)
+    if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
+        vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
     return TextClassifier(
         config.model,
         len(vocabulary),

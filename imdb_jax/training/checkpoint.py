@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+from typing import Any as History
 
 import jax
 import numpy as np
@@ -29,7 +30,6 @@ from orbax.checkpoint.experimental.v1._src.synchronization import multihost
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.training.fingerprint import describe, fingerprints
-from imdb_jax.training.history import History
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Checkpoints:
         """
         self.wait()
         self._last = int(state.step)
-        self._saving = self._writer.submit(self._write_new, state, [*history], score)
+        self._saving = self._writer.submit(self._write_new, state, history, score)
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written, then deletes those that are no longer wanted.

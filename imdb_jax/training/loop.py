@@ -1,9 +1,8 @@
-"""Fit: epochs and early stopping."""
+"""Epochs of training, each followed by an evaluation, until the last one or until patience is at its end."""
 
 import logging
 import math
-import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +10,13 @@ import jax.numpy as jnp
 from imdb_jax.config import TrainingConfig
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.history import best_epoch, is_finished, score_of
-from imdb_jax.training.logs import HistoryLog, epoch_line, progress_bar
+from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.logs import epoch_line, progress_bar
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import DataParallel
 from imdb_jax.training.processes import is_alone
-from imdb_jax.training.profile import CompileClock, Profile
+from imdb_jax.training.profile import Profile
 from imdb_jax.training.signals import Interrupted, StopSignal
 from imdb_jax.training.step import TrainState
 
@@ -26,112 +25,124 @@ log = logging.getLogger(__name__)
 LOOK = 50  # steps between looks at the loss, each of which waits for the device
 
 
+@runtime_checkable
+class Store(Protocol):
+    """Where the loop leaves what must not be lost."""
+
+    def keep(self, state: TrainState, history: History) -> None:
+        """Begins to save a state, and what has been reached up to it."""
+        ...
+
+    def newest(self) -> int | None:
+        """Step of the last checkpoint that is written."""
+        ...
+
+
 class Watch(NamedTuple):
     """What is looked at while a run trains.
 
     Attributes:
       stop: asked after each step, of several processes after each `LOOK`.
-      clock: counts the programs that are compiled, of which there should be none after the first whole epoch.
+      stopwatch: of the run; counts the programs that are compiled, of which there should be none after the first whole
+        epoch.
       profile: traces some steps.
     """
 
     stop: StopSignal
-    clock: CompileClock
+    stopwatch: Stopwatch
     profile: Profile | None = None
 
 
-def _check_finite(state: TrainState, checkpoints: Checkpoints | None) -> None:
-    """Ends a run whose weights are lost, before they are saved."""
-    if math.isfinite(state.metrics.loss):
-        return
-    newest = None
-    if checkpoints is not None:
-        checkpoints.wait()
-        newest = checkpoints.newest()
-    raise UserError(
-        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
-        "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
-        + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
-        BAD_DATA,
-    )
-
-
-def fit(
-    replicas: DataParallel,
+def train_epochs(
+    model: DataParallel,
     states: list[TrainState],
+    history: History,
     config: TrainingConfig,
     seed: int,
     train: Batches,
     validation: Batches,
-    checkpoints: Checkpoints | None,
-    run_log: HistoryLog,
+    store: Store,
     watch: Watch,
 ) -> None:
-    """Trains until `is_finished`, evaluating and saving after each epoch.
+    """Trains until the history is finished, evaluating and saving after each epoch.
 
     Args:
-      replicas: the model on its devices.
+      model: on its devices.
       states: a fresh or restored state on each device, in mid-epoch too; training goes on from its step and consumes
         them.
+      history: up to the step of the states; it grows by an epoch at a time.
       config: how long, and what to choose by.
       seed: of the order of batches.
       train: batches to learn from.
       validation: batches to choose the best epoch by.
-      checkpoints: where each epoch's state goes; None in a process that writes none.
-      run_log: where each epoch's figures go; its history must be that of the state.
+      store: saves the state after each epoch, and where a signal stops the run.
       watch: what else is looked at.
 
     Raises:
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    stop, clock, profile = watch
-    steps, share = len(train), replicas.share(train.batch_size)
-    step = int(states[0].step)
-    between_looks = 1 if is_alone() else LOOK  # several processes must ask each other
-    warmed_up = False
-    while not is_finished(run_log.history, config):
-        epoch, first_step = divmod(step, steps)
-        started, compiled_before = time.perf_counter(), clock.count
-        rows = config.batch_size
-        with progress_bar(epoch + 1, config.epochs, len(train.lengths), first_step * rows) as bar:
-            for shards in replicas.send(train.shuffled(seed, epoch, first_step, share)):
+    stopwatch = watch.stopwatch
+    step, warmed_up = int(states[0].step), False
+    while not history.is_finished(config):
+        number, first_step = len(history.epochs) + 1, step % len(train)
+        before, compiled_before = stopwatch.seconds.total, stopwatch.compilations
+        with progress_bar(number, config.epochs, len(train.lengths), first_step * config.batch_size) as bar:
+            batches = train.shuffled(seed, number - 1, first_step, model.share(train.batch_size))
+            for shards in model.send(batches):
                 with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                    states = replicas.step(states, shards)
+                    states = model.step(states, shards)
                 step += 1
-                if profile:
-                    profile.step(states)
-                bar.update(min(rows, bar.total - bar.n))
-                if step % LOOK == 0 or step % steps == 0:
-                    _check_finite(states[0], checkpoints)
-                if step % between_looks or step % steps == 0:  # an epoch at its end is evaluated first: see below
-                    continue
-                if signum := stop.asked():
-                    _check_finite(states[0], checkpoints)
-                    if checkpoints is not None:
-                        checkpoints.save(replicas.state(states), run_log.history)
+                if watch.profile:
+                    watch.profile.step(states)
+                bar.update(min(config.batch_size, bar.total - bar.n))
+                at_end = step % len(train) == 0
+                if at_end or step % LOOK == 0:
+                    _check_finite(states[0], store)
+                # several processes must ask each other, which takes time; an epoch at its end is evaluated first
+                if not at_end and (is_alone() or step % LOOK == 0) and (signum := watch.stop.asked()):
+                    _check_finite(states[0], store)
+                    stopwatch.lap("train")
+                    store.keep(states[0], history)
                     raise Interrupted(signum)
-        record = {"epoch": epoch + 1, "step": step, "train": states[0].metrics.compute()}
-        seconds = time.perf_counter() - started
-        logits = replicas.logits(replicas.readers(states), validation)
-        record["validation"] = score(logits, validation.split.labels)
-        record["seconds"] = round(seconds, 3)
-        part = (steps - first_step) / steps
-        record["reviews_per_second"] = round(part * len(train.lengths) / seconds, 1)
-        record["tokens_per_second"] = round(part * int(train.lengths.sum()) / seconds, 1)
-        run_log.write(record)
-        best = best_epoch(run_log.history, config.monitor) == epoch
-        remaining = (time.perf_counter() - started) * (config.epochs - epoch - 1)
-        compiled = clock.count - compiled_before
-        log.info(epoch_line(record, config.epochs, remaining, best, compiled))
+        averages = states[0].metrics.compute()
+        stopwatch.lap("train")
+        scores = score(model.logits(model.eval_models(states), validation), validation.split.labels)
+        seconds = stopwatch.seconds.train - sum(epoch.seconds for epoch in history.epochs)
+        epoch = Epoch(
+            number,
+            step,
+            averages,
+            scores,
+            seconds=round(seconds, 3),
+            reviews_per_second=round(len(train.lengths) / seconds, 1),
+            tokens_per_second=round(int(train.lengths.sum()) / seconds, 1),
+        )
+        history.epochs.append(epoch)
+        state = states[0]._replace(metrics=jax.tree.map(jnp.zeros_like, states[0].metrics))
+        states = model.place(state)  # copies: training consumes them while the state is being written
+        stopwatch.lap("evaluation")
+        remaining = (stopwatch.seconds.total - before) * (config.epochs - number)
+        compiled = stopwatch.compilations - compiled_before
+        best = history.best(config.monitor) is epoch
+        log.info(epoch_line(epoch, config.epochs, remaining, best, compiled))
         if compiled and warmed_up:
-            log.warning(f"epoch {epoch + 1} compiled {compiled} programs; there should be none after the first")
+            log.warning(f"epoch {number} compiled {compiled} programs; there should be none after the first")
         warmed_up |= first_step == 0
-        state = replicas.state(states)
-        state = state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
-        states = replicas.place(state)  # copies: training consumes them while the state is being written
-        if checkpoints is not None:
-            checkpoints.save(state, run_log.history, score_of(record, config.monitor))
+        store.keep(state, history)
         del state  # one copy less in memory as soon as it is written
-        if signum := stop.asked():
+        if signum := watch.stop.asked():
             raise Interrupted(signum)
+
+
+def _check_finite(state: TrainState, store: Store) -> None:
+    """Ends a run whose weights are lost, before they are saved."""
+    if math.isfinite(state.metrics.loss):
+        return
+    newest = store.newest()
+    raise UserError(
+        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
+        "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
+        + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
+        BAD_DATA,
+    )

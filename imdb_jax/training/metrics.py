@@ -1,50 +1,35 @@
-"""How good predictions are: running sums while training, exact figures over all logits in evaluation."""
+"""How good predictions are: exact figures over all logits of a split."""
 
-from typing import NamedTuple, TypedDict
+import dataclasses
+import math
+from typing import Annotated
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
+from pydantic import BeforeValidator
+
+Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]  # JSON has null for NaN
 
 
-class Metrics(NamedTuple):
-    """Weighted sums over reviews; sums of parts add up to those of the whole."""
+@dataclasses.dataclass(frozen=True)
+class TrainScores:
+    """Of an epoch, over the reviews it trained on, each scored just before it was learned from."""
 
-    loss: Float[Array, ""]
-    correct: Float[Array, ""]
-    weight: Float[Array, ""]
-
-    @classmethod
-    def zero(cls) -> "Metrics":
-        """Sums over nothing."""
-        return cls(*jnp.zeros((3,)))
-
-    @classmethod
-    def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
-        """Sums over a batch."""
-        losses = optax.sigmoid_binary_cross_entropy(logits, labels)
-        correct = ((logits > 0) == (labels > 0.5)).astype(weights.dtype)
-        return cls(losses @ weights, correct @ weights, weights.sum())
-
-    def merge(self, other: "Metrics") -> "Metrics":
-        """Sums over both."""
-        return jax.tree.map(jnp.add, self, other)
-
-    def compute(self) -> dict[str, float]:
-        """Mean loss and accuracy; reads the sums back from the device."""
-        loss, correct, weight = (float(total) for total in jax.device_get((self.loss, self.correct, self.weight)))
-        return {"loss": loss / weight, "accuracy": correct / weight}
+    loss: Figure
+    accuracy: Figure
 
 
-class Scores(TypedDict):
-    """Figures of an evaluation over a whole split."""
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Of an evaluation over a whole split."""
 
-    accuracy: float
-    loss: float
-    auc: float
-    f1: float
+    accuracy: Figure
+    loss: Figure
+    """Mean binary cross-entropy."""
+    auc: Figure
+    """Area under the ROC curve by the rank statistic of Mann and Whitney, ties counted half; NaN of a single class."""
+    f1: Figure
+    """Of the positive class."""
     examples: int
 
 
@@ -52,25 +37,21 @@ def score(logits: Float[np.ndarray, " N"], labels: np.ndarray) -> Scores:
     """Scores a split exactly, in float64.
 
     Args:
-      logits: a review is called positive above 0.
+      logits: positive is predicted above 0.
       labels: 0 or 1.
-
-    Returns:
-      accuracy; loss (mean binary cross-entropy); auc (area under the ROC curve by the rank statistic of Mann and
-      Whitney, ties counted half; NaN when one class is absent); f1 of the positive class; examples.
     """
     logits, positive = np.asarray(logits, np.float64), np.asarray(labels) == 1
-    called = logits > 0
+    predicted = logits > 0
     losses = np.logaddexp(0, logits) - logits * positive
-    hits = int((called & positive).sum())
-    mistakes = int((called != positive).sum())
-    return {
-        "accuracy": float((called == positive).mean()),
-        "loss": float(losses.mean()),
-        "auc": _auc(logits, positive),
-        "f1": 2 * hits / max(2 * hits + mistakes, 1),
-        "examples": len(logits),
-    }
+    hits = int((predicted & positive).sum())
+    mistakes = int((predicted != positive).sum())
+    return Scores(
+        accuracy=float((predicted == positive).mean()),
+        loss=float(losses.mean()),
+        auc=_auc(logits, positive),
+        f1=2 * hits / max(2 * hits + mistakes, 1),
+        examples=len(logits),
+    )
 
 
 def _auc(logits: np.ndarray, positive: Bool[np.ndarray, " N"]) -> float:

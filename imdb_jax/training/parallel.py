@@ -1,21 +1,52 @@
-"""What data parallel training and prediction are, whatever the devices."""
+"""Data parallel training and prediction: a model on devices that share the rows of each batch.
+
+`CoreReplicas` is for the cores of one CPU, or any single device. Each device has its own copy of the state and its own
+plain program; gradients travel by `device_put` and are added on every device in the same order, so the copies stay
+equal to the bit. There is no collective between CPU devices on purpose: XLA's waits for a thread that a busy machine
+may never give it, and then ends the process.
+
+`MeshReplicas` is for accelerators, of one process or of several. A step adds up gradients and metrics of all devices
+once, in one all-reduce after the backward pass; there is no other communication.
+"""
 
 import abc
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, PyTree
+from typing_extensions import override
 
 from imdb_jax.data.batches import Batch, Batches
-from imdb_jax.training.step import Reader, TrainState
+from imdb_jax.training.step import EvalModel, Learner, Shard, TrainState, evaluate
 
 DEPTH = 2  # batches sent ahead of their use: copies run while the devices compute
+CORE_ROWS = 16  # of a batch that keep one core busy
+MOST_EXCHANGED = 1_000_000  # trained weights above which exchanging gradients between cores costs more than it gains
+AXIS = "rows"  # of the mesh
+EVERYWHERE, SHARED = PartitionSpec(), PartitionSpec(AXIS)
+
+# Orders a program's steps for little memory: configs/conv1d.py then takes 17 MB at a time, not 30, which malloc keeps
+# from one training step to the next, so that the system need not clear it each time (LOG.md).
+CPU_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
 class DataParallel(abc.ABC):
-    """A model on devices that share the rows of each batch."""
+    """A model on devices that share the rows of each batch.
+
+    Args:
+      learner: the model and how it learns.
+      devices: each takes an equal share of a batch's rows.
+    """
+
+    def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
+        self.devices = devices
 
     @abc.abstractmethod
     def share(self, batch_size: int) -> tuple[int, int]:
@@ -26,11 +57,15 @@ class DataParallel(abc.ABC):
 
     @abc.abstractmethod
     def place(self, state: TrainState) -> list[TrainState]:
-        """Copies of a state for all devices."""
+        """Copies of a state, all equal: one for each device; on a mesh one that every device has whole."""
 
     @abc.abstractmethod
-    def state(self, states: list[TrainState]) -> TrainState:
-        """The state that all copies are equal to, as checkpoints take it; not a copy."""
+    def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
+        """The states after a step on what `send` gives; it consumes those it is given."""
+
+    @abc.abstractmethod
+    def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
+        """The model for prediction on all devices, by the weights that are evaluated."""
 
     def send(self, batches: Iterable[Batch]) -> Iterator[Any]:
         """Shares out batches over the devices, ahead of their use."""
@@ -41,18 +76,184 @@ class DataParallel(abc.ABC):
                 yield waiting.popleft()
         yield from waiting
 
-    @abc.abstractmethod
-    def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
-        """The states after a step on what `send` gives; it consumes those it is given."""
-
-    @abc.abstractmethod
-    def readers(self, states: list[TrainState]) -> list[Reader]:
-        """The model for prediction on all devices, by the weights that are evaluated."""
-
-    @abc.abstractmethod
-    def logits(self, readers: list[Reader], batches: Batches) -> Float[np.ndarray, " N"]:
+    def logits(self, models: list[EvalModel], batches: Batches) -> Float[np.ndarray, " N"]:
         """Logits of a whole split in its own order, in every process."""
+        logits = np.empty(len(batches.lengths), np.float32)
+        pending: deque = deque()
+
+        def collect() -> None:
+            rows, output = pending.popleft()
+            logits[rows] = np.asarray(output)[: len(rows)]
+
+        for turn, (rows, batch) in enumerate(self._batches_to_read(batches)):
+            pending.append((rows, self._read(models, turn, batch)))
+            if len(pending) > DEPTH * len(models):
+                collect()
+        while pending:
+            collect()
+        return logits
 
     @abc.abstractmethod
     def _put(self, batch: Batch) -> Any:
         """The rows of a share on their devices."""
+
+    @abc.abstractmethod
+    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
+        """What this process builds of each batch, and the rows of the split that the whole batch holds."""
+
+    @abc.abstractmethod
+    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
+        """Logits of a batch."""
+
+
+class CoreReplicas(DataParallel):
+    """Copies of a training state, one per device, and a whole batch for each device in turn when reading."""
+
+    def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
+        super().__init__(learner, devices)
+        self._frozen = [jax.device_put(learner.frozen, device) for device in devices]
+        on_cpu = devices[0].platform == "cpu"
+        compiled = partial(jax.jit, compiler_options=CPU_OPTIONS if on_cpu else None)
+        self._train_step = compiled(learner.train_step, donate_argnums=0)
+        self._gradients = compiled(partial(_flat_gradients, learner))
+        self._update = compiled(partial(_update_by_flat, learner), donate_argnums=0)
+        # On a CPU a row of a table is cheaper than a product; an accelerator would rather multiply.
+        self._eval_model = compiled(partial(learner.eval_model, folded=on_cpu))
+        self._evaluate = compiled(evaluate)
+
+    @override
+    def share(self, batch_size: int) -> tuple[int, int]:
+        return 0, -(-batch_size // len(self.devices)) * len(self.devices)
+
+    @override
+    def place(self, state: TrainState) -> list[TrainState]:
+        return [jax.device_put(state, device, may_alias=False) for device in self.devices]
+
+    @override
+    def step(self, states: list[TrainState], shards: list[Shard]) -> list[TrainState]:
+        if len(states) == 1:
+            return [self._train_step(states[0], self._frozen[0], shards[0])]
+        parts = [self._gradients(*arguments) for arguments in zip(states, self._frozen, shards, strict=True)]
+        return [
+            self._update(state, jax.device_put(parts, device))
+            for state, device in zip(states, self.devices, strict=True)
+        ]
+
+    @override
+    def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
+        return [self._eval_model(state.eval_params, frozen) for state, frozen in zip(states, self._frozen, strict=True)]
+
+    @override
+    def _put(self, batch: Batch) -> list[Shard]:
+        rows = len(batch.weights) // len(self.devices)
+        total = np.float32(max(batch.weights.sum(), 1))
+        parts = [Batch(*(x[first : first + rows] for x in batch)) for first in range(0, len(batch.weights), rows)]
+        shards = [Shard(part, np.int32(k * rows), total) for k, part in enumerate(parts)]
+        return jax.device_put(shards, list(self.devices))
+
+    @override
+    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
+        return batches.sorted()
+
+    @override
+    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
+        k = turn % len(self.devices)
+        return self._evaluate(models[k], *jax.device_put((batch.tokens, batch.lengths), self.devices[k]))
+
+
+def _flat_gradients(learner: Learner, state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
+    """Gradients and metrics as one vector, which travels faster than many small arrays."""
+    return ravel_pytree(learner.gradients(state, frozen, shard))[0]
+
+
+def _update_by_flat(learner: Learner, state: TrainState, parts: list[Array]) -> TrainState:
+    _, unravel = ravel_pytree((state.params, state.metrics))
+    return learner.update(state, [unravel(part) for part in parts])
+
+
+class MeshReplicas(DataParallel):
+    """One training state that every device of a mesh has whole; the devices may be of several processes."""
+
+    def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
+        # the rows of a process lie side by side, whatever the numbers of its devices
+        super().__init__(learner, sorted(devices, key=lambda device: (device.process_index, device.id)))
+        mesh = Mesh(np.array(self.devices), (AXIS,))
+        self._own = list(mesh.local_devices)
+        self.everywhere, self.shared = NamedSharding(mesh, EVERYWHERE), NamedSharding(mesh, SHARED)
+        over_rows = partial(jax.shard_map, mesh=mesh, out_specs=EVERYWHERE, check_vma=False)
+        step = over_rows(partial(_shared_step, learner), in_specs=(EVERYWHERE, EVERYWHERE, SHARED))
+        self.train_step = jax.jit(step, out_shardings=self.everywhere, donate_argnums=0)
+        self._eval_model = jax.jit(partial(learner.eval_model, folded=False))
+        self.evaluate = jax.jit(over_rows(_shared_evaluation, in_specs=(EVERYWHERE, SHARED, SHARED)))
+        self._frozen = self._everywhere(learner.frozen)
+
+    @override
+    def share(self, batch_size: int) -> tuple[int, int]:
+        each = -(-batch_size // len(self.devices))
+        mine = [k for k, device in enumerate(self.devices) if device.process_index == jax.process_index()]
+        return each * mine[0], each * len(mine)
+
+    @override
+    def place(self, state: TrainState) -> list[TrainState]:
+        return [self._everywhere(state)]
+
+    @override
+    def step(self, states: list[TrainState], shards: Batch) -> list[TrainState]:
+        return [self.train_step(states[0], self._frozen, shards)]
+
+    @override
+    def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
+        return [self._eval_model(states[0].eval_params, self._frozen)]
+
+    @override
+    def _put(self, batch: Batch) -> Batch:
+        return Batch(*(jax.make_array_from_process_local_data(self.shared, x) for x in batch))
+
+    @override
+    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
+        return batches.sorted(self.share(batches.batch_size))
+
+    @override
+    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
+        shared = self._put(batch)
+        return self.evaluate(models[0], shared.tokens, shared.lengths)
+
+    def _everywhere(self, tree: PyTree[Array]) -> Any:
+        def whole(x: Array) -> Array:
+            # a device may take its own array as it is, and steps consume what they are given
+            own = x.addressable_data(0)
+            copies = [jax.device_put(jnp.copy(own), device) for device in self._own]
+            return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
+
+        return jax.tree.map(whole, tree)
+
+
+def _shared_step(learner: Learner, state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
+    """A step by the rows of one device; sums are divided after the all-reduce, so that one is enough."""
+    rows = jnp.asarray(batch.weights).shape[0]
+    shard = Shard(batch, rows * jax.lax.axis_index(AXIS), jnp.float32(1))
+    sums, metrics = jax.lax.psum(learner.gradients(state, frozen, shard), AXIS)
+    gradients = jax.tree.map(lambda total: total / jnp.maximum(metrics.weight, 1), sums)
+    return learner.update(state, [(gradients, metrics)])
+
+
+def _shared_evaluation(model: EvalModel, tokens: Array, lengths: Array) -> Float[Array, " B"]:
+    return jax.lax.all_gather(evaluate(model, tokens, lengths), AXIS, tiled=True)
+
+
+def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataParallel:
+    """The model on the devices that share a batch: all accelerators, of all processes, or cores of this CPU.
+
+    A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
+    Several processes on CPUs are a mesh too.
+
+    Args:
+      learner: the model.
+      params: trained weights.
+      batch_size: rows to share.
+    """
+    devices = jax.devices()
+    if devices[0].platform != "cpu" or jax.process_count() > 1:
+        return MeshReplicas(learner, devices)
+    large = sum(x.size for x in jax.tree.leaves(params)) > MOST_EXCHANGED
+    return CoreReplicas(learner, devices[: 1 if large else max(1, batch_size // CORE_ROWS)])

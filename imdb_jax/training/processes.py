@@ -75,7 +75,7 @@ def with_peers() -> Iterator[None]:
 
 def is_alone() -> bool:
     """Whether one process trains the whole model."""
-    return jax.process_count() == 1
+    return not jax.distributed.is_initialized() or jax.process_count() == 1
 
 
 def is_first() -> bool:
@@ -83,8 +83,8 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def together(action: Callable[[], T]) -> T:
-    """Runs an action in every process; what one of them can't do none has done.
+def agree(action: Callable[[], T]) -> T:
+    """Runs an action in every process; where one of them fails, all fail.
 
     Raises:
       UserError: that of the first process that raised one.
@@ -106,7 +106,7 @@ def together(action: Callable[[], T]) -> T:
     raise UserError(f"process {culprit}: {said.decode()}", int(codes[culprit]))
 
 
-def of_first(value: T) -> T:
+def broadcast(value: T) -> T:
     """What process 0 has, in all processes; it must survive JSON."""
     return value if is_alone() else json.loads(_bytes_of(0, json.dumps(value).encode()))
 
@@ -115,12 +115,12 @@ def first_then_others(action: Callable[[], T]) -> T:
     """Runs an action in process 0 and then in the others, which may find what it has prepared."""
     if is_alone():
         return action()
-    first = together(lambda: action() if is_first() else None)
-    others = together(lambda: None if is_first() else action())
+    first = agree(lambda: action() if is_first() else None)
+    others = agree(lambda: None if is_first() else action())
     return first if is_first() else others  # pyright: ignore
 
 
-def state_of_first(state: TrainState | None, like: TrainState) -> TrainState:
+def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
     """The state of process 0, bit for bit, in all processes.
 
     Args:

@@ -1,7 +1,6 @@
 """A trace of some training steps, for TensorBoard's profile page and ui.perfetto.dev."""
 
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +64,3 @@ class Profile:
         else:
             traced = self._steps - UNTRACED
             log.info(f"{self._folder}: a trace of {traced} steps, for TensorBoard's profile page and ui.perfetto.dev")
-
-
-class CompileClock:
-    """Counts compilations of this thread, and the seconds they take, from its creation on."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.count = 0
-        self._thread = threading.get_ident()
-        jax.monitoring.register_event_duration_secs_listener(self._listen)
-
-    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration" and threading.get_ident() == self._thread:
-            self.seconds += duration_secs
-            self.count += 1

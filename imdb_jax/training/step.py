@@ -12,9 +12,38 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from imdb_jax.data.batches import Batch
-from imdb_jax.training.metrics import Metrics
+from imdb_jax.training.metrics import TrainScores
 
 Params = PyTree[Array]
+
+
+class Metrics(NamedTuple):
+    """Weighted sums over reviews; sums of parts add up to those of the whole."""
+
+    loss: Float[Array, ""]
+    correct: Float[Array, ""]
+    weight: Float[Array, ""]
+
+    @classmethod
+    def zero(cls) -> "Metrics":
+        """Sums over nothing."""
+        return cls(*jnp.zeros((3,)))
+
+    @classmethod
+    def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
+        """Sums over a batch."""
+        losses = optax.sigmoid_binary_cross_entropy(logits, labels)
+        correct = ((logits > 0) == (labels > 0.5)).astype(weights.dtype)
+        return cls(losses @ weights, correct @ weights, weights.sum())
+
+    def merge(self, other: "Metrics") -> "Metrics":
+        """Sums over both."""
+        return jax.tree.map(jnp.add, self, other)
+
+    def compute(self) -> "TrainScores":
+        """Mean loss and accuracy; reads the sums back from the device."""
+        loss, correct, weight = (float(total) for total in jax.device_get((self.loss, self.correct, self.weight)))
+        return TrainScores(loss / weight, correct / weight)
 
 
 class TrainState(NamedTuple):
@@ -51,12 +80,12 @@ class TrainState(NamedTuple):
         return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key)))
 
 
-Reader = tuple[nnx.GraphDef, Any]  # a model and its weights
+EvalModel = tuple[nnx.GraphDef, Any]  # a model for prediction alone, and its weights
 
 
-def read(reader: Reader, tokens: Array, lengths: Array) -> Float[Array, " B"]:
+def evaluate(eval_model: EvalModel, tokens: Array, lengths: Array) -> Float[Array, " B"]:
     """Logits of a batch."""
-    model: Any = nnx.merge(*reader)
+    model: Any = nnx.merge(*eval_model)
     return model(tokens, lengths)
 
 
@@ -130,7 +159,7 @@ class Learner:
         """The model as a pure function."""
         return self._model(params, frozen)(tokens, lengths, keys)
 
-    def reader(self, params: Params, frozen: PyTree[Array], *, folded: bool) -> Reader:
+    def eval_model(self, params: Params, frozen: PyTree[Array], *, folded: bool) -> EvalModel:
         """The model for prediction alone, its embedding folded into the encoder if asked for."""
         model = self._model(params, frozen)
         return nnx.split(model.folded() if folded else model)
@@ -181,4 +210,5 @@ class Learner:
 
 
 def _cast(tree: PyTree[Array], dtype: str) -> PyTree[Array]:
-    return jax.tree.map(lambda x: x.astype(dtype), tree)
+    """Floating-point leaves in a dtype; whole numbers and keys of an encoder's own stay as they are."""
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)

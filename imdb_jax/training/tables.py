@@ -1,6 +1,7 @@
 """Tables for people: parameters and scores."""
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import jax
 from jaxtyping import PyTree
@@ -9,30 +10,13 @@ from rich.table import Table
 
 from imdb_jax.training.metrics import Scores
 
-
-def results_table(results: dict[str, Any]) -> str:
-    """Scores on validation and test, as text."""
-    table = Table(title=f"Best epoch: {results['best_epoch']} of {results['epochs']}, seed {results['seed']}")
-    for column in ("split", "accuracy", "loss", "AUC", "F1", "reviews"):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for split in ("validation", "test"):
-        table.add_row(split, *score_cells(results[split]))
-    seconds = results["seconds"]
-    table.caption = (
-        f"{seconds['total']:.1f} s in all, {seconds['train']:.1f} s training, {seconds['compile']:.1f} s compiling"
-    )
-    return render(table)
+SCORE_COLUMNS = ("accuracy", "loss", "AUC", "F1", "reviews")
 
 
 def score_cells(scores: Scores) -> list[str]:
     """Scores in the columns of a table."""
-    return [
-        f"{scores['accuracy']:.2%}",
-        f"{scores['loss']:.4f}",
-        f"{scores['auc']:.4f}",
-        f"{scores['f1']:.4f}",
-        f"{scores['examples']:,}",
-    ]
+    auc = "-" if math.isnan(scores.auc) else f"{scores.auc:.4f}"
+    return [f"{scores.accuracy:.2%}", f"{scores.loss:.4f}", auc, f"{scores.f1:.4f}", f"{scores.examples:,}"]
 
 
 class Parameter(NamedTuple):
@@ -45,12 +29,7 @@ class Parameter(NamedTuple):
 
 
 def parameters(params: PyTree, frozen: PyTree) -> list[Parameter]:
-    """Every weight of a model, the trained ones first.
-
-    Args:
-      params: trained weights.
-      frozen: the others.
-    """
+    """Every weight of a model, the trained ones first."""
     return [
         Parameter(jax.tree_util.keystr(path, simple=True, separator="."), x.shape, x.size, trained)
         for trained, tree in ((True, params), (False, frozen))

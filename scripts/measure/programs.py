@@ -27,7 +27,7 @@ from imdb_jax.config import (
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.training.build import build_learner, build_model
-from imdb_jax.training.mesh import MeshReplicas
+from imdb_jax.training.parallel import MeshReplicas
 from imdb_jax.training.step import Learner, TrainState
 from scripts.measure.described import FAULTY, describe
 from scripts.measure.hlo import Program
@@ -120,7 +120,9 @@ def lower(
 ) -> Iterator[tuple[str, int, jax.stages.Lowered]]:
     """Name, rows and program of what `python -m imdb_jax.train`, `evaluate` and `predict`, for one review, run."""
     replicas = MeshReplicas(dataclasses.replace(learner, frozen={}), devices)  # a description can't hold arrays
-    reader = jax.eval_shape(lambda *weights: learner.reader(*weights, folded=False), state.eval_params, learner.frozen)
+    reader = jax.eval_shape(
+        lambda *weights: learner.eval_model(*weights, folded=False), state.eval_params, learner.frozen
+    )
 
     def batch_of(size: int) -> Batch:
         rows = len(devices) * math.ceil(size / len(devices))
@@ -133,7 +135,7 @@ def lower(
     reader = described(reader, replicas.everywhere)
     for name, size in (("evaluate", config.training.eval_batch_size), ("predict", 1)):
         batch = batch_of(size)
-        yield name, batch.labels.shape[0], replicas.read.lower(reader, batch.tokens, batch.lengths)
+        yield name, batch.labels.shape[0], replicas.evaluate.lower(reader, batch.tokens, batch.lengths)
 
 
 def described(tree: PyTree, sharding: Sharding) -> Any:

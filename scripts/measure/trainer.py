@@ -11,8 +11,7 @@ from imdb_jax.config import Config
 from imdb_jax.data.batches import Batch, Split
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.training.build import batches, build_learner, build_model
-from imdb_jax.training.devices import replicate
-from imdb_jax.training.mesh import MeshReplicas
+from imdb_jax.training.parallel import MeshReplicas, replicate
 
 
 class Trainer:

@@ -11,7 +11,7 @@ from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import batches, build_learner, build_model
-from imdb_jax.training.devices import replicate
+from imdb_jax.training.parallel import replicate
 from scripts.peers.protocol import serve
 from scripts.peers.task import Task
 
@@ -51,7 +51,7 @@ class Ours:
         self.states[0].metrics.compute()
 
     def infer(self) -> np.ndarray:
-        return self.replicas.logits(self.replicas.readers(self.states), self.test_batches)
+        return self.replicas.logits(self.replicas.eval_models(self.states), self.test_batches)
 
 
 if __name__ == "__main__":

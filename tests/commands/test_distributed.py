@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.inference.predictor import restore_best
+from imdb_jax.runs.records import dump
 from imdb_jax.runs.run import Run
 from imdb_jax.training.fingerprint import fingerprints
 from tests.commands.command_line import ROOT, fails, run
@@ -85,7 +86,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     assert results is not None
     metrics, results = [
         [{name: x for name, x in record.items() if name not in TIMES} for record in records]
-        for records in (lines, [results])
+        for records in (lines, [dump(results)])
     ]
     return metrics, results[0], fingerprints(restore_best(Run(folder))[1])
 
@@ -108,7 +109,7 @@ def test_two_processes_equal_one(config: Path, whole: Path, tmp_path: Path) -> N
         np.testing.assert_array_equal(two.predictions(split).labels, one.predictions(split).labels)
     results = two.results()
     assert results is not None
-    assert results["device"]["processes"] == 2
+    assert results.device["processes"] == 2
     assert len(two.test_readings()) == 1
 
 

@@ -1,5 +1,6 @@
 """Populations as a user trains, reads and compares them."""
 
+import dataclasses
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from imdb_jax.errors import UserError
 from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
@@ -76,8 +78,10 @@ def test_predict_and_evaluate_answer_by_the_ensemble(folder: Path) -> None:
     assert [set(json.loads(line)) for line in lines] == [{"label", "probability", "flags"}] * 2
     for split in ("validation", "test"):
         found = json.loads(output("imdb_jax.evaluate", "--workdir", folder / "seeds", "--split", split))
-        assert found["accuracy"] == results["ensemble"][split]["accuracy"]
-        assert found["members"]["accuracy"] == pytest.approx(results["points"][0][split]["accuracy"])
+        assert found["accuracy"] == getattr(results.ensemble, split).accuracy
+        assert found["members"]["accuracy"] == pytest.approx(
+            dataclasses.asdict(getattr(results.points[0], split).accuracy)
+        )
     readings = [run.test_readings() for run in Population(folder / "seeds").runs()]
     assert [reading["command"] for reading in readings[0]][:2] == ["train", "evaluate"]
 
@@ -148,22 +152,40 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_signal_stops_all_members_and_the_command_goes_on(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "imdb_jax.train", "--config", folder / "config.py", "--workdir", tmp_path / "new"]
-    command += ["--config.seeds=0,1", "--config.training.epochs=60"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    metrics = tmp_path / "new" / "members" / "seed=0" / "metrics.jsonl"
+ENDLESS = ["--config.seeds=0,1", "--config.training.epochs=1000000"]
+
+
+def start(config: Path, folder: Path) -> subprocess.Popen:
+    """A population that trains without end; returns once a member has ended an epoch."""
+    command = [sys.executable, "-m", "imdb_jax.train", "--config", config, "--workdir", folder, *ENDLESS]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    metrics = folder / "members" / "seed=0" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text()):
-        time.sleep(0.01)
+        time.sleep(0.05)
+    return process
+
+
+def test_a_signal_stops_all_members(folder: Path, tmp_path: Path) -> None:
+    process = start(folder / "config.py", tmp_path / "new")
     process.send_signal(signal.SIGTERM)
     told = process.communicate()[1]
     assert process.returncode == 143, told
     assert "SIGTERM: stopped; run the same command again to go on" in told.splitlines()[-1]
-    done = run("imdb_jax.train", "--workdir", tmp_path / "new")
-    assert done.returncode == 0, done.stderr.decode()
-    population = Population(tmp_path / "new")
-    assert "going on from step" in (population.run("seed=0").folder / "train.log").read_text()
-    results = population.results()
-    assert results is not None
-    assert [member["epochs"] for member in results["members"]] == [60, 60]
+    assert "Traceback" not in told
+    run = Population(tmp_path / "new").run("seed=0")
+    with run.locked():  # nobody trains there any more
+        assert any(run.checkpoints.iterdir())
+
+
+def test_members_end_when_the_process_that_watches_them_is_killed(folder: Path, tmp_path: Path) -> None:
+    process = start(folder / "config.py", tmp_path / "new")
+    process.kill()
+    process.communicate()
+    run = Population(tmp_path / "new").run("seed=0")
+    while True:
+        try:
+            with run.locked():
+                break
+        except UserError:  # it is still there
+            time.sleep(0.05)
+    assert "SIGTERM: saving a checkpoint" in (run.folder / "train.log").read_text()

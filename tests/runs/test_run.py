@@ -1,6 +1,9 @@
 """The files of a run: what has changed since it was written is refused."""
 
+import hashlib
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +12,33 @@ import pytest
 
 from imdb_jax.config import Config
 from imdb_jax.errors import UserError
+from imdb_jax.runs.records import Results, dump
 from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.training.history import Epoch, Seconds
+from imdb_jax.training.metrics import Scores, TrainScores
 
 LOGITS, LABELS = np.array([0.5, -2.0], np.float32), np.array([1, 0], np.int8)
 
-FIGURES = {"loss": 0.7, "accuracy": 0.5}
-SCORES = {**FIGURES, "auc": float("nan"), "f1": 0.5, "examples": 2}
-EPOCHS = [{"epoch": n, "step": 5 * n, "train": FIGURES, "validation": SCORES, "seconds": 1.5} for n in (1, 2)]
-RESULTS = {
-    "validation": SCORES,
-    "test": SCORES,
-    "seed": 0,
-    "best_epoch": 1,
-    "epochs": 2,
-    "seconds": {"compile": 0.5, "train": 3, "total": 4.0, "import": 0.1},
-    "versions": {"jax": "0.10.2"},
-    "device": {"kind": "cpu", "count": 2},
-}
+NAN = float("nan")
+SCORES = Scores(accuracy=0.5, loss=0.7, auc=NAN, f1=0.5, examples=2)
+EPOCHS = [Epoch(n, 5 * n, TrainScores(0.7, 0.5), SCORES, seconds=1.5) for n in (1, 2)]
+RESULTS = Results(
+    validation=SCORES,
+    test=SCORES,
+    seed=0,
+    best_epoch=1,
+    epochs=2,
+    seconds=Seconds(compile=0.5, train=3.0, total=4.0),
+    versions={"jax": "0.10.2"},
+    device={"kind": "cpu", "count": 2},
+    data="d",
+    reviews="r",
+    config={},
+)
 
 
-def lines(epochs: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(epoch) + "\n" for epoch in epochs)
+def lines(epochs: list[Epoch]) -> str:
+    return "".join(json.dumps(dump(epoch)) + "\n" for epoch in epochs)
 
 
 @pytest.fixture
@@ -42,11 +51,31 @@ def finished(tmp_path: Path) -> Run:
 
 
 def test_what_was_written_is_read(finished: Run) -> None:
-    assert json.dumps(finished.results()) == json.dumps(RESULTS)  # as text, for NaN equals nothing
-    assert json.dumps(finished.history()) == json.dumps(EPOCHS)
+    results = finished.results()
+    assert results is not None
+    assert dump(replace(results, metrics=None, predictions=None)) == dump(RESULTS)  # as JSON, for NaN equals nothing
+    assert math.isnan(results.test.auc)
+    assert '"auc": null' in (finished.folder / "results.json").read_text()
+    history = finished.history()
+    assert [dump(epoch) for epoch in history.epochs] == [dump(epoch) for epoch in EPOCHS]
+    assert history.seconds.train == 3.0
     found = finished.predictions("test")
     np.testing.assert_array_equal(found.logits, LOGITS, strict=True)
     np.testing.assert_array_equal(found.labels, LABELS, strict=True)
+
+
+def test_what_version_0_1_wrote_is_read(finished: Run) -> None:
+    """Its checksum was called a seal, NaN stood there as it is, and one phase had another name."""
+    content = json.loads((finished.folder / "results.json").read_text())
+    content.pop("checksum")
+    content["test"]["auc"] = NAN
+    content["seconds"] = {"import": 0.25, "data": 0.1, "compile": 0.5, "train": 3.0, "evaluation": -0.1, "total": 4.0}
+    seal = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    (finished.folder / "results.json").write_text(json.dumps({**content, "seal": seal}, indent=2) + "\n")
+    results = finished.results()
+    assert results is not None
+    assert results.seconds.total == 4.0
+    assert math.isnan(results.test.auc)
 
 
 def test_predictions_that_have_changed_or_are_gone_are_refused(finished: Run) -> None:
@@ -66,16 +95,23 @@ def test_a_run_that_has_not_ended_has_no_predictions(tmp_path: Path) -> None:
         Run(tmp_path).predictions("test")
 
 
+def write(run: Run, name: str, content: dict[str, Any]) -> None:
+    checksum = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    run.write_text(name, json.dumps({**content, "checksum": checksum}))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"test": None}, r"results\.json: test: None; input should be a valid dictionary"),
-        ({"test": {**SCORES, "f1": "high"}}, r"results\.json: test\.f1: 'high'; input should be a valid number"),
-        ({"seconds": {"train": 3, "total": 4}}, r"results\.json: seconds\.compile: field required"),
+        ({"test": 3}, r"results\.json: test: 3; "),
+        ({"test": {**dump(SCORES), "f1": "high"}}, r"results\.json: test\.f1: 'high'; input should be a valid number"),
+        ({"seed": "0"}, r"results\.json: seed: '0'; input should be a valid integer"),
     ],
 )
-def test_results_with_a_valid_seal_that_are_none_are_refused(finished: Run, changes: dict[str, Any], said: str) -> None:
-    finished.write_results({**RESULTS, **changes})
+def test_results_with_a_valid_checksum_that_are_none_are_refused(
+    finished: Run, changes: dict[str, Any], said: str
+) -> None:
+    write(finished, "results.json", {**dump(RESULTS), **changes})
     for read in (finished.results, finished.history):
         with pytest.raises(UserError, match=said) as refused:
             read()
@@ -86,14 +122,14 @@ def test_results_with_a_valid_seal_that_are_none_are_refused(finished: Run, chan
     ("manifest", "said"),
     [
         ({"sha256": {}}, r"manifest\.json: data: field required"),
-        ({"data": "reviews", "sha256": []}, r"manifest\.json: sha256: \[\]; input should be a valid dictionary"),
+        ({"data": "reviews", "sha256": []}, r"manifest\.json: sha256: \[\]; input should be an object"),
     ],
 )
-def test_a_manifest_with_a_valid_seal_that_is_none_is_refused(
+def test_a_manifest_with_a_valid_checksum_that_is_none_is_refused(
     tmp_path: Path, manifest: dict[str, Any], said: str
 ) -> None:
     run = Run(tmp_path)
-    run.write_sealed("manifest.json", manifest)
+    write(run, "manifest.json", manifest)
     for read in (run.config, run.vocabulary, run.origin):
         with pytest.raises(UserError, match=said) as refused:
             read()
@@ -101,7 +137,8 @@ def test_a_manifest_with_a_valid_seal_that_is_none_is_refused(
 
 
 def test_an_epoch_without_what_a_report_shows_is_named(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text(lines([EPOCHS[0], {**EPOCHS[1], "validation": FIGURES}]))
+    cut = {**dump(EPOCHS[1]), "validation": dump(EPOCHS[1].train)}
+    (tmp_path / "metrics.jsonl").write_text(lines(EPOCHS[:1]) + json.dumps(cut) + "\n")
     with pytest.raises(UserError, match=r"metrics\.jsonl:2: validation\.auc: field required"):
         Run(tmp_path).history()
 

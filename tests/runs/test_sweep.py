@@ -4,9 +4,11 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from imdb_jax.config import (
     OptimizerConfig,
     PoolConfig,
     TrainingConfig,
+    to_json,
     with_fields,
 )
 from imdb_jax.data.dataset import load_dataset
@@ -26,10 +29,12 @@ from imdb_jax.inference.predictor import Predictor, open_labeller, restore_best
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.population import Population, members, runs_in
 from imdb_jax.runs.run import Run
+from imdb_jax.runs import member, sweep
+from imdb_jax.runs.member import Member, Place, find_devices, places_for
 from imdb_jax.runs.sweep import run_sweep
+from imdb_jax.runtime import usable_cores
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.metrics import score
-from imdb_jax.training.replicas import Replicas
 from imdb_jax.training.signals import Interrupted
 
 CONFIG = Config(
@@ -38,7 +43,8 @@ CONFIG = Config(
     optimizer=OptimizerConfig(name="adam", learning_rate=1e-2, ema_decay=0.9),
     training=TrainingConfig(batch_size=16, epochs=2),
 )
-SEEDS = members(CONFIG, "0..3", {})
+SEEDS = members(CONFIG, "0..2", {})
+CORE = usable_cores()[-1]
 
 
 def weights(run: Run) -> dict[str, tuple[str, str]]:
@@ -47,23 +53,27 @@ def weights(run: Run) -> dict[str, tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Four members, one on each of four devices."""
+    """Three members, each on one core."""
     folder = tmp_path_factory.mktemp("population") / "seeds"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        run_sweep(CONFIG, SEEDS, folder, 0.0, [[device] for device in jax.devices()[:4]])
+        run_sweep(CONFIG, SEEDS, folder, places=[Place([core]) for core in usable_cores()])
     return Population(folder)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Seed 1 as `imdb_jax.train` trains it, with a whole batch on one device as that is the only one."""
-    folder = tmp_path_factory.mktemp("alone") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        patch.setattr(jax, "devices", lambda: jax.local_devices()[:1])
-        run_experiment(dataclasses.replace(CONFIG, seed=1), folder, 0.0)
-    return Run(folder)
+    """Seed 1 as `imdb_jax.train` trains it where it may use a single core."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "config.json").write_text(to_json(dataclasses.replace(CONFIG, seed=1)))
+    (folder / "config.py").write_text(
+        "from pathlib import Path\nfrom imdb_jax.config import from_json\n"
+        "config = from_json(Path(__file__).with_name('config.json').read_text(), 'config.json')\n"
+    )
+    command = [sys.executable, "-m", "imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run"]
+    environment = os.environ | {"IMDB_JAX_CACHE": str(tmp_path_factory.getbasetemp() / "cache")}
+    subprocess.run(command, env=environment, check=True, preexec_fn=lambda: os.sched_setaffinity(0, [CORE]))
+    return Run(folder / "run")
 
 
 def test_each_member_is_the_run_alone(trained: Population, alone: Run) -> None:
@@ -78,21 +88,44 @@ def test_each_member_is_the_run_alone(trained: Population, alone: Run) -> None:
 
 
 def test_members_on_other_devices_are_the_run_alone_to_tolerance(trained: Population, tmp_path: Path) -> None:
-    run_experiment(dataclasses.replace(CONFIG, seed=2), tmp_path, 0.0)  # its batches are shared out
+    run_experiment(dataclasses.replace(CONFIG, seed=2), tmp_path)  # its batches are shared out
     found, expected = (run.predictions("test").logits for run in (trained.run("seed=2"), Run(tmp_path)))
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("members", "sizes"), [(20, [1] * 8), (8, [1] * 8), (3, [2] * 4), (2, [4, 4]), (1, [8])])
+def test_members_have_a_core_each_or_more(members: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member, "usable_cores", lambda: [*range(8)])
+    places = places_for(members, "cpu", 8)
+    assert [len(place.cores) for place in places] == sizes
+    assert sorted(core for place in places for core in place.cores) == [*range(8)]
+    assert not any(place.environment for place in places)
+
+
+def test_members_have_an_accelerator_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
+    assert [place.environment["CUDA_VISIBLE_DEVICES"] for place in places_for(9, "gpu", 2)] == ["2", "5"]
+    assert [place.environment["HIP_VISIBLE_DEVICES"] for place in places_for(9, "gpu", 2)] == ["0", "1"]
+    assert [place.environment["TPU_VISIBLE_CHIPS"] for place in places_for(9, "tpu", 4)] == ["0", "1", "2", "3"]
+
+
+def test_devices_are_found_by_a_process_of_its_own() -> None:
+    assert find_devices()[0] == "cpu"
 
 
 def test_results_are_those_of_the_members(trained: Population) -> None:
     results = trained.results()
     assert results is not None
-    accuracies = [(trained.run(name).results() or {})["test"]["accuracy"] for name in SEEDS]
-    assert [member["test"]["accuracy"] for member in results["members"]] == accuracies
-    (point,) = results["points"]
-    assert point["members"] == results["ensemble"]["members"] == list(SEEDS)
-    assert point["test"]["accuracy"]["mean"] == pytest.approx(np.mean(accuracies))
-    assert point["test"]["accuracy"]["std"] == pytest.approx(np.std(accuracies, ddof=1))
-    assert results["failed"] == {}
+    accuracies = [found.test.accuracy for name in SEEDS if (found := trained.run(name).results())]
+    assert [each.test.accuracy for each in results.members] == accuracies
+    (point,) = results.points
+    assert results.ensemble is not None
+    assert point.members == results.ensemble.members == list(SEEDS)
+    assert point.test.accuracy.mean == pytest.approx(np.mean(accuracies))
+    assert point.test.accuracy.std == pytest.approx(np.std(accuracies, ddof=1))
+    assert results.failed == {}
+    assert results.device["platform"] == "cpu"
 
 
 def test_the_ensemble_decides_by_the_mean_logit(trained: Population) -> None:
@@ -102,7 +135,9 @@ def test_the_ensemble_decides_by_the_mean_logit(trained: Population) -> None:
     np.testing.assert_allclose(labeller.logits(test), logits, atol=1e-6)
     results = trained.results()
     assert results is not None
-    assert results["ensemble"]["test"] == pytest.approx(score(logits, test.labels), abs=1e-6)
+    assert results.ensemble is not None
+    found, expected = dataclasses.astuple(results.ensemble.test), dataclasses.astuple(score(logits, test.labels))
+    assert found == pytest.approx(expected, abs=1e-6)
     reviews = ["A wonderful, brilliant film.", ""]
     (first, empty), singles = labeller.predict(reviews), [member.predict(reviews) for member in labeller.members]
     odds = [np.log(single[0].probability / (1 - single[0].probability)) for single in singles]
@@ -112,62 +147,47 @@ def test_the_ensemble_decides_by_the_mean_logit(trained: Population) -> None:
 
 def test_a_population_that_has_ended_is_left_alone(trained: Population) -> None:
     before = {path: path.stat().st_mtime_ns for path in trained.folder.rglob("*") if path.name != ".lock"}
-    run_sweep(CONFIG, {}, trained.folder, 0.0)
+    run_sweep(CONFIG, {}, trained.folder)
     assert before == {path: path.stat().st_mtime_ns for path in before}
-
-
-def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets all members together take some steps, then sends a signal."""
-    original, taken = Replicas.step, []
-
-    def step(self, states, shards):
-        taken.append(None)
-        if len(taken) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, states, shards)
-
-    monkeypatch.setattr(Replicas, "step", step)
 
 
 def test_a_stopped_population_goes_on_exactly_and_takes_in_more_seeds(
     trained: Population, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = [[device] for device in jax.devices()[:2]]
+    class Stopped(Member):
+        """Sends a signal to the process that watches as soon as the second member has been started."""
+
+        def __init__(self, config: Config, *arguments: Any) -> None:
+            super().__init__(config, *arguments)
+            if config.seed == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    places = [Place([CORE])]
     with monkeypatch.context() as patch:
-        stop_after(9, patch)  # of 12 a member
+        patch.setattr(sweep, "Member", Stopped)
         with pytest.raises(Interrupted) as stopped:
-            run_sweep(CONFIG, members(CONFIG, "0..2", {}), tmp_path, 0.0, places)
+            run_sweep(CONFIG, members(CONFIG, "0..2", {}), tmp_path, places=places)
     assert stopped.value.exit_code == 143
-    assert Population(tmp_path).results() is None
-    assert any((tmp_path / "members" / "seed=0" / "checkpoints").iterdir())
-    assert not (tmp_path / "members" / "seed=2").exists()
-    run_sweep(CONFIG, SEEDS, tmp_path, 0.0, places)
+    population = Population(tmp_path)
+    assert population.results() is None
+    assert population.run("seed=0").results() is not None
+    assert not population.run("seed=2").folder.exists()
+    run_sweep(CONFIG, members(CONFIG, "0,1", {}), tmp_path, places=places)
     for name in SEEDS:
-        assert weights(Population(tmp_path).run(name)) == weights(trained.run(name))
-    results, whole = Population(tmp_path).results(), trained.results()
+        assert weights(population.run(name)) == weights(trained.run(name))
+    results, whole = population.results(), trained.results()
     assert results is not None
     assert whole is not None
-    assert results["points"] == whole["points"]
-    assert results["ensemble"] == whole["ensemble"]
-
-
-def test_a_seed_joins_a_population_that_has_ended(trained: Population, tmp_path: Path) -> None:
-    places = [[device] for device in jax.devices()[:1]]
-    run_sweep(CONFIG, members(CONFIG, "0", {}), tmp_path, 0.0, places)
-    run_sweep(CONFIG, members(CONFIG, "1", {}), tmp_path, 0.0, places)
-    population = Population(tmp_path)
-    assert list(population.members()) == ["seed=0", "seed=1"]
-    assert [run.folder.name for run in population.chosen()] == ["seed=0", "seed=1"]
-    assert weights(population.run("seed=1")) == weights(trained.run("seed=1"))
+    assert results.points == whole.points
+    assert results.ensemble == whole.ensemble
 
 
 def test_results_of_fewer_members_than_there_are_now_are_none(trained: Population, tmp_path: Path) -> None:
     population = Population(tmp_path)
     results = trained.results()
     assert results is not None
-    results.pop("seal", None)
     population.begin(CONFIG, SEEDS)
-    population.write_results(results)
+    population.write_record("results.json", results)
     assert population.results() == results
     population.begin(CONFIG, members(CONFIG, "0..4", {}))
     assert population.results() is None
@@ -180,33 +200,34 @@ def test_the_others_go_on_when_a_member_diverges_and_validation_chooses_among_th
 ) -> None:
     found = members(CONFIG, "0,1", {"optimizer.learning_rate": "3e38,1e-9,3e-2"})
     with pytest.raises(UserError) as failed:
-        run_sweep(CONFIG, found, tmp_path, 0.0, [[device] for device in jax.devices()[:4]])
+        run_sweep(CONFIG, found, tmp_path)
     assert failed.value.exit_code == BAD_DATA
     assert "2 of 6 members failed: " in str(failed.value)
     assert "seed=1,optimizer.learning_rate=3e+38: the training loss is" in str(failed.value)
     population = Population(tmp_path)
     results = population.results()
     assert results is not None
-    assert len(results["failed"]) == 2
-    means = {point["name"]: point["validation"]["accuracy"]["mean"] for point in results["points"]}
+    assert len(results.failed) == 2
+    means = {point.name: point.validation.accuracy.mean for point in results.points}
     assert list(means) == ["optimizer.learning_rate=1e-09", "optimizer.learning_rate=0.03"]
     best = max(means, key=lambda name: means[name])
-    assert results["ensemble"]["name"] == best
+    assert results.ensemble is not None
+    assert results.ensemble.name == best
     assert [run.folder.name for run in population.chosen()] == [f"seed={seed},{best}" for seed in (0, 1)]
 
 
 def test_data_that_differ_are_loaded_each(tmp_path: Path) -> None:
     found = members(CONFIG, None, {"data.max_length": "20,40", "training.epochs": "1"})
-    run_sweep(CONFIG, found, tmp_path, 0.0)
+    run_sweep(CONFIG, found, tmp_path)
     assert [run.config().data.max_length for run in runs_in(tmp_path)] == [20, 40]
     assert with_fields(CONFIG, next(iter(found.values()))) == runs_in(tmp_path)[0].config()
 
 
 def test_a_population_is_no_run_and_a_run_is_no_population(trained: Population, alone: Run) -> None:
     with pytest.raises(UserError, match="a population of runs, not a single one; choose another --workdir"):
-        run_experiment(CONFIG, trained.folder, 0.0)
+        run_experiment(CONFIG, trained.folder)
     with pytest.raises(UserError, match="a single run; choose another --workdir for a population"):
-        run_sweep(CONFIG, SEEDS, alone.folder, 0.0)
+        run_sweep(CONFIG, SEEDS, alone.folder)
     assert not (alone.folder / "population.json").exists()
 
 
@@ -214,9 +235,9 @@ def test_another_config_and_other_fields_are_refused(trained: Population) -> Non
     before = (trained.folder / "population.json").read_bytes()
     longer = dataclasses.replace(CONFIG, training=TrainingConfig(batch_size=16, epochs=3))
     with pytest.raises(UserError, match=r"begun with another config \(training\.epochs: 2 -> 3\)"):
-        run_sweep(longer, members(longer, "4", {}), trained.folder, 0.0)
+        run_sweep(longer, members(longer, "4", {}), trained.folder)
     with pytest.raises(UserError, match=r"its members differ in seed, not in seed, model\.dropout"):
-        run_sweep(CONFIG, members(CONFIG, "4", {"model.dropout": "0.1"}), trained.folder, 0.0)
+        run_sweep(CONFIG, members(CONFIG, "4", {"model.dropout": "0.1"}), trained.folder)
     assert (trained.folder / "population.json").read_bytes() == before
 
 
@@ -231,5 +252,5 @@ def test_a_population_that_has_changed_is_refused(trained: Population, tmp_path:
 def test_a_start_without_data_leaves_nothing_behind(tmp_path: Path) -> None:
     data = DataConfig(source="files", path=str(tmp_path / "nowhere.csv"))
     with pytest.raises(UserError, match=r"nowhere\.csv"):
-        run_sweep(dataclasses.replace(CONFIG, data=data), SEEDS, tmp_path / "population", 0.0)
+        run_sweep(dataclasses.replace(CONFIG, data=data), SEEDS, tmp_path / "population")
     assert list(tmp_path.iterdir()) == []

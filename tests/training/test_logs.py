@@ -2,76 +2,78 @@
 
 import errno
 import logging
-import threading
 from pathlib import Path
 
 import pytest
 
-from imdb_jax.training.logs import RunLog, log_file, off_screen
+from imdb_jax.training import logs
+from imdb_jax.training.history import Epoch
+from imdb_jax.training.logs import RunLog, log_file
+from imdb_jax.training.metrics import Scores, TrainScores
 
 
-def record(epoch: int) -> dict:
-    figures = {"loss": 0.5, "accuracy": 0.5}
-    return {"epoch": epoch, "step": 10 * epoch, "train": figures, "validation": figures, "reviews_per_second": 1.0}
+def epoch(number: int) -> Epoch:
+    return Epoch(number, 10 * number, TrainScores(0.5, 0.5), Scores(0.5, 0.5, float("nan"), 0.5, 4), seconds=1.0)
 
 
 def full_disk(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def numbers(metrics: Path) -> list[str]:
+    return [line.split(",")[0] for line in metrics.read_text().splitlines()]
+
+
+def test_lines_are_appended_and_those_of_later_steps_dropped(tmp_path: Path) -> None:
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("".join(f'{{"epoch":{number},\n' for number in (1, 2, 3)))
+    epochs = [epoch(1)]
+    with RunLog(tmp_path, epochs) as run_log, metrics.open() as tail:
+        assert len(tail.read().splitlines()) == 1
+        for number in (2, 3):
+            epochs.append(epoch(number))
+            run_log.write()
+            assert f'"epoch":{number}' in tail.read()  # as `tail -f` sees it
+    assert '"auc":null' in metrics.read_text()
+
+
 def test_figures_wait_until_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metrics = tmp_path / "metrics.jsonl"
-    with caplog.at_level(logging.WARNING, "imdb_jax"), RunLog(tmp_path, []) as run_log:
-        run_log.write(record(1))
+    metrics, epochs = tmp_path / "metrics.jsonl", [epoch(1)]
+    with caplog.at_level(logging.WARNING, "imdb_jax"), RunLog(tmp_path, epochs) as run_log:
         before = metrics.read_bytes()
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "write_text", full_disk)
-            run_log.write(record(2))
+            patch.setattr(Path, "open", full_disk)
+            epochs.append(epoch(2))
+            run_log.write()
         assert metrics.read_bytes() == before
         assert [line.getMessage() for line in caplog.records] == [
             f"{tmp_path}: figures not written (No space left on device); training goes on"
         ]
-        run_log.write(record(3))
-    assert [line.split(",")[0] for line in metrics.read_text().splitlines()] == [f'{{"epoch": {i}' for i in (1, 2, 3)]
+        epochs.append(epoch(3))
+        run_log.write()
+    assert numbers(metrics) == [f'{{"epoch":{number}' for number in (1, 2, 3)]
 
 
 def test_a_run_does_not_end_without_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_log = RunLog(tmp_path, [])
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="No space"), run_log:
-        run_log.write(record(1))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.jsonl", "tensorboard"]
+    epochs = [epoch(1)]
+    with RunLog(tmp_path, epochs) as run_log:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", full_disk)
+            epochs.append(epoch(2))
+            run_log.write()
+            patch.setattr(logs, "atomic_file", full_disk)
+            with pytest.raises(OSError, match="No space"):
+                run_log.finish()
+        run_log.finish()
+    assert len(numbers(tmp_path / "metrics.jsonl")) == 2
 
 
-def test_runs_in_threads_have_a_log_each_and_leave_the_screen_to_their_warnings(tmp_path: Path) -> None:
-    log, screen = logging.getLogger("imdb_jax"), logging.FileHandler(tmp_path / "screen")
-    both_open = threading.Barrier(2)
-
-    def member(name: str) -> None:
-        with off_screen(), log_file(tmp_path / name):
-            both_open.wait()
-            log.info(f"{name} trains")
-            writer = f"{threading.current_thread().name} checkpoints_0"
-            written = threading.Thread(target=log.warning, args=(f"{name} has little room",), name=writer)
-            written.start()
-            written.join()
-            both_open.wait()
-
-    log.addHandler(screen)
-    try:
-        threads = [threading.Thread(target=member, args=(name,)) for name in ("a", "b")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        log.info("all have ended")
-    finally:
-        log.removeHandler(screen)
-        screen.close()
-    assert (tmp_path / "a").read_text() == "a trains\na has little room\n"
-    assert (tmp_path / "b").read_text() == "b trains\nb has little room\n"
-    *warnings, last = (tmp_path / "screen").read_text().splitlines()
-    assert sorted(warnings) == ["a has little room", "b has little room"]
-    assert last == "all have ended"
+def test_a_log_goes_on_after_an_earlier_one(tmp_path: Path) -> None:
+    log = logging.getLogger("imdb_jax.runs")
+    for name in ("first", "second"):
+        with log_file(tmp_path / "train.log"):
+            log.info(f"{name} start: 영화")
+        log.info("between")
+    assert (tmp_path / "train.log").read_text(encoding="utf-8") == "first start: 영화\nsecond start: 영화\n"

@@ -21,13 +21,16 @@ from imdb_jax.config import (
     OptimizerConfig,
     TrainingConfig,
 )
+from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs import experiment
 from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.keeper import Keeper
+from imdb_jax.runs.records import dump
 from imdb_jax.runs.run import Run
-from imdb_jax.training.history import best_epoch, is_finished
-from imdb_jax.training.replicas import Replicas
+from imdb_jax.training.build import build_learner, build_model
+from imdb_jax.training.parallel import CoreReplicas
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
@@ -48,7 +51,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     """What must be equal: metrics, results, weights."""
     metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     predictor = Predictor(Run(folder))
-    return metrics, without_times(Run(folder).results()), jax.device_get(predictor._readers[0])
+    return metrics, without_times(dump(Run(folder).results())), jax.device_get(predictor._models[0])
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +60,13 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMDB_JAX_CACHE", str(cache))
-        run_experiment(CONFIG, str(folder), started=0.0)
+        run_experiment(CONFIG, str(folder))
         return outcome(folder)
 
 
 def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets training take some steps, then acts in the middle of the next."""
-    original, taken = Replicas.step, 0
+    original, taken = CoreReplicas.step, 0
 
     def step(self, states, shards):
         nonlocal taken
@@ -72,7 +75,7 @@ def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
             action()
         return original(self, states, shards)
 
-    monkeypatch.setattr(Replicas, "step", step)
+    monkeypatch.setattr(CoreReplicas, "step", step)
 
 
 class PowerCutError(Exception):
@@ -95,22 +98,41 @@ def test_stopped_run_goes_on_exactly(
     with monkeypatch.context() as patch:
         stop_after(steps, action, patch)
         with pytest.raises(Interrupted if action is terminate else PowerCutError) as stopped:
-            run_experiment(CONFIG, str(tmp_path), started=0.0)
+            run_experiment(CONFIG, str(tmp_path))
     if action is terminate:
         assert stopped.value.exit_code == 143
     assert Run(tmp_path).results() is None
-    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    run_experiment(CONFIG, str(tmp_path))
     metrics, results, params = outcome(tmp_path)
     assert metrics == uninterrupted[0]
     assert results == uninterrupted[1]
     jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
 
 
+def test_seconds_are_sums_over_all_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(8, terminate, patch)
+        with pytest.raises(Interrupted):
+            run_experiment(CONFIG, str(tmp_path))
+    with Keeper(Run(tmp_path), CONFIG) as keeper:
+        dataset = load_dataset(CONFIG.data)
+        _, before = keeper.restore(build_learner(build_model(CONFIG, dataset.vocabulary), CONFIG, steps=18)[1])
+    assert len(before.epochs) == 1
+    assert before.seconds.train > before.epochs[0].seconds  # of the second epoch, too, which was not at its end
+    results = run_experiment(CONFIG, str(tmp_path))
+    phases = {**dataclasses.asdict(results.seconds)}
+    total, compiling = phases.pop("total"), phases.pop("compile")
+    assert all(seconds >= getattr(before.seconds, phase) - 1e-3 for phase, seconds in phases.items())
+    assert total == pytest.approx(sum(phases.values()), abs=0.01)
+    assert total > compiling > before.seconds.compile
+    assert phases["train"] == pytest.approx(sum(epoch.seconds for epoch in Run(tmp_path).history().epochs), abs=0.01)
+
+
 def test_terminated_run_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         stop_after(8, terminate, patch)
         with pytest.raises(Interrupted):
-            run_experiment(CONFIG, str(tmp_path), started=0.0)
+            run_experiment(CONFIG, str(tmp_path))
     assert (tmp_path / "checkpoints" / "9").is_dir()  # 6 steps an epoch: in the middle of the second
 
 
@@ -123,18 +145,18 @@ def test_a_signal_that_training_no_longer_sees_is_not_lost() -> None:
 
 
 def test_finished_run_is_left_alone(tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    run_experiment(CONFIG, str(tmp_path))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name not in (".lock", "train.log")}
-    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    run_experiment(CONFIG, str(tmp_path))
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert len((tmp_path / "test_readings.jsonl").read_text().splitlines()) == 1
 
 
 def test_another_config_is_refused_by_name(tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    run_experiment(CONFIG, str(tmp_path))
     other = dataclasses.replace(CONFIG, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=0.5))
     with pytest.raises(UserError, match=r"optimizer\.learning_rate: 0\.01 -> 0\.5"):
-        run_experiment(other, str(tmp_path), started=0.0)
+        run_experiment(other, str(tmp_path))
 
 
 def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +168,7 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
         return dataset._replace(test=dataset.test._replace(labels=1 - dataset.test.labels))
 
     monkeypatch.setattr(experiment, "load_dataset", turned_round)
-    run_experiment(CONFIG, str(tmp_path), started=0.0)
+    run_experiment(CONFIG, str(tmp_path))
     metrics, results, params = outcome(tmp_path)
     assert metrics == uninterrupted[0]
     assert results["test"]["accuracy"] == pytest.approx(1 - uninterrupted[1]["test"]["accuracy"])
@@ -155,7 +177,7 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
 
 
 def test_a_profile_changes_nothing(uninterrupted, tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path), started=0.0, profile=True)
+    run_experiment(CONFIG, str(tmp_path), profile=True)
     metrics, results, params = outcome(tmp_path)
     assert (metrics, results) == uninterrupted[:2]
     jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
@@ -164,16 +186,16 @@ def test_a_profile_changes_nothing(uninterrupted, tmp_path: Path) -> None:
 
 def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Law 9: none after the first epoch, and the log tells of those that come nevertheless."""
-    original, steps = Replicas.step, itertools.count()
+    original, steps = CoreReplicas.step, itertools.count()
 
     def step(self, states, shards):
         if next(steps) == 8:  # in the second epoch of 6
             jax.clear_caches()
         return original(self, states, shards)
 
-    monkeypatch.setattr(Replicas, "step", step)
+    monkeypatch.setattr(CoreReplicas, "step", step)
     shorter = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=2))
-    run_experiment(shorter, str(tmp_path), started=0.0)
+    run_experiment(shorter, str(tmp_path))
     log = (tmp_path / "train.log").read_text()
     assert "compiled 0" not in log.partition("epoch  2/2")[0]
     assert "epoch 1 compiled" not in log
@@ -189,30 +211,9 @@ def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
         pass  # free again
 
 
-def history(*accuracies: float) -> list[dict]:
-    return [{"validation": {"accuracy": value, "loss": -value}} for value in accuracies]
-
-
-def test_best_epoch_is_the_first_of_equals_and_never_nan() -> None:
-    assert best_epoch(history(0.5, 0.7, 0.7, 0.6), "accuracy") == 1
-    assert best_epoch(history(0.5, 0.7, 0.9, 0.6), "loss") == 2
-    assert best_epoch(history(float("nan"), 0.1), "accuracy") == 1
-    assert best_epoch(history(0.1, float("nan")), "accuracy") == 0
-
-
-def test_patience_counts_epochs_without_a_better_one() -> None:
-    config = TrainingConfig(epochs=10, patience=2)
-    assert not is_finished([], config)
-    assert not is_finished(history(0.5, 0.4), config)
-    assert is_finished(history(0.5, 0.4, 0.5), config)
-    assert not is_finished(history(0.5, 0.4, 0.6), config)
-    assert is_finished(history(*[0.1 * i for i in range(10)]), config)
-    assert not is_finished(history(0.5, 0.4, 0.3), TrainingConfig(epochs=10, patience=None))
-
-
 def test_diverging_loss_is_told_in_one_line(tmp_path: Path) -> None:
     wild = dataclasses.replace(
         CONFIG, optimizer=OptimizerConfig(learning_rate=3e38), training=TrainingConfig(batch_size=8, epochs=2)
     )
     with pytest.raises(UserError, match=r"the training loss is (nan|inf) at step \d+; lower optimizer\.learning_rate"):
-        run_experiment(wild, str(tmp_path), started=0.0)
+        run_experiment(wild, str(tmp_path))

@@ -1,20 +1,22 @@
-"""Training over a mesh of simulated devices."""
+"""Training on several devices, simulated ones."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 from jaxtyping import PyTree
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
 from imdb_jax.training.build import build_learner
-from imdb_jax.training.mesh import MeshReplicas
-from imdb_jax.training.profile import CompileClock
-from imdb_jax.training.replicas import Replicas
-from imdb_jax.training.step import TrainState
+from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.parallel import MOST_EXCHANGED, CoreReplicas, MeshReplicas, replicate
+from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import CONFIGS, VOCABULARY_SIZE, build_model, random_split
 
 STEPS = 30
@@ -42,7 +44,7 @@ def train(config: Config, devices: int) -> TrainState:
         for batch in replicas.send(batches.shuffled(0, epoch, share=replicas.share(6))):
             states = replicas.step(states, batch)
     assert int(states[0].step) == STEPS
-    return jax.device_get(replicas.state(states)._replace(key=0))
+    return jax.device_get(states[0]._replace(key=0))
 
 
 def doubled(tree: PyTree) -> PyTree:
@@ -63,12 +65,12 @@ def test_one_compilation_per_shape_and_no_hidden_transfer(config: Config) -> Non
     learner, state = build_learner(build_model(config), config, STEPS)
     replicas = MeshReplicas(learner, jax.devices()[:2])
     states = replicas.place(state)
-    clock = CompileClock()
-    for epoch in range(2):
-        for batch in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
-            with jax.transfer_guard("disallow"):
-                states = replicas.step(states, batch)
-        assert clock.count == 3
+    with Stopwatch() as stopwatch:
+        for epoch in range(2):
+            for batch in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
+                with jax.transfer_guard("disallow"):
+                    states = replicas.step(states, batch)
+            assert stopwatch.compilations == 3
 
 
 def test_rows_of_a_batch_that_does_not_divide(config: Config) -> None:
@@ -78,15 +80,32 @@ def test_rows_of_a_batch_that_does_not_divide(config: Config) -> None:
     assert MeshReplicas(learner, jax.devices()[:3]).share(32) == (0, 33)
 
 
-@pytest.mark.parametrize("kind", [Replicas, MeshReplicas])
-def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], config: Config) -> None:
+@pytest.mark.parametrize("kind", [CoreReplicas, MeshReplicas])
+def test_a_placed_state_is_a_copy(kind: type[CoreReplicas] | type[MeshReplicas], config: Config) -> None:
     """Steps consume the states they are given, while a checkpoint of them may still be on its way to the disk."""
     learner, state = build_learner(build_model(config), config, STEPS)
     before = jax.device_get(state.params)
     replicas = kind(learner, jax.devices()[:2])
     states = replicas.place(state)
-    saved = replicas.state(states)
+    saved = states[0]
     batch = next(Batches(random_split([5] * 8), 8, 8).shuffled(0, 0))
     jax.block_until_ready(replicas.step(replicas.place(saved), next(replicas.send([batch]))))
     for kept in (saved, state):
         jax.tree.map(np.testing.assert_array_equal, jax.device_get(kept.params), before)
+
+
+def devices_for(weights: int, batch_size: int) -> list[Any]:
+    learner, _ = Learner.create(nnx.Linear(1, 1, rngs=nnx.Rngs(0)), optax.sgd(1.0), seed=0)
+    replicas = replicate(learner, {"table": jnp.zeros(weights)}, batch_size)
+    assert isinstance(replicas, CoreReplicas)
+    return list(replicas.devices)
+
+
+def test_small_models_share_a_batch_over_the_cores() -> None:
+    assert devices_for(10, batch_size=32) == jax.devices()[:2]
+    assert devices_for(10, batch_size=8) == jax.devices()[:1]
+    assert devices_for(10, batch_size=1_024) == jax.devices()
+
+
+def test_large_models_stay_on_one_device() -> None:
+    assert devices_for(MOST_EXCHANGED + 1, batch_size=1_024) == jax.devices()[:1]
