@@ -19,7 +19,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def surroundings() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """What may round differently, so that a run that goes on elsewhere is told."""
     return {name: versions()[name] for name in ("jax", "jaxlib", "flax", "optax")} | {
         "platform": jax.default_backend(),

@@ -24,7 +24,7 @@ from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.wordvectors.table import coverage, fill_missing, read_vectors
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
-from imdb_jax.runtime import device, surroundings, versions
+from imdb_jax.runtime import device, environment, versions
 from imdb_jax.models import Embedding, TextClassifier
 from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.runs.run import Predictions, Run
@@ -187,7 +187,7 @@ def _train(
     with contextlib.ExitStack() as stack:
         checkpoints = None
         if is_first():
-            checkpoints = stack.enter_context(Checkpoints(run.checkpoints, run.origin(), surroundings()))
+            checkpoints = stack.enter_context(Checkpoints(run.checkpoints, run.origin(), environment()))
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
         state, history = together(lambda: checkpoints and checkpoints.restore_latest(like)) or (state, [])
         state, history = state_of_first(state, like), of_first(history)
