@@ -5,26 +5,27 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
+UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}  # by bytes of a number; 8 are two words
 
 
 def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
     """Dtype with shape, such as `float32[3, 4]`, and 16 hexadecimal digits of each leaf, by its path.
 
-    Leaves have 32 bits a number, as all of a `TrainState` have, or are keys. Those that other processes share are whole
-    on each device, so that this process can read them alone.
+    Leaves that other processes share are whole on each device, so that this process can read them alone.
     """
+    leaves = jax.tree.leaves(tree)
+    own = [leaf if leaf.is_fully_addressable else leaf.addressable_data(0) for leaf in leaves]
+    marks = [f"{first:08x}{second:08x}" for first, second in jax.device_get(_marks(own))]
+    return {path: (kind, mark) for (path, kind), mark in zip(shapes(tree).items(), marks, strict=True)}
+
+
+def shapes(tree: PyTree[Array | jax.ShapeDtypeStruct]) -> dict[str, str]:
+    """Dtype with shape of each leaf, by its path."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    own = [leaf if leaf.is_fully_addressable else leaf.addressable_data(0) for _, leaf in leaves]
-    marks = jax.device_get(_marks(own))
     return {
-        jax.tree_util.keystr(path, simple=True, separator="."): (describe(leaf), f"{first:08x}{second:08x}")
-        for (path, leaf), (first, second) in zip(leaves, marks, strict=True)
+        jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in leaves
     }
-
-
-def describe(leaf: Array | jax.ShapeDtypeStruct) -> str:
-    """Dtype and shape."""
-    return f"{leaf.dtype}{list(leaf.shape)}"
 
 
 @jax.jit
@@ -34,13 +35,23 @@ def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
 
 def _mark(leaf: Array) -> UInt32[Array, "2"]:
     """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    words = jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
+    words = _words(leaf)
     places = jax.lax.iota(jnp.uint32, words.size)
     first = _mix(words + places * jnp.uint32(GOLDEN))
     second = _mix(words ^ _mix(places + jnp.uint32(OTHER)))
     return jnp.stack([first.sum(dtype=jnp.uint32), second.sum(dtype=jnp.uint32)])
+
+
+def _words(leaf: Array) -> UInt32[Array, " N"]:
+    """The bits of an array: a word for each number of at most 32 bits, two for each longer one."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    if jnp.iscomplexobj(leaf):
+        leaf = jnp.stack([leaf.real, leaf.imag])
+    if leaf.dtype == jnp.bool_:
+        leaf = leaf.astype(jnp.uint8)
+    words = jax.lax.bitcast_convert_type(leaf, UNSIGNED[leaf.dtype.itemsize])
+    return words.reshape(-1).astype(jnp.uint32)
 
 
 def _mix(words: UInt32[Array, " N"]) -> UInt32[Array, " N"]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.test_artefact import SMALL, predictor_of
 
 from imdb_jax.inference import reader
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
-from tests.test_artefact import SMALL, predictor_of
 
 REVIEWS = ["word7 word8,\nword9", "", "Word10 " * 50, "naïve 🍿"]
 ABSENT = "raise ImportError('not here')\n"

@@ -1,5 +1,8 @@
 """Write checkpoint/ and checkpoint.json: a checkpoint that every later version must restore bit for bit.
 
+checkpoint_older/ holds the same state, once written by a version that kept what a checkpoint says of itself in Orbax's
+own file; nothing writes that any more.
+
 Regenerate, only when the format is meant to change, with
 
     python -m tests.golden.generate_checkpoint    # orbax-checkpoint 0.12.8, jax 0.10.2, flax 0.12.8, optax 0.2.8
@@ -20,10 +23,12 @@ from imdb_jax.config import Config, DataConfig, LearnedEmbedding, LSTMConfig, Mo
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.checkpoint_files import read_metadata, write_metadata
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import TrainState
 
 FOLDER = Path(__file__).with_name("checkpoint")
+OLDER = FOLDER.with_name("checkpoint_older")
 MARKS = FOLDER.with_suffix(".json")
 ORIGIN = {"vocabulary.txt": "golden"}
 HISTORY = [{"epoch": 1, "step": 7, "validation": {"accuracy": 0.75}}]
@@ -61,7 +66,9 @@ def main() -> None:
     state = filled()
     with Checkpoints(FOLDER, ORIGIN) as checkpoints:
         checkpoints.save(state, HISTORY, 0.75)
-    (FOLDER / "7" / "commit_success.txt").unlink()  # holds nothing but where the checkpoint was written
+    for file in FOLDER.rglob("commit_success.txt"):  # holds nothing but where the checkpoint was written
+        file.unlink()
+    write_metadata(FOLDER / "7", read_metadata(FOLDER / "7"))
     MARKS.write_text(json.dumps(fingerprints(state), indent=2) + "\n")
 
 
