@@ -1,38 +1,79 @@
-"""The cache folder, and files that are whole or not there."""
+"""The cache folder, and files and folders that are whole or not there."""
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from imdb_jax.errors import LOCKED, UserError
 
 
-@contextmanager
-def draft_of(path: Path) -> Iterator[BinaryIO]:
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Opens a draft beside a file; it takes the file's place at the end, and is deleted where that isn't reached.
 
     Raises:
-      UserError: the folder is not there or can't be written, or the disk is full (73).
+      OSError: the folder is not there or can't be written, or the disk is full.
     """
-    draft = path.parent / f".{path.name}.{os.getpid()}"
+    draft = _draft(path)
     try:
-        try:
-            with draft.open("wb") as file:
-                yield file
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with draft.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """An `atomic_file` whose place was named on the command line, so that what is wrong with it is told in one line.
+
+    Raises:
+      UserError: it can't be written (73).
+    """
+    try:
+        with atomic_file(path) as file:
+            yield file
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})", LOCKED) from None
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Makes a draft beside a folder; it takes the folder's place at the end, and is deleted where that isn't reached.
+
+    Of several processes that make the same folder at once the first to end wins; the others' drafts are deleted.
+
+    Raises:
+      OSError: it can't be made or written.
+    """
+    draft = _draft(path)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft(path: Path) -> Path:
+    """A name of its own: neither another thread nor a container on the same disk, with the same pid, draws it too."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}")
 
 
 def cache_dir() -> Path:
     """The cache folder: $IMDB_JAX_CACHE, else imdb_jax in $XDG_CACHE_HOME, else in ~/.cache.
 
-    Each noun has its own folder inside: vectors/, tokens/, compilation/, synthetic/. All of it may be deleted at any
-    time; nothing is created here.
+    Each noun has its own folder inside: vectors/, tokens/, compilation/. All of it may be deleted at any time; nothing
+    is created here.
     """
     if chosen := os.environ.get("IMDB_JAX_CACHE"):
         return Path(chosen).expanduser()

@@ -8,8 +8,6 @@ memory at a time, of IMDB all 67 MB.
 import hashlib
 import json
 import logging
-import os
-import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +23,7 @@ from imdb_jax.data.reviews import Corpus, Reviews, Selection, hold_out, limit_pe
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import IO_FAILED, LOCKED, UserError
-from imdb_jax.storage import cache_dir
+from imdb_jax.storage import atomic_folder, cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -113,23 +111,17 @@ def _write_entry(config: DataConfig, corpus: Corpus, entry: Path, given: Vocabul
     vocabulary = given
     if vocabulary is None:
         vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
-    draft = entry.with_name(f"{entry.name}.{os.getpid()}")
     try:
-        draft.mkdir(parents=True)
-        vocabulary.save(draft / "vocabulary.txt")
-        (draft / "audit.json").write_text(json.dumps(asdict(report), indent=2))
-        for name, reviews in splits._asdict().items():
-            _write_split(draft, name, reviews, vocabulary)
-        train_ids = np.memmap(draft / "train.ids", _ids_dtype(vocabulary), mode="r")
-        np.save(draft / "counts.npy", np.bincount(train_ids, minlength=len(vocabulary)))
-        draft.rename(entry)
+        with atomic_folder(entry) as draft:
+            vocabulary.save(draft / "vocabulary.txt")
+            (draft / "audit.json").write_text(json.dumps(asdict(report), indent=2))
+            for name, reviews in splits._asdict().items():
+                _write_split(draft, name, reviews, vocabulary)
+            train_ids = np.memmap(draft / "train.ids", _ids_dtype(vocabulary), mode="r")
+            np.save(draft / "counts.npy", np.bincount(train_ids, minlength=len(vocabulary)))
     except OSError as error:
-        if not entry.is_dir():  # else another run made the same entry meanwhile
-            raise UserError(
-                f"{entry}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room", LOCKED
-            ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        message = f"{entry}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
+        raise UserError(message, LOCKED) from None
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from imdb_jax.config import TextConfig
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
-from imdb_jax.storage import draft_of
+from imdb_jax.storage import output_file
 
 
 class SpecialTokens(NamedTuple):
@@ -182,7 +182,7 @@ def write_word_index(path: Path, words: Sequence[bytes]) -> None:
       UserError: the file can't be written.
     """
     index = {word.decode("utf-8", "surrogateescape"): rank for rank, word in enumerate(words, 1)}
-    with draft_of(path) as file:
+    with output_file(path) as file:
         file.write(json.dumps(index, indent=0).encode() + b"\n")
 
 

@@ -23,7 +23,7 @@ from imdb_jax.inference.predictor import Predictor
 from imdb_jax.inference.reader import FORMAT, MANIFEST, PROGRAM, SHORTEST, VOCABULARY, calls_outside, seal_of
 from imdb_jax.models import TextClassifier
 from imdb_jax.runtime import versions
-from imdb_jax.storage import draft_of
+from imdb_jax.storage import output_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 TABLE = "embedding.table"
@@ -58,7 +58,7 @@ def write_artefact(
         stored = {**weights, **_table(weights, table)}
         contents |= {f"weights/{number}/{name}.npy": _npy(weight) for name, weight in stored.items()}
     manifest = _manifest(predictors, contents)
-    with draft_of(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
 

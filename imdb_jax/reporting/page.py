@@ -1,7 +1,6 @@
 """A page and its figures: one HTML file that needs no network and runs no script, and the figures as PNG files."""
 
 import base64
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ import jinja2
 
 from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
+from imdb_jax.storage import atomic_file
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("imdb_jax.reporting", ""),
@@ -40,10 +40,12 @@ class Page(NamedTuple):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, png in self.figures.items():
-                _replace(folder / f"{name}.png", png)
-            _replace(path, self.html.encode("utf-8", "replace"))
+                with atomic_file(folder / f"{name}.png") as file:
+                    file.write(png)
+            with atomic_file(path) as file:
+                file.write(self.html.encode("utf-8", "replace"))
         except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}; choose another --out", LOCKED) from None
+            raise UserError(f"{path}: {error.strerror}; choose another --out", LOCKED) from None
 
 
 def render(template: str, charts: list[Chart], **content: Any) -> Page:
@@ -64,10 +66,3 @@ def _picture(chart: Chart) -> dict[str, Any]:
     images = {theme: base64.b64encode(chart.drawn("svg", palette)).decode() for theme, palette in themes.items()}
     size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
     return {"title": chart.title, "caption": chart.caption, "alt": chart.alt, **size, **images}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file that is whole or as it was."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)

@@ -1,16 +1,17 @@
 """A folder whose files are whole or not there, know when they have changed, and have one writer at a time."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
 from imdb_jax.runs.records import check
+from imdb_jax.storage import atomic_file
 
 MAX_BYTES = 64 << 20  # of a file that is read whole, arrays apart
 MAX_ARRAYS = 8 << 30  # vectors of 7 million words of 300 numbers
@@ -46,15 +47,13 @@ class Folder:
         new = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
+            lock = FileLock(self.folder / ".lock").acquire(timeout=0)
+        except Timeout:
+            message = f"{self.folder}: another process is training there; choose another --workdir"
+            raise UserError(message, LOCKED) from None
         except OSError as error:
             raise UserError(f"{self.folder}: {error.strerror}; choose another --workdir", LOCKED) from None
         with lock:  # the kernel lets go of it however the process ends
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                message = f"{self.folder}: another process is training there; choose another --workdir"
-                raise UserError(message, LOCKED) from None
             try:
                 yield
             except UserError:
@@ -64,9 +63,9 @@ class Folder:
 
     def _leave(self) -> None:
         """Removes the folder and what a start has put there, but nothing else."""
-        for name in ("train.log", ".lock"):
-            (self.folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else has put something there
+        with contextlib.suppress(OSError):  # somebody else has put something there, or Windows keeps the open lock
+            for name in ("train.log", ".lock"):
+                (self.folder / name).unlink(missing_ok=True)
             self.folder.rmdir()
 
     def write_text(self, name: str, text: str) -> None:
@@ -75,12 +74,8 @@ class Folder:
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Writes a file that is whole or not there."""
-        draft = self.folder / f".{name}.{os.getpid()}"
-        try:
-            draft.write_bytes(content)
-            draft.replace(self.folder / name)
-        finally:
-            draft.unlink(missing_ok=True)
+        with atomic_file(self.folder / name) as file:
+            file.write(content)
 
     def write_sealed(self, name: str, content: dict[str, Any]) -> None:
         """Writes JSON whose last key is a checksum of all others."""

@@ -24,6 +24,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 from imdb_jax.runs.records import Epoch, Manifest, Results, check
+from imdb_jax.storage import atomic_file
 
 MANIFEST = "manifest.json"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
@@ -102,9 +103,8 @@ class Run(Folder):
             self.write_text("coverage.json", json.dumps(coverage._asdict()) + "\n")
             names.append("coverage.json")
         if vectors is not None:
-            draft = self.folder / ".vectors.npy"
-            np.save(draft, vectors)
-            draft.replace(self.folder / "vectors.npy")
+            with atomic_file(self.folder / "vectors.npy") as file:
+                np.save(file, vectors)
             names.append("vectors.npy")
         sums = {name: self._sum(name) for name in names}
         self.write_sealed(MANIFEST, {"data": data, "sha256": sums})

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
-from imdb_jax.storage import cache_dir
+from imdb_jax.storage import atomic_file, cache_dir
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
@@ -103,11 +103,10 @@ def _from_package(path: Path) -> Path | None:
 
     words = parquet.read_table(root / "glove_6B_index.parquet").column("index").to_pylist()
     table = np.load(root / "glove_6B_50d_emb.npy", mmap_mode="r").astype("<f4", copy=False)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
+    with atomic_file(path) as file:
         file.write(b"%d %d\n" % table.shape)
         file.writelines(word.encode() + b" " + row.tobytes() for word, row in zip(words, table, strict=True))
-    return draft.replace(path)
+    return path
 
 
 def _download(name: str, archive: str, folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.storage import draft_of
+from imdb_jax.storage import output_file
 from imdb_jax.wordvectors.formats import read_records
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray,
         raise UserError(
             f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA
         )
-    with draft_of(path) as file:
+    with output_file(path) as file:
         file.write(b"%d %d\n" % table.shape)
         for word, row in zip(words, table.astype("<f4"), strict=True):
             if path.suffix == ".bin":
