@@ -123,7 +123,7 @@ def _overlap(first: str, second: str, known: _Keys, new: _Keys) -> Overlap:
     return Overlap(first, second, int(np.isin(new.hashes, known.hashes).sum()), conflicting)
 
 
-def check(report: Audit) -> None:
+def refuse_unfit(report: Audit) -> None:
     """Refuses what must not be trained on.
 
     Raises:
