@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     labeller = open_labeller(args.workdir)
     dataset = load_dataset(labeller.config.data)
     for member in labeller.members:
-        member.run.check_data(dataset.fingerprint)
+        member.run.check_data(dataset)
     split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
         for member in labeller.members:

@@ -42,8 +42,8 @@ class Dataset(NamedTuple):
     test: Split
     vocabulary: Vocabulary
     audit: dict
-    fingerprint: str
-    reviews: str  # a fingerprint of the texts and labels of each split, whatever ids they have
+    fingerprint: str  # of the texts, the labels, the split and the ids
+    reviews: str  # a fingerprint of the texts, the labels and the split, whatever ids they have
 
     @property
     def counts(self) -> Int[np.ndarray, " V"]:
@@ -77,10 +77,11 @@ def load_dataset(config: DataConfig) -> Dataset:
     }
     reviews = [corpus.train.fingerprint, corpus.test.fingerprint, splitting]
     words = [config.vocabulary_size, asdict(config.text), given and given.fingerprint()]
-    entry = cache_dir() / "tokens" / _digest([LAYOUT, reviews, words])
+    fingerprint = _digest([reviews, words])
+    entry = cache_dir() / "tokens" / f"{fingerprint}.{LAYOUT}"
     if not is_whole(entry):
         _encode(split_corpus(config, corpus), given, config, entry)
-    return _read(entry, config, _digest(reviews))
+    return _read(entry, config, fingerprint, _digest(reviews))
 
 
 def _digest(parts: list) -> str:
@@ -156,7 +157,7 @@ def _write_split(folder: Path, name: str, reviews: Reviews, vocabulary: Vocabula
     np.save(folder / f"{name}.labels.npy", reviews.labels)
 
 
-def _read(entry: Path, config: DataConfig, reviews: str) -> Dataset:
+def _read(entry: Path, config: DataConfig, fingerprint: str, reviews: str) -> Dataset:
     """Maps what `_encode` wrote."""
     vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
     train, validation, test = (
@@ -168,7 +169,7 @@ def _read(entry: Path, config: DataConfig, reviews: str) -> Dataset:
         for name in Splits._fields
     )
     report = json.loads((entry / "audit.json").read_text())
-    return Dataset(train, validation, test, vocabulary, report, entry.name, reviews)
+    return Dataset(train, validation, test, vocabulary, report, fingerprint, reviews)
 
 
 def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:

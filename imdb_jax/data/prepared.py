@@ -64,8 +64,9 @@ class PreparedReviews(Reviews):
         bytes of the files 30 milliseconds.
         """
         digest = hashlib.blake2b(digest_size=32)
-        for path in self._files:
-            digest.update(path.read_bytes())
+        with _damage_told(self._files[0].parent):
+            for path in self._files:
+                digest.update(path.read_bytes())
         entry = cache_dir() / "fingerprints" / digest.hexdigest()
         if not is_whole(entry):
             with cache_entry(entry) as draft:

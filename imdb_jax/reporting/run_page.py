@@ -33,7 +33,7 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     """
     config, results = run.config(), run.results()
     dataset = load_dataset(config.data)
-    run.check_data(dataset.fingerprint)
+    run.check_data(dataset)
     predictor = Predictor(run)
     history = run.history()
     reviews = split_corpus(config.data)._asdict()[split]

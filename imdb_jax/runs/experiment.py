@@ -145,7 +145,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
     run = Run(workdir)
     with run.taken(config), log_file(run.folder / "train.log"):
         if run.begun:
-            run.check_data(dataset.fingerprint)
+            run.check_data(dataset)
         else:
             table = np.asarray(model.embedding.table) if isinstance(model.embedding, Embedding) else None
             vectors = table if isinstance(config.model.embedding, PretrainedEmbedding) else None
@@ -267,7 +267,7 @@ def _best(checkpoints: Checkpoints, run: Run, chosen: dict[str, Any], like: Trai
 def _begin(config: Config, run: Run, dataset: Dataset) -> np.ndarray | None:
     """Begins a run, or finds it begun; returns the vectors that a pretrained embedding starts from."""
     if run.begun:
-        run.check_data(dataset.fingerprint)
+        run.check_data(dataset)
         return run.load_vectors()
     embedding = config.model.embedding
     vectors = covered = None

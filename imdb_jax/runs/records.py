@@ -6,7 +6,7 @@ A seal tells who wrote them no more than that nothing has changed since.
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from imdb_jax.config import describe
 from imdb_jax.errors import BAD_DATA, UserError
@@ -15,6 +15,7 @@ from imdb_jax.errors import BAD_DATA, UserError
 class Manifest(TypedDict):
     """manifest.json: what the run was begun with."""
 
+    format: NotRequired[int]
     data: str
     sha256: dict[str, str]
 

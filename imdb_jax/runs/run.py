@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import jsonl_rows
 from imdb_jax.wordvectors.table import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
@@ -27,6 +28,7 @@ from imdb_jax.runs.records import Epoch, Manifest, Results, check
 from imdb_jax.storage import atomic_file
 
 MANIFEST = "manifest.json"
+FORMAT = 2  # of the manifest; in 1, which has no such key, fingerprints of reviews looked at some of them only
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 POPULATION = "population.json"  # of a folder whose members are runs; see population.py
 
@@ -107,7 +109,7 @@ class Run(Folder):
                 np.save(file, vectors)
             names.append("vectors.npy")
         sums = {name: self._sum(name) for name in names}
-        self.write_sealed(MANIFEST, {"data": data, "sha256": sums})
+        self.write_sealed(MANIFEST, {"format": FORMAT, "data": data, "sha256": sums})
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -124,14 +126,27 @@ class Run(Folder):
         sums = {**manifest["sha256"], "reviews": manifest["data"]}
         return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
 
-    def check_data(self, data: str) -> None:
+    def check_data(self, dataset: Dataset) -> None:
         """Makes sure that the reviews are those the run was begun with.
 
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self._manifest()["data"] != data:
+        manifest = self._manifest()
+        same = manifest["data"] == dataset.fingerprint
+        if "format" not in manifest:
+            same = self.vocabulary().tokens == dataset.vocabulary.tokens and self._audit() == dataset.audit
+        if not same:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
+
+    def has_reviews_of(self, other: "Run") -> bool:
+        """Whether two finished runs were trained, chosen and tested on the same reviews."""
+        if ("format" in self._manifest()) == ("format" in other._manifest()):
+            return self._results()["reviews"] == other._results()["reviews"]
+        return self._audit() == other._audit()
+
+    def _audit(self) -> dict[str, Any]:
+        return json.loads(self._read("audit.json"))
 
     def load_vectors(self) -> np.ndarray | None:
         """The vectors [V, D], float32, that the run's embedding starts from, or None."""
