@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int8, UInt64
 from rich.table import Table
 
-from imdb_jax.data.reviews import MAX_BYTES, Reviews
+from imdb_jax.data.reviews import LONGEST_REVIEW, Reviews
 from imdb_jax.errors import BAD_DATA, UserError
 
 CLASSES = {0: "neg", 1: "pos"}
@@ -90,7 +90,7 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
             size += len(text)
             invalid += not (text.isascii() or _is_utf8(text))
             nul += b"\0" in text
-            truncated += len(text) == MAX_BYTES
+            truncated += len(text) == LONGEST_REVIEW
     keys = _Keys(np.frombuffer(bytes(digests), np.uint64), np.array(labels, np.int8))
     lengths = dict(zip(QUANTILES, np.quantile(words, list(QUANTILES.values())).tolist(), strict=True))
     split = SplitAudit(

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.reviews import MAX_BYTES, Corpus, Reviews, Selection, hashed, hold_out
+from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews, Selection, hashed, hold_out
 from imdb_jax.data.rows import csv_rows, jsonl_rows, text_of
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 
@@ -115,7 +115,7 @@ def read_folder(path: Path) -> Labelled:
         for file in sorted((path / name).iterdir()):
             if file.is_file() and not file.name.startswith("."):
                 with file.open("rb") as opened:
-                    yield opened.read(MAX_BYTES), LABELS[name]
+                    yield opened.read(LONGEST_REVIEW), LABELS[name]
 
 
 def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:

@@ -94,7 +94,7 @@ def _prepare_local(path: Path, data_dir: Path) -> Path:
         # Another preparation lives there: it is neither used in place of `path` nor overwritten.
         data_dir = data_dir / f"aclImdb-{source[:12]}"
     if not (data_dir / PREPARED).exists():
-        counts = aclimdb.check(path)  # before TFDS makes its folders
+        counts = aclimdb.count_reviews(path)  # before TFDS makes its folders
         builder = Builder(data_dir=data_dir)
         builder.source, builder.counts = path, counts
         prepare(builder)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int8
 
 from imdb_jax.errors import BAD_DATA, USAGE, UserError
 
-MAX_BYTES = 1_000_000  # of one review; files.py cuts longer ones here and the audit counts them
+LONGEST_REVIEW = 1_000_000  # of one review; files.py cuts longer ones here and the audit counts them
 
 
 class Reviews(ABC):

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from imdb_jax.data.audit import audit, refuse_unfit, summary, table
-from imdb_jax.data.reviews import MAX_BYTES, ReviewList, Reviews
+from imdb_jax.data.reviews import LONGEST_REVIEW, ReviewList, Reviews
 from imdb_jax.errors import UserError
 
 
@@ -24,7 +24,7 @@ TRAIN = listed(
     (b"a bad film", 0),
     (b" \n", 0),
     (b"caf\xe9 \0", 0),
-    (b"x" * MAX_BYTES, 1),
+    (b"x" * LONGEST_REVIEW, 1),
     ("café 🎬".encode(), 1),
 )
 TEST = listed((b"a good film", 0), (b"a bad film", 0), (b"new", 1), (b"a bad film", 0))

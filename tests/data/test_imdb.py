@@ -196,7 +196,7 @@ def test_links_are_not_followed_and_devices_not_opened(tmp_path: Path, kind: byt
 
 @pytest.mark.parametrize("name", ["aclImdb/README", "aclImdb/train/pos/0.txt"])
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(aclimdb, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(aclimdb, "LARGEST_TAR", 1 << 20)
     source = write_archive(tmp_path / "a.tar.gz", {name: bytes(2 << 20), **MEMBERS})
     assert source.stat().st_size < 10_000
     assert_refused(tmp_path / "data", source, "a.tar.gz: unpacks to more than 1 MB", 65)
