@@ -52,11 +52,9 @@ def section(path: str) -> Callable[[type[T]], type[T]]:
 
 
 def describe(error: ValidationError, path: str = "") -> str:
-    """Says in one line which field is wrong, what was given and what is allowed.
+    """Says in one line which field is wrong, what was given and what is allowed; of several faults the first.
 
-    Args:
-      error: what pydantic raised; only its first complaint is told.
-      path: where the checked object stands in the config, such as `model.encoder`.
+    The checked object stands in the config at a path such as `model.encoder`.
     """
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":

@@ -21,11 +21,7 @@ def to_json(config: Config) -> str:
 
 
 def from_json(text: str | bytes, where: str) -> Config:
-    """Reads a config from JSON.
-
-    Args:
-      text: what `to_json` wrote.
-      where: the file it came from, for error messages.
+    """Reads what `to_json` wrote; errors name the file `where` it came from.
 
     Raises:
       UserError: broken JSON, an unknown field, a wrong type or a value out of range.

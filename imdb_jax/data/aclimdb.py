@@ -100,9 +100,7 @@ class _CappedGzip(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         if self.tell() > LARGEST_TAR:
-            raise UserError(
-                f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA
-            )
+            raise UserError(f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA)
         return data
 
 

@@ -26,12 +26,11 @@ from imdb_jax.storage import cache_dir, cache_entry, is_whole
 log = logging.getLogger(__name__)
 
 LAYOUT = 2  # counts up when the files in a cache entry change their meaning
-# Fields of the config that the key of an entry leaves out: fingerprints of the reviews stand for the first, a
-# fingerprint of the vocabulary for the second, and the third are applied to the ids.
-WHERE_REVIEWS_LIE = {"source", "data_dir", "path", "test_path", "test_fraction", "text_column", "label_column"}
-WHERE_WORDS_LIE = {"word_index"}
-APPLIED_LATER = {"max_length", "keep", "buckets"}
-ENCODING = {"vocabulary_size", "text"}  # fields that change the ids of a review, but not the split it is in
+# Fields that do not decide which split a review is in. Fingerprints of the content stand for the first line.
+APART_FROM_SPLIT = {
+    "source", "data_dir", "path", "test_path", "test_fraction", "text_column", "label_column",
+    "vocabulary_size", "text", "word_index", "max_length", "keep", "buckets",
+}  # fmt: skip
 
 
 class Dataset(NamedTuple):
@@ -70,12 +69,8 @@ def load_dataset(config: DataConfig) -> Dataset:
     if config.word_index is not None:
         path = Path(config.word_index).expanduser()
         given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
-    splitting = {
-        name: value
-        for name, value in asdict(config).items()
-        if name not in WHERE_REVIEWS_LIE | WHERE_WORDS_LIE | APPLIED_LATER | ENCODING
-    }
-    reviews = [corpus.train.fingerprint, corpus.test.fingerprint, splitting]
+    split = {name: value for name, value in asdict(config).items() if name not in APART_FROM_SPLIT}
+    reviews = [corpus.train.fingerprint, corpus.test.fingerprint, split]
     words = [config.vocabulary_size, asdict(config.text), given and given.fingerprint()]
     fingerprint = _digest([reviews, words])
     entry = cache_dir() / "tokens" / f"{fingerprint}.{LAYOUT}"

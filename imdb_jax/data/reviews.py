@@ -72,7 +72,6 @@ class Selection(Reviews):
     """Some of another object's reviews, in the same order.
 
     Args:
-      parent: the reviews to choose from.
       mask: True for each review of `parent` that is kept.
     """
 
@@ -121,7 +120,6 @@ def hold_out(
     """Chooses reviews to hold out.
 
     Args:
-      labels: 0 or 1.
       method: "stratified" draws from each class its share and "random" from all; "first" and "last" go by order.
       size: a fraction of the reviews when below 1, a number of reviews otherwise.
       seed: of the draw; the same reviews on every platform and NumPy version.

@@ -13,12 +13,7 @@ LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobod
 
 
 def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Reads comma-separated rows, the first of which names the columns; blank lines are no rows.
-
-    Args:
-      file: closed in the end.
-      name: of the file, for error messages.
-      columns: those that are needed.
+    """Reads comma-separated rows, the first of which names the columns, then closes the file; blank lines are no rows.
 
     Yields:
       File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
@@ -49,11 +44,6 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
 
 def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Reads one JSON object per line; blank lines hold none.
-
-    Args:
-      file: its lines.
-      name: of the file, for error messages.
-      keys: those that are needed.
 
     Yields:
       File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as surrogates (PEP 383).

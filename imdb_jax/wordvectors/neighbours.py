@@ -28,9 +28,7 @@ def neighbours(
     Args:
       name: of the file or run, for error messages.
       words: of the rows of the table, each once.
-      table: their vectors.
       asked: the words to find neighbours of.
-      count: neighbours of each, at most.
 
     Raises:
       UserError: a word has no vector or a zero one.

@@ -114,13 +114,7 @@ def fill_missing(vectors: Vectors, method: Literal["zeros", "normal"], seed: int
 
 
 def coverage(found: Bool[np.ndarray, " V"], counts: Int[np.ndarray, " V"], special: int) -> Coverage:
-    """Counts hits and misses.
-
-    Args:
-      found: which tokens have a vector.
-      counts: how often each token occurs in the training reviews.
-      special: how many of the first ids are special tokens; they are left out.
-    """
+    """Compares the tokens found with the `counts` of all in the training reviews, without the first, `special` ones."""
     found, counts = found[special:], counts[special:]
     hits = int(found.sum())
     return Coverage(hits, len(found) - hits, float(counts[found].sum() / max(counts.sum(), 1)))
