@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     """Audits; see `Args`."""
     config, rest = cli.start_config(arguments, config_in)
     args = cli.parse(Args, rest, "audit", Args(config))
-    from imdb_jax.data.audit import audit, check, table
+    from imdb_jax.data.audit import audit, refuse_unfit, table
     from imdb_jax.data.dataset import split_corpus
 
     report = audit(split_corpus(args.config.data)._asdict())
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         from imdb_jax.training.tables import render
 
         sys.stdout.write(render(table(report)) + "\n")
-    check(report)
+    refuse_unfit(report)
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
     if len(sides) < 2:
         raise UserError(f"{args.first}: given twice; name two runs or populations")
     predictions = {name: [run.predictions(args.split) for run in runs] for name, runs in sides.items()}
-    reviews = {results.reviews for runs in sides.values() for run in runs if (results := run.results())}
-    if len(reviews) > 1:
+    first, *others = (run for runs in sides.values() for run in runs)
+    if not all(first.has_reviews_of(other) for other in others):
         raise UserError(f"{args.first}, {args.second}: not of the same reviews; compare runs that share them", BAD_DATA)
     if args.split == "test":
         for run in (run for runs in sides.values() for run in runs):

@@ -1,6 +1,9 @@
 """The cache folder, and files and folders that are whole or not there."""
 
 import contextlib
+import hashlib
+import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,6 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from imdb_jax.errors import LOCKED, UserError
+
+log = logging.getLogger(__name__)
+
+CHECKSUMS = "checksums.json"  # in an entry of the cache: the BLAKE2 checksum of each of its files
 
 
 @contextlib.contextmanager
@@ -72,9 +79,50 @@ def _draft(path: Path) -> Path:
 def cache_dir() -> Path:
     """The cache folder: $IMDB_JAX_CACHE, else imdb_jax in $XDG_CACHE_HOME, else in ~/.cache.
 
-    Each noun has its own folder inside: vectors/, tokens/, compilation/. All of it may be deleted at any time; nothing
-    is created here.
+    Each noun has its own folder inside: vectors/, tokens/, fingerprints/, compilation/. All of it may be deleted at
+    any time; nothing is created here.
     """
     if chosen := os.environ.get("IMDB_JAX_CACHE"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imdb_jax"
+
+
+def is_whole(entry: Path) -> bool:
+    """Whether all files of a cache entry are there and are as `cache_entry` left them."""
+    try:
+        return json.loads((entry / CHECKSUMS).read_bytes()) == _checksums(entry)
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def cache_entry(entry: Path) -> Iterator[Path]:
+    """Makes a folder of the cache that `is_whole` can check later; one there that isn't whole is replaced.
+
+    Yields:
+      The draft to put files into.
+
+    Raises:
+      UserError: there is no room, or no right to write (73).
+    """
+    try:
+        if entry.is_dir():
+            log.warning(f"{entry}: damaged; it is made again")
+            aside = _draft(entry)
+            entry.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        with atomic_folder(entry) as draft:
+            yield draft
+            (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
+    except OSError as error:
+        message = f"{entry}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
+        raise UserError(message, LOCKED) from None
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(folder.iterdir()):
+        if path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                sums[path.name] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return sums

@@ -15,9 +15,9 @@ from jaxtyping import Float32
 from imdb_jax import cli
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Run
-from imdb_jax.wordvectors.neighbours import Neighbour, WordVectors
+from imdb_jax.wordvectors.neighbours import Neighbour, neighbours
 from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import write_vectors
+from imdb_jax.wordvectors.table import read_all_vectors, write_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,11 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of which vectors."""
+class Neighbours:
+    """Lists the words whose vectors have the greatest cosine with that of each word."""
 
+    words: tyro.conf.Positional[tuple[str, ...]]
+    """Words as they are spelt there; most vectors are of lower-case words."""
     workdir: str | None = None
     """The directory of a training run: the vectors of its best checkpoint."""
     vectors: str | None = None
@@ -47,30 +49,11 @@ class Question:
     """Columns to read, or a JSON object for each answer."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Neighbours(Question):
-    """Lists the words whose vectors have the greatest cosine with that of each word."""
-
-    words: tyro.conf.Positional[tuple[str, ...]]
-    """Words as they are spelt there; most vectors are of lower-case words."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Analogy(Question):
-    """Lists the words nearest to A - B + C: `king man woman` asks for king - man + woman.
-
-    The sum is of unit vectors and the three words are left out, as in gensim's most_similar.
-    """
-
-    words: tyro.conf.Positional[tuple[str, str, str]]
-    """A, B and C."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Args:
     """Exports word vectors, or tells which words are near which."""
 
-    command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Export | Neighbours | Analogy]]
+    command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Export | Neighbours]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -85,25 +68,18 @@ def main(arguments: Sequence[str]) -> None:
         case Neighbours():
             if not args.words:
                 raise UserError("words: give at least one")
-            words = [os.fsencode(word) for word in args.words]
-            for word, neighbours in zip(words, _open(args).neighbours(words, args.count), strict=True):
-                _write(word, neighbours, args.output)
-        case Analogy():
-            a, b, c = (os.fsencode(word) for word in args.words)
-            _write(b"%b - %b + %b" % (a, b, c), _open(args).analogy(a, b, c, args.count), args.output)
+            if args.count < 1:
+                raise UserError(f"--count: {args.count}; must be at least 1")
+            if (args.workdir is None) == (args.vectors is None):
+                raise UserError("--workdir, --vectors: give one of them")
+            name = args.workdir or str(find_vectors(args.vectors or ""))
+            words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
+            asked = [os.fsencode(word) for word in args.words]
+            for word, found in zip(asked, neighbours(name, words, table, asked, args.count), strict=True):
+                _write(word, found, args.output)
 
 
-def _open(args: Question) -> WordVectors:
-    if args.count < 1:
-        raise UserError(f"--count: {args.count}; must be at least 1")
-    if args.workdir is not None and args.vectors is None:
-        return WordVectors.of_table(args.workdir, *_of_run(args.workdir))
-    if args.workdir is None and args.vectors is not None:
-        return WordVectors.of_file(find_vectors(args.vectors))
-    raise UserError("--workdir, --vectors: give one of them")
-
-
-def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]]:
+def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
     """The words of a run, without special tokens, and their vectors."""
     from imdb_jax.inference.predictor import word_vectors
     from imdb_jax.runtime import set_up_process
@@ -114,12 +90,11 @@ def _of_run(workdir: str) -> tuple[tuple[bytes, ...], Float32[np.ndarray, "N D"]
     return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
 
 
-def _write(query: bytes, neighbours: Sequence[Neighbour], output: str) -> None:
+def _write(query: bytes, found: Sequence[Neighbour], output: str) -> None:
     asked = query.decode("utf-8", "replace")
     if output == "table":
         sys.stdout.write(f"{asked}\n")
-    for neighbour in neighbours:
-        word, cosine = neighbour.word.decode("utf-8", "replace"), neighbour.cosine
+    for word, cosine in ((each.word.decode("utf-8", "replace"), each.cosine) for each in found):
         if output == "jsonl":
             sys.stdout.write(json.dumps({"query": asked, "word": word, "cosine": cosine}) + "\n")
         else:

@@ -18,7 +18,7 @@ from typing import IO
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 REVIEWS_PER_CLASS = 12_500  # of each split
-MAX_BYTES = 512 << 20  # unpacked; the original takes 290 MB
+LARGEST_TAR = 512 << 20  # bytes, unpacked; the original takes 290 MB
 CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
@@ -40,7 +40,7 @@ def read(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             yield _name(file), opened
 
 
-def check(path: Path) -> Counter[str]:
+def count_reviews(path: Path) -> Counter[str]:
     """Reads through an archive or folder once, before anything is made from it.
 
     Returns:
@@ -95,12 +95,12 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 class _CappedGzip(gzip.GzipFile):
-    """Refuses to unpack more than `MAX_BYTES`: a few kilobytes can unpack to gigabytes."""
+    """Refuses to unpack more than `LARGEST_TAR`: a few kilobytes can unpack to gigabytes."""
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
-        if self.tell() > MAX_BYTES:
-            raise UserError(f"{self.name}: unpacks to more than {MAX_BYTES >> 20} MB; not IMDB's archive", BAD_DATA)
+        if self.tell() > LARGEST_TAR:
+            raise UserError(f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA)
         return data
 
 

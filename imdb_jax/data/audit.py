@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int8, UInt64
 from rich.table import Table
 
-from imdb_jax.data.reviews import MAX_BYTES, Reviews
+from imdb_jax.data.reviews import LONGEST_REVIEW, Reviews
 from imdb_jax.errors import BAD_DATA, UserError
 
 CLASSES = {0: "neg", 1: "pos"}
@@ -61,37 +61,34 @@ class Audit:
 
 
 class _Keys(NamedTuple):
-    """What tells whether two reviews are the same: 8 bytes of the text's hash, and the label."""
+    """What tells whether two reviews are the same."""
 
-    hashes: UInt64[np.ndarray, " N"]
+    hashes: UInt64[np.ndarray, " N"]  # the first 8 bytes of a hash of the text
     labels: Int8[np.ndarray, " N"]
 
 
 def audit(splits: Mapping[str, Reviews]) -> Audit:
     """Reads each split once and counts."""
-    audits: dict[str, SplitAudit] = {}
-    keys: dict[str, _Keys] = {}
-    for name, reviews in splits.items():
-        audits[name], keys[name] = _audit_split(reviews)
+    found = {name: _audit_split(reviews) for name, reviews in splits.items()}
     pairs = itertools.combinations(splits, 2)
-    return Audit(audits, tuple(_overlap(first, second, keys[first], keys[second]) for first, second in pairs))
+    overlaps = tuple(_overlap(first, second, found[first][1], found[second][1]) for first, second in pairs)
+    return Audit({name: split for name, (split, _) in found.items()}, overlaps)
 
 
 def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
     digests = bytearray()
-    labels: list[int] = []
     words: list[int] = []
     size = invalid = nul = truncated = 0
-    for texts, chunk_labels in reviews.chunks():
-        labels += chunk_labels.tolist()
+    for texts, _ in reviews.chunks():
         for text in texts:
             digests += hashlib.blake2b(text, digest_size=8).digest()
             words.append(len(text.split()))
             size += len(text)
             invalid += not (text.isascii() or _is_utf8(text))
             nul += b"\0" in text
-            truncated += len(text) == MAX_BYTES
-    keys = _Keys(np.frombuffer(bytes(digests), np.uint64), np.array(labels, np.int8))
+            truncated += len(text) == LONGEST_REVIEW
+    keys = _Keys(np.frombuffer(bytes(digests), np.uint64), reviews.labels)
+    labels = reviews.labels.tolist()
     lengths = dict(zip(QUANTILES, np.quantile(words, list(QUANTILES.values())).tolist(), strict=True))
     split = SplitAudit(
         reviews=len(labels),
@@ -123,7 +120,7 @@ def _overlap(first: str, second: str, known: _Keys, new: _Keys) -> Overlap:
     return Overlap(first, second, int(np.isin(new.hashes, known.hashes).sum()), conflicting)
 
 
-def check(report: Audit) -> None:
+def refuse_unfit(report: Audit) -> None:
     """Refuses what must not be trained on.
 
     Raises:

@@ -33,7 +33,6 @@ class Batches:
     """Cuts a split into batches.
 
     Args:
-      split: encoded reviews.
       batch_size: reviews of a batch, over all devices.
       max_length: tokens kept of a review.
       keep: which end of a longer review is kept.
@@ -65,7 +64,6 @@ class Batches:
         """The batches of a training epoch: each review once, in an order drawn from (seed, epoch).
 
         Args:
-          seed: of the order.
           epoch: from 0.
           first_step: batches left out at the start.
           share: the first row, and the number of rows, to build of each batch; all unless given. Rows beyond
@@ -89,7 +87,6 @@ class Batches:
         """Share of padding among the words that a model computes in a training epoch.
 
         Args:
-          seed: of the order.
           epoch: from 0.
           chunk: words that the model skips together where all rows of a batch have padding; None if it skips none.
 

@@ -5,7 +5,6 @@ import hashlib
 import io
 import itertools
 import logging
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.reviews import MAX_BYTES, Corpus, Reviews, Selection, hold_out
+from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews, Selection, hashed, hold_out
 from imdb_jax.data.rows import csv_rows, jsonl_rows, text_of
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 
@@ -29,8 +28,7 @@ Labelled = Iterator[tuple[bytes, int]]
 class FileReviews(Reviews):
     """Reviews that a function reads from disk each time anew.
 
-    They are read once when opened, so that a wrong label in the last line is known at once. The fingerprint covers
-    all texts and labels, hence the same reviews as CSV and as JSONL have the same.
+    They are read once when opened, so that a wrong label in the last line is known at once.
 
     Args:
       path: where they are, as errors name it.
@@ -41,13 +39,12 @@ class FileReviews(Reviews):
     """
 
     def __init__(self, path: Path, read: Callable[[], Labelled]) -> None:
-        self.name = str(path)
         self._read = read
         digest = hashlib.sha256()
         labels = bytearray()
         try:
             for text, label in read():
-                digest.update(struct.pack("<bQ", label, len(text)) + text)
+                digest.update(hashed(text, label))
                 labels.append(label)
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{path}: cannot be read ({error})", BAD_DATA) from None
@@ -85,7 +82,7 @@ def open_files(config: DataConfig) -> Corpus:
     if test_path is not None:
         return Corpus(reviews, _open(test_path, "data.test_path", config))
     held = hold_out(reviews.labels, "stratified", config.test_fraction, config.split_seed, "data.test_fraction")
-    return Corpus(Selection(reviews, ~held, "train"), Selection(reviews, held, "test"))
+    return Corpus(Selection(reviews, ~held), Selection(reviews, held))
 
 
 def _open(path: Path, field: str, config: DataConfig) -> FileReviews:
@@ -118,7 +115,7 @@ def read_folder(path: Path) -> Labelled:
         for file in sorted((path / name).iterdir()):
             if file.is_file() and not file.name.startswith("."):
                 with file.open("rb") as opened:
-                    yield opened.read(MAX_BYTES), LABELS[name]
+                    yield opened.read(LONGEST_REVIEW), LABELS[name]
 
 
 def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:

@@ -23,7 +23,6 @@ from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 PREPARED = Path("imdb_reviews", "plain_text", "1.0.0")  # inside data_dir
 SOURCE = "prepared_from.txt"  # inside a preparation of ours: the identity of the archive or folder it was made from
-WHERE = "data.data_dir or TFDS_DATA_DIR"
 PATIENCE = 4.0  # seconds that the publisher's server gets to answer
 WAYS_OUT = (
     "give --config.data.data_dir=FOLDER where TFDS has prepared imdb_reviews, or --config.data.path=aclImdb_v1.tar.gz, "
@@ -84,7 +83,7 @@ def prepared_folder(config: DataConfig) -> Path:
         return _prepare_local(Path(config.path).expanduser(), data_dir)
     if not (data_dir / PREPARED).exists():
         _check_network(data_dir)
-        prepare(Builder(data_dir=data_dir), WHERE)
+        prepare(Builder(data_dir=data_dir))
     return data_dir / PREPARED
 
 
@@ -95,10 +94,10 @@ def _prepare_local(path: Path, data_dir: Path) -> Path:
         # Another preparation lives there: it is neither used in place of `path` nor overwritten.
         data_dir = data_dir / f"aclImdb-{source[:12]}"
     if not (data_dir / PREPARED).exists():
-        counts = aclimdb.check(path)  # before TFDS makes its folders
+        counts = aclimdb.count_reviews(path)  # before TFDS makes its folders
         builder = Builder(data_dir=data_dir)
         builder.source, builder.counts = path, counts
-        prepare(builder, WHERE)
+        prepare(builder)
     return data_dir / PREPARED
 
 

@@ -1,4 +1,4 @@
-"""Reviews in a folder that TFDS has prepared: made and read without TensorFlow."""
+"""The IMDB reviews in a folder that TFDS has prepared: made and read without TensorFlow."""
 
 import contextlib
 import errno
@@ -18,23 +18,15 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int8
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from imdb_jax.data.reviews import Corpus, Reviews
+from imdb_jax.data.reviews import Corpus, ReviewList, Reviews
 from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, UserError
+from imdb_jax.storage import cache_dir, cache_entry, is_whole
 
 log = logging.getLogger(__name__)
 
-PROBES = 64  # reviews that a fingerprint reads
-
 
 class PreparedReviews(Reviews):
-    """The reviews of one split.
-
-    The fingerprint covers the name and sizes of the split and some decoded reviews, so that it takes milliseconds
-    and does not depend on the record files: their bytes differ between formats and versions.
-
-    Args:
-      builder: TFDS' reader of the folder.
-      split: "train" or "test".
+    """The reviews of one split: train, test or unsupervised.
 
     Raises:
       UserError: the folder holds another number of reviews than it says (65).
@@ -42,36 +34,44 @@ class PreparedReviews(Reviews):
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
         info = builder.info.splits[split]
-        self.name = f"{builder.info.full_name} {split}"
+        self._files = [Path(path) for path in info.filepaths]
         self._features: Any = builder.info.features
         self._records = _open_records(builder, split)
         if len(self) != info.num_examples:
             found = f"{len(self):,} reviews in {split}, expected {info.num_examples:,}"
             raise UserError(f"{builder.data_dir}: {found}; delete the folder to prepare it again", BAD_DATA)
-        digest = hashlib.sha256(f"{self.name} {info.num_examples} {info.num_bytes}".encode())
-        for at in np.linspace(0, len(self) - 1, min(PROBES, len(self))).round().astype(int).tolist():
-            (text,), (label,) = self._read(range(at, at + 1))
-            digest.update(struct.pack("<bQ", label, len(text)) + text)
-        self.fingerprint = digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self._records)
 
     def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
         """As in `Reviews`."""
-        texts, labels = self._decoded
-        for start in range(0, len(self), size):
-            yield texts[start : start + size], labels[start : start + size]
+        return self._decoded.chunks(size)
 
     @functools.cached_property
-    def _decoded(self) -> tuple[list[bytes], Int8[np.ndarray, " N"]]:
+    def _decoded(self) -> ReviewList:
         """All reviews, kept: 33 MB of IMDB's, which are read four times, and each takes TFDS 21 microseconds."""
-        return self._read(range(len(self)))
-
-    def _read(self, rows: range) -> tuple[list[bytes], Int8[np.ndarray, " n"]]:
         decode = self._features.deserialize_example_np
-        examples = [decode(record) for record in self._records.__getitems__(rows)]
-        return [example["text"] for example in examples], np.array([example["label"] for example in examples], np.int8)
+        with _damage_told(self._files[0].parent):
+            examples = [decode(record) for record in self._records.__getitems__(range(len(self)))]
+        return ReviewList([each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """As in `Reviews`: of the texts, since the files of one corpus differ between formats and versions of TFDS.
+
+        It is kept in the cache folder by a checksum of the files: decoding all reviews takes a second, reading the
+        bytes of the files 30 milliseconds.
+        """
+        digest = hashlib.blake2b(digest_size=32)
+        with _damage_told(self._files[0].parent):
+            for path in self._files:
+                digest.update(path.read_bytes())
+        entry = cache_dir() / "fingerprints" / digest.hexdigest()
+        if not is_whole(entry):
+            with cache_entry(entry) as draft:
+                (draft / "fingerprint.txt").write_text(self._decoded.fingerprint)
+        return (entry / "fingerprint.txt").read_text()
 
 
 class TFRecords:
@@ -114,9 +114,15 @@ def open_prepared(folder: Path) -> Corpus:
     Raises:
       UserError: the folder is incomplete, damaged or in another format (65).
     """
-    try:
+    with _damage_told(folder):
         builder = tfds.builder_from_directory(folder)
         return Corpus(PreparedReviews(builder, "train"), PreparedReviews(builder, "test"))
+
+
+@contextlib.contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:  # TFDS and its readers answer damage with a dozen types, down to protobuf's own
@@ -124,7 +130,7 @@ def open_prepared(folder: Path) -> Corpus:
         raise UserError(f"{folder}: cannot be read ({reason}); delete it to prepare it again", BAD_DATA) from error
 
 
-def prepare(builder: tfds.core.DatasetBuilder, setting: str) -> None:
+def prepare(builder: tfds.core.DatasetBuilder) -> None:
     """Makes a builder's folder as array_record.
 
     TFDS writes beside the folder and renames at the end: when interrupted there is no folder, and of two processes
@@ -146,5 +152,5 @@ def prepare(builder: tfds.core.DatasetBuilder, setting: str) -> None:
         refused = (
             isinstance(error, PermissionError | FileExistsError | NotADirectoryError) or error.errno == errno.EROFS
         )
-        message = f"{folder}: cannot be written ({error.strerror or error}); set {setting}"
+        message = f"{folder}: cannot be written ({error.strerror or error}); set data.data_dir or TFDS_DATA_DIR"
         raise UserError(message, LOCKED if refused else IO_FAILED) from None

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,31 +12,21 @@ from jaxtyping import Bool, Int8
 
 from imdb_jax.errors import BAD_DATA, USAGE, UserError
 
-MAX_BYTES = 1_000_000  # of one review; files.py cuts longer ones here and the audit counts them
+LONGEST_REVIEW = 1_000_000  # of one review; files.py cuts longer ones here and the audit counts them
 
 
 class Reviews(ABC):
     """Labelled reviews in a fixed order, streamed: only one chunk need be in memory.
 
     Texts are raw bytes, UTF-8 by intent: what isn't valid passes through untouched.
-
-    Attributes:
-      name: says where the reviews are from, such as "imdb_reviews/plain_text/1.0.0 train".
-      fingerprint: hex sha256 that identifies texts, labels and order, on every machine and in every file format.
     """
-
-    name: str
-    fingerprint: str
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
-        """Reads all reviews from the first on.
-
-        Args:
-          size: most reviews in a chunk.
+        """Reads all reviews from the first on, at most `size` at a time.
 
         Yields:
           Texts and their labels: 0 negative, 1 positive.
@@ -46,21 +37,47 @@ class Reviews(ABC):
         """All labels, in order."""
         return np.concatenate([labels for _, labels in self.chunks()])
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hex sha256 of all texts and labels in their order: the same on every machine and in every file format."""
+        digest = hashlib.sha256()
+        for texts, labels in self.chunks():
+            for text, label in zip(texts, labels.tolist(), strict=True):
+                digest.update(hashed(text, label))
+        return digest.hexdigest()
+
+
+def hashed(text: bytes, label: int) -> bytes:
+    """What a fingerprint hashes of a review; with the lengths no two lists of reviews give the same bytes."""
+    return struct.pack("<bQ", label, len(text)) + text
+
+
+class ReviewList(Reviews):
+    """Reviews in memory."""
+
+    def __init__(self, texts: list[bytes], labels: Int8[np.ndarray, " N"]) -> None:
+        self._texts = texts
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+        """As in `Reviews`."""
+        for start in range(0, len(self), size):
+            yield self._texts[start : start + size], self.labels[start : start + size]
+
 
 class Selection(Reviews):
     """Some of another object's reviews, in the same order.
 
     Args:
-      parent: the reviews to choose from.
       mask: True for each review of `parent` that is kept.
-      part: what the kept reviews are, such as "validation"; it is appended to the name.
     """
 
-    def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"], part: str) -> None:
+    def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"]) -> None:
         if len(mask) != len(parent):
-            raise ValueError(f"mask: {len(mask)} values; {parent.name} has {len(parent)} reviews")
-        self.name = f"{parent.name} ({part})"
-        self.fingerprint = hashlib.sha256(parent.fingerprint.encode() + np.packbits(mask).tobytes()).hexdigest()
+            raise ValueError(f"mask: {len(mask)} values for {len(parent)} reviews")
         self._parent = parent
         self._mask = mask
 
@@ -84,6 +101,11 @@ class Selection(Reviews):
         """All labels, in order."""
         return self._parent.labels[self._mask]
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hex sha256 of the parent's fingerprint and the mask, so that no text is read again."""
+        return hashlib.sha256(self._parent.fingerprint.encode() + np.packbits(self._mask).tobytes()).hexdigest()
+
 
 class Corpus(NamedTuple):
     """Training and test reviews as their source has them."""
@@ -98,7 +120,6 @@ def hold_out(
     """Chooses reviews to hold out.
 
     Args:
-      labels: 0 or 1.
       method: "stratified" draws from each class its share and "random" from all; "first" and "last" go by order.
       size: a fraction of the reviews when below 1, a number of reviews otherwise.
       seed: of the draw; the same reviews on every platform and NumPy version.

@@ -6,19 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
-from imdb_jax.data.reviews import MAX_BYTES
+from imdb_jax.data.reviews import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, UserError
 
-MAX_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
+LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
 
 
 def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Reads comma-separated rows, the first of which names the columns; blank lines are no rows.
-
-    Args:
-      file: closed in the end.
-      name: of the file, for error messages.
-      columns: those that are needed.
+    """Reads comma-separated rows, the first of which names the columns, then closes the file; blank lines are no rows.
 
     Yields:
       File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
@@ -26,7 +21,7 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
     Raises:
       UserError: a column is missing, or a row has too many or too few fields (65).
     """
-    csv.field_size_limit(MAX_FIELD)
+    csv.field_size_limit(LONGEST_FIELD)
     with io.TextIOWrapper(cast(BinaryIO, file), "utf-8-sig", "surrogateescape", newline="") as text:
         rows = csv.reader(text, strict=True)
         try:
@@ -49,11 +44,6 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
 
 def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
     """Reads one JSON object per line; blank lines hold none.
-
-    Args:
-      file: its lines.
-      name: of the file, for error messages.
-      keys: those that are needed.
 
     Yields:
       File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
@@ -79,7 +69,7 @@ def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> It
 
 
 def text_of(row: dict[str, Any], key: str, where: str) -> bytes:
-    """Gives back the bytes that the text of a row was decoded from, cut to `MAX_BYTES`.
+    """Gives back the bytes that the text of a row was decoded from, cut to `LONGEST_REVIEW`.
 
     Raises:
       UserError: it is no string (65).
@@ -88,6 +78,6 @@ def text_of(row: dict[str, Any], key: str, where: str) -> bytes:
     if not isinstance(text, str):
         raise UserError(f"{where}: {key} is {text!r}; must be a string", BAD_DATA)
     try:
-        return text.encode("utf-8", "surrogateescape")[:MAX_BYTES]
+        return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to
-        return text.encode("utf-8", "surrogatepass")[:MAX_BYTES]
+        return text.encode("utf-8", "surrogatepass")[:LONGEST_REVIEW]

@@ -5,21 +5,17 @@ opinion, only the half after "but" counts, and a closing verdict outweighs what 
 the label, and `NOISE` of the labels are wrong on purpose. So word counts alone tell part of the story: a logistic
 regression on them gets 82 % of the test reviews right (tests/data/test_synthetic.py measures it), where reading
 in order could reach 97 %.
-
-The corpus has its own name, so that no result on it can pass as one on IMDB.
 """
 
+import hashlib
 import random
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
-import tensorflow_datasets as tfds
+import numpy as np
 
-from imdb_jax.data.prepared import open_prepared, prepare
-from imdb_jax.data.reviews import Corpus
-from imdb_jax.storage import cache_dir
+from imdb_jax.data.reviews import Corpus, ReviewList
 
 T = TypeVar("T")
 
@@ -122,31 +118,18 @@ class Critic:
         return f"{aspect} was {self._pick(DEGREES)}{self._pick(OPINIONS[strength])}", strength
 
 
-class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Prepares the corpus through TFDS, as IMDB is."""
-
-    name = "synthetic_reviews"
-    VERSION = tfds.core.Version("1.0.0")  # counts up whenever the grammar changes, so that no old text is read
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        features = {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["neg", "pos"])}
-        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
-        return {split: self._generate_examples(seed, SIZES[split]) for seed, split in enumerate(SIZES)}
-
-    def _generate_examples(self, seed: int, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
-        critic = Critic(seed)
-        for i in range(count):
-            label = i % 2
-            text = critic.review(label)
-            yield i, {"text": text, "label": 1 - label if critic.chance(NOISE) else label}
+def write_corpus() -> Corpus:
+    """Writes the corpus; it takes less time than reading it from disk would."""
+    return Corpus(*(_write(split, seed) for seed, split in enumerate(SIZES)))
 
 
-def open_synthetic() -> Corpus:
-    """Opens the generated reviews; on first use writes them into the cache folder, in about a second."""
-    builder = Builder(data_dir=cache_dir() / "synthetic")
-    folder = Path(builder.data_dir)
-    if not folder.exists():
-        prepare(builder, "IMDB_JAX_CACHE")
-    return open_prepared(folder)
+def _write(split: str, seed: int) -> ReviewList:
+    critic = Critic(seed)
+    texts, labels = [], []
+    for i in range(SIZES[split]):
+        label = i % 2
+        texts.append(critic.review(label).encode())
+        labels.append(1 - label if critic.chance(NOISE) else label)
+    # Mixed by a hash of each number: the same order on every platform, and the one in which TFDS would keep them.
+    order = sorted(range(len(texts)), key=lambda i: hashlib.md5(b"%b%d" % (split.encode(), i)).digest())  # noqa: S324
+    return ReviewList([texts[i] for i in order], np.array(labels, np.int8)[order])

@@ -24,6 +24,8 @@ class Manifest:
     """Fingerprint of the reviews, and of how they were encoded."""
     sha256: dict[str, str]
     """Checksums of the files that never change, by name."""
+    format: int = 1
+    """2 since fingerprints are of all reviews; before they looked at some of them only."""
 
 
 @dataclasses.dataclass(frozen=True)

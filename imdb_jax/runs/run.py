@@ -31,6 +31,7 @@ from imdb_jax.training.history import Seconds
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.storage import atomic_file
 
+FORMAT = 2  # of the manifest
 MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 POPULATION = "population.json"  # of a folder whose members are runs; see population.py
@@ -104,7 +105,7 @@ class Run(Folder):
                 np.save(file, vectors)
             names.append("vectors.npy")
         sums = {name: _checksum(self.folder / name) for name in names}
-        self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums))
+        self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums, FORMAT))
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -127,8 +128,22 @@ class Run(Folder):
         Raises:
           UserError: they, or what makes ids of them, have changed since.
         """
-        if self._manifest().data != dataset.fingerprint:
+        manifest = self._manifest()
+        same = manifest.data == dataset.fingerprint
+        if manifest.format < FORMAT:
+            same = self.vocabulary().tokens == dataset.vocabulary.tokens and self._audit() == dataset.audit
+        if not same:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
+
+    def has_reviews_of(self, other: "Run") -> bool:
+        """Whether two finished runs were trained, chosen and tested on the same reviews."""
+        if self._manifest().format != other._manifest().format:
+            return self._audit() == other._audit()
+        results = self.results(), other.results()
+        return all(results) and len({each.reviews for each in results if each}) == 1
+
+    def _audit(self) -> dict[str, Any]:
+        return json.loads(self._read("audit.json"))
 
     def load_vectors(self) -> np.ndarray | None:
         """The vectors [V, D], float32, that the run's embedding starts from, or None."""

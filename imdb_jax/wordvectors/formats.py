@@ -1,4 +1,4 @@
-"""GloVe, word2vec and fastText files -> (word, vector) records of the words that are wanted.
+"""GloVe, word2vec and fastText files -> the vectors of the words that are wanted.
 
 Formats are told by content, and nothing is ever unpickled. A file is read once, as bytes, in blocks: only the lines of
 wanted words are parsed, but any line with too few numbers is found, so that no damaged file is loaded in part.
@@ -25,19 +25,20 @@ HEADER = re.compile(rb"(\d{1,12}) ([1-9]\d{0,4})[ \r]*\n")  # word2vec: number o
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
 
-class Record(NamedTuple):
+class WordVector(NamedTuple):
     """A wanted word as it stands in a file."""
 
     where: str  # file and line or word number, for error messages
     word: bytes
-    vector: np.ndarray  # float32, all of one length
+    vector: np.ndarray  # float32, finite, all of one length
 
 
-def read_records(path: Path, words: Set[bytes] | None) -> Iterator[Record]:
-    """Reads the records of `words`, or of all words, from a file, in its order and as often as they stand there.
+def read_word_vectors(path: Path, words: Set[bytes] | None) -> Iterator[WordVector]:
+    """Reads `words`, or all words, from a file, in its order and as often as they stand there.
 
     Raises:
-      UserError: no such file; no vector file; a line of the wrong width; fewer or more words than the file promises.
+      UserError: no such file; no vector file; a line of the wrong width; nan or infinity in a wanted vector; fewer or
+        more words than the file promises.
     """
     blocks = _blocks(path)
     head = next(blocks, b"")
@@ -46,10 +47,14 @@ def read_records(path: Path, words: Set[bytes] | None) -> Iterator[Record]:
     if header := HEADER.match(head):
         count, dim = map(int, header.groups())
         rest = head[header.end() :]
-        read = _binary_records if _is_binary(rest, dim) else _text_records
-        yield from read(path, chain([rest], blocks), words, dim, count)
+        read = _read_binary if _is_binary(rest, dim) else _read_text
+        found = read(path, chain([rest], blocks), words, dim, count)
     else:
-        yield from _text_records(path, chain([head], blocks), words, _common_width(path, head), None)
+        found = _read_text(path, chain([head], blocks), words, _common_width(path, head), None)
+    for each in found:
+        if not np.isfinite(each.vector).all():
+            raise UserError(f"{each.where}: nan or infinity, expected finite numbers", BAD_DATA)
+        yield each
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -124,9 +129,9 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _text_records(
+def _read_text(
     path: Path, blocks: Iterator[bytes], words: Set[bytes] | None, dim: int, count: int | None
-) -> Iterator[Record]:
+) -> Iterator[WordVector]:
     """Reads lines `word number ... number`; `count` is the number of words that a header promised."""
     firsts = {word.partition(b" ")[0] for word in words or ()}  # words may hold spaces: glove.840B has `. . .`
     before = 0 if count is None else 1  # the header is line 1
@@ -137,13 +142,13 @@ def _text_records(
         if not line.strip():
             blank += 1
             continue
-        record = _parse(f"{path}:{number}", line, dim)
-        if words is not None and record.word in words:
-            yield record
-        elif (surplus := record.word.split(b" ")[1:]) and all(map(_is_number, surplus)):
-            raise UserError(f"{record.where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
+        found = _parse(f"{path}:{number}", line, dim)
+        if words is not None and found.word in words:
+            yield found
+        elif (surplus := found.word.split(b" ")[1:]) and all(map(_is_number, surplus)):
+            raise UserError(f"{found.where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
         elif words is None:
-            yield record
+            yield found
     if line.strip():
         _parse(f"{path}:{number}", line, dim)  # where a cut file ends
     if count is not None and count != number - before - blank:
@@ -162,7 +167,7 @@ def _lines(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _parse(where: str, line: bytes, dim: int) -> Record:
+def _parse(where: str, line: bytes, dim: int) -> WordVector:
     word, *fields = line.rstrip().rsplit(b" ", dim)
     if len(fields) < dim:
         raise UserError(f"{where}: {len(fields)} numbers, expected {dim}", BAD_DATA)
@@ -170,13 +175,13 @@ def _parse(where: str, line: bytes, dim: int) -> Record:
         values = [*map(float, fields)]
     except ValueError as error:
         raise UserError(f"{where}: {error}", BAD_DATA) from None
-    with np.errstate(over="ignore"):  # becomes an infinity, which is refused
-        return Record(where, word, np.array(values, np.float32))
+    with np.errstate(over="ignore"):  # becomes an infinity, which `read_word_vectors` refuses
+        return WordVector(where, word, np.array(values, np.float32))
 
 
-def _binary_records(
+def _read_binary(
     path: Path, blocks: Iterator[bytes], words: Set[bytes] | None, dim: int, count: int
-) -> Iterator[Record]:
+) -> Iterator[WordVector]:
     """Reads records of a word, a space, `dim` little-endian float32 values and, with some writers, a line feed."""
     number, rest, size = 0, b"", 4 * dim
     for block in blocks:
@@ -186,7 +191,7 @@ def _binary_records(
             word = rest[start:space].lstrip(b"\n")
             if words is None or word in words:
                 vector = np.frombuffer(rest, "<f4", dim, space + 1).astype(np.float32)
-                yield Record(f"{path}: word {number}", word, vector)
+                yield WordVector(f"{path}: word {number}", word, vector)
             start = end
         rest = rest[start:]
         if len(rest) > BLOCK + size:

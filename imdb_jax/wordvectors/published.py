@@ -52,10 +52,7 @@ ARCHIVES = {
 
 
 def find_vectors(name: str) -> Path:
-    """Finds a vector file, downloading a published set on first use.
-
-    Args:
-      name: a file, or the name of a published set such as `glove.6B.100d`.
+    """Finds a file, or a published set such as `glove.6B.100d`, which is downloaded on first use.
 
     Returns:
       A path that `read_vectors` reads; it may lead into a zip archive. A given file is not looked at.

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Int
 
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.storage import output_file
-from imdb_jax.wordvectors.formats import read_records
+from imdb_jax.wordvectors.formats import read_word_vectors
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,7 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
     rows = {token: row for row, token in enumerate(tokens) if row}
     vectors: dict[int, np.ndarray] = {}
     repeated = 0
-    for where, word, vector in read_records(path, rows.keys()):
-        if not np.isfinite(vector).all():
-            raise UserError(f"{where}: nan or infinity, expected finite numbers", BAD_DATA)
+    for _, word, vector in read_word_vectors(path, rows.keys()):
         repeated += rows[word] in vectors
         vectors.setdefault(rows[word], vector)
     if repeated:
@@ -65,6 +63,18 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
     table[[*vectors]] = [*vectors.values()]
     found[[*vectors]] = True
     return Vectors(table, found)
+
+
+def read_all_vectors(path: Path) -> tuple[list[bytes], Float32[np.ndarray, "N D"]]:
+    """Reads all words of a file and their vectors; of a word that stands there again the first counts.
+
+    Raises:
+      UserError: no such file; no vector file; damaged.
+    """
+    vectors: dict[bytes, np.ndarray] = {}
+    for _, word, vector in read_word_vectors(path, None):
+        vectors.setdefault(word, vector)
+    return [*vectors], np.array([*vectors.values()])
 
 
 def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray, "N D"]) -> None:
@@ -104,13 +114,7 @@ def fill_missing(vectors: Vectors, method: Literal["zeros", "normal"], seed: int
 
 
 def coverage(found: Bool[np.ndarray, " V"], counts: Int[np.ndarray, " V"], special: int) -> Coverage:
-    """Counts hits and misses.
-
-    Args:
-      found: which tokens have a vector.
-      counts: how often each token occurs in the training reviews.
-      special: how many of the first ids are special tokens; they are left out.
-    """
+    """Compares the tokens found with the `counts` of all in the training reviews, without the first, `special` ones."""
     found, counts = found[special:], counts[special:]
     hits = int(found.sum())
     return Coverage(hits, len(found) - hits, float(counts[found].sum() / max(counts.sum(), 1)))

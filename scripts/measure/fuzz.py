@@ -28,8 +28,8 @@ from imdb_jax.data.files import FileReviews, read_csv, read_jsonl
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Run
-from imdb_jax.wordvectors.neighbours import WordVectors
-from imdb_jax.wordvectors.table import read_vectors
+from imdb_jax.wordvectors.neighbours import neighbours
+from imdb_jax.wordvectors.table import read_all_vectors, read_vectors
 
 MEMORY = Path("/dev/shm")  # writing there never waits for a disk
 PATIENCE = 60  # seconds after which an input is taken to hang its parser
@@ -107,8 +107,8 @@ def vectors(path: Path) -> None:
     assert not table[~found].any()
 
 
-def neighbours(path: Path) -> None:
-    (nearest,) = WordVectors.of_file(path).neighbours([b"the"], 3)
+def near(path: Path) -> None:
+    (nearest,) = neighbours(str(path), *read_all_vectors(path), [b"the"], 3)
     assert len(nearest) <= 3
     assert all(-1.001 < each.cosine < 1.001 and each.word != b"the" for each in nearest)
 
@@ -239,7 +239,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
     record += b'"seconds": 1.5}\n'
     return {
         "vectors": Parser(_vectors(), vectors),
-        "neighbours": Parser(_vectors(), neighbours),
+        "neighbours": Parser(_vectors(), near),
         "csv": Parser(csvs, partial(labelled, read_csv)),
         "jsonl": Parser(jsonls, partial(labelled, read_jsonl)),
         "predict_csv": Parser(csvs, partial(predicted, "csv")),

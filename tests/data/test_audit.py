@@ -2,45 +2,32 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from io import StringIO
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from imdb_jax.data.audit import audit, check, summary, table
-from imdb_jax.data.reviews import MAX_BYTES, Reviews
+from imdb_jax.data.audit import audit, refuse_unfit, summary, table
+from imdb_jax.data.reviews import LONGEST_REVIEW, ReviewList, Reviews
 from imdb_jax.errors import UserError
 
 
-class Listed(Reviews):
-    """Reviews given as (text, label)."""
-
-    name = fingerprint = "listed"
-
-    def __init__(self, *reviews: tuple[bytes, int]) -> None:
-        self._reviews = reviews
-
-    def __len__(self) -> int:
-        return len(self._reviews)
-
-    def chunks(self, size: int = 2) -> Iterator[tuple[list[bytes], np.ndarray]]:
-        for start in range(0, len(self), 2):
-            texts, labels = zip(*self._reviews[start : start + 2], strict=True)
-            yield list(texts), np.array(labels, np.int8)
+def listed(*reviews: tuple[bytes, int]) -> ReviewList:
+    texts, labels = zip(*reviews, strict=True)
+    return ReviewList([*texts], np.array(labels, np.int8))
 
 
-TRAIN = Listed(
+TRAIN = listed(
     (b"a good film", 1),
     (b"a good film", 1),
     (b"a bad film", 0),
     (b" \n", 0),
     (b"caf\xe9 \0", 0),
-    (b"x" * MAX_BYTES, 1),
+    (b"x" * LONGEST_REVIEW, 1),
     ("café 🎬".encode(), 1),
 )
-TEST = Listed((b"a good film", 0), (b"a bad film", 0), (b"new", 1), (b"a bad film", 0))
+TEST = listed((b"a good film", 0), (b"a bad film", 0), (b"new", 1), (b"a bad film", 0))
 
 
 def test_counts_of_one_split() -> None:
@@ -78,23 +65,23 @@ def test_report_is_json_and_readable() -> None:
 
 
 def test_two_classes_pass() -> None:
-    check(audit({"train": TRAIN, "test": TEST}))
+    refuse_unfit(audit({"train": TRAIN, "test": TEST}))
 
 
 @pytest.mark.parametrize(
     ("splits", "message"),
     [
-        ({"train": Listed((b"a", 1), (b"b", 1))}, "all 2 train reviews are pos; both classes are needed"),
-        ({"train": Listed((b"a", 0))}, "all 1 train reviews are neg"),
-        ({"train": Listed((b"a", 0), (b"b", 1), (b"c", 2))}, "label 2 among the train reviews; allowed: 0 and 1"),
-        ({"train": TRAIN, "test": Listed((b"a", -1))}, "label -1 among the test reviews"),
+        ({"train": listed((b"a", 1), (b"b", 1))}, "all 2 train reviews are pos; both classes are needed"),
+        ({"train": listed((b"a", 0))}, "all 1 train reviews are neg"),
+        ({"train": listed((b"a", 0), (b"b", 1), (b"c", 2))}, "label 2 among the train reviews; allowed: 0 and 1"),
+        ({"train": TRAIN, "test": listed((b"a", -1))}, "label -1 among the test reviews"),
     ],
 )
 def test_one_or_three_classes_are_refused(splits: dict[str, Reviews], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        check(audit(splits))
+        refuse_unfit(audit(splits))
     assert caught.value.exit_code == 65
 
 
 def test_a_test_split_of_one_class_is_allowed() -> None:
-    check(audit({"train": TRAIN, "test": Listed((b"a", 1))}))
+    refuse_unfit(audit({"train": TRAIN, "test": listed((b"a", 1))}))

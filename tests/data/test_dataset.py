@@ -1,6 +1,7 @@
 """Token ids on disk: what they hold, and when they are made anew."""
 
 import errno
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.storage import cache_dir
 
 SYNTHETIC = DataConfig(source="synthetic", vocabulary_size=100)
 
@@ -152,7 +152,7 @@ def test_a_copy_of_the_reviews_shares_the_entry(
 def test_what_changes_ids_or_splits_has_its_own_entry(own: DataConfig, fields: dict[str, Any], cache: Path) -> None:
     first, other = load_dataset(own), load_dataset(replace(own, **fields))
     assert other.fingerprint != first.fingerprint
-    assert {path.name for path in cache.iterdir()} == {first.fingerprint, other.fingerprint}
+    assert {path.stem for path in cache.iterdir()} == {first.fingerprint, other.fingerprint}
 
 
 @pytest.mark.parametrize("name", ["train", "test"])
@@ -193,29 +193,6 @@ def test_a_full_disk_leaves_nothing_behind(own: DataConfig, cache: Path, monkeyp
     assert len(load_dataset(own).test.labels) == 10
 
 
-def test_a_draft_that_a_killed_run_left_is_no_entry(own: DataConfig, cache: Path) -> None:
-    first = load_dataset(own)
-    (cache / first.fingerprint).rename(cache / f"{first.fingerprint}.1")
-    (cache / f"{first.fingerprint}.1" / "test.ids").unlink()
-    np.testing.assert_array_equal(load_dataset(own).test.ids, first.test.ids)
-
-
-def test_the_slower_of_two_runs_takes_the_entry_of_the_faster(
-    own: DataConfig, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count_words = dataset_module.count_words
-
-    def overtaken(*arguments: Any) -> Any:
-        monkeypatch.setattr(dataset_module, "count_words", count_words)
-        load_dataset(own)
-        return count_words(*arguments)
-
-    monkeypatch.setattr(dataset_module, "count_words", overtaken)
-    dataset = load_dataset(own)
-    assert len(dataset.train.labels) == 32
-    assert [path.name for path in cache.iterdir()] == [dataset.fingerprint]
-
-
 @pytest.mark.parametrize(("size", "dtype"), [(65_536, np.uint16), (65_537, np.int32)])
 def test_ids_are_as_narrow_as_the_vocabulary_allows(size: int, dtype: type) -> None:
     words = [b"%d" % i for i in range(size - 2)]
@@ -232,12 +209,55 @@ def test_a_vocabulary_of_more_than_65536_tokens_reads_back(own: DataConfig, tmp_
     assert dataset.train.ids.max() == len(dataset.vocabulary) - 1 > 65_535
 
 
-def test_a_file_gone_from_the_cache_is_named() -> None:
-    config = DataConfig(source="synthetic", vocabulary_size=77)
-    load_dataset(config)
-    entry = cache_dir() / "tokens" / load_dataset(config).fingerprint
-    (entry / "test.ids").unlink()
-    with pytest.raises(UserError, match=r"test\.ids: gone; delete the folder"):
-        load_dataset(config)
-    shutil.rmtree(entry)
-    assert len(load_dataset(config).test.labels) == 1_000
+FILES = ["audit.json", "checksums.json", "test.ids", "test.labels.npy", "test.offsets.npy", "vocabulary.txt"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "deleted"])
+def test_a_damaged_entry_is_made_again(
+    own: DataConfig, cache: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = load_dataset(own).test.ids.copy()  # the file itself is damaged now
+    (entry,) = cache.iterdir()
+    whole = (entry / name).read_bytes()
+    middle = len(whole) // 2
+    if damage == "deleted":
+        (entry / name).unlink()
+    else:
+        flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        (entry / name).write_bytes({"flipped": flipped, "cut": whole[:middle], "emptied": b""}[damage])
+    again = load_dataset(own)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{entry}: damaged; it is made again"
+    ]
+    assert (entry / name).read_bytes() == whole
+    assert [*cache.iterdir()] == [entry]
+    np.testing.assert_array_equal(again.test.ids, ids)
+
+
+def test_an_entry_with_a_file_more_is_made_again(own: DataConfig, cache: Path) -> None:
+    load_dataset(own)
+    (entry,) = cache.iterdir()
+    (entry / "other").touch()
+    load_dataset(own)
+    assert not (entry / "other").exists()
+
+
+def test_the_same_reviews_in_another_format_are_the_same_data(own: DataConfig, tmp_path: Path) -> None:
+    first = load_dataset(own)
+    for name in ("train", "test"):
+        lines = [line.rpartition(",") for line in (tmp_path / f"{name}.csv").read_text().splitlines()[1:]]
+        rows = [json.dumps({"review": text, "sentiment": label}) + "\n" for text, _, label in lines]
+        (tmp_path / f"{name}.jsonl").write_text("".join(rows))
+    paths = {"path": str(tmp_path / "train.jsonl"), "test_path": str(tmp_path / "test.jsonl")}
+    again = load_dataset(replace(own, **paths, text_column="review", label_column="sentiment"))
+    assert (again.fingerprint, again.reviews) == (first.fingerprint, first.reviews)
+
+
+@pytest.mark.parametrize(
+    ("fields", "same"),
+    [({"vocabulary_size": 9}, True), ({"text": TextConfig(keep_apostrophes=True)}, True), ({"split_seed": 1}, False)],
+    ids=str,
+)
+def test_reviews_are_the_same_whatever_ids_they_have(own: DataConfig, fields: dict[str, Any], same: bool) -> None:
+    assert (load_dataset(replace(own, **fields)).reviews == load_dataset(own).reviews) == same

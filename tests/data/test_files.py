@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.files import LABELS, open_files, read_csv, read_jsonl
-from imdb_jax.data.reviews import MAX_BYTES, Corpus, Reviews
+from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews
 from imdb_jax.errors import UserError
 
 ANY_TEXT = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.text(
@@ -178,13 +178,13 @@ def test_wrong_class_folders(tmp_path: Path, classes: dict[str, list[bytes]], me
 
 
 def test_long_texts_are_cut(tmp_path: Path) -> None:
-    long = "x" * (MAX_BYTES + 5)
+    long = "x" * (LONGEST_REVIEW + 5)
     write_folder(tmp_path / "folder", pos=[long.encode()], neg=[b"bad"])
     (tmp_path / "a.csv").write_text(f"text,label\nbad,0\n{long},1\n")
     (tmp_path / "a.jsonl").write_text(f'{{"text": "bad", "label": 0}}\n{{"text": "{long}", "label": 1}}\n')
     prints = set()
     for name in ("folder", "a.csv", "a.jsonl"):
         train = open_path(tmp_path / name, test_path=str(tmp_path / name)).train
-        assert [len(text) for text, _ in read(train)] == [3, MAX_BYTES]
+        assert [len(text) for text, _ in read(train)] == [3, LONGEST_REVIEW]
         prints.add(train.fingerprint)
     assert len(prints) == 1

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb, imdb
-from imdb_jax.data.audit import audit, check
+from imdb_jax.data.audit import audit, refuse_unfit
 from imdb_jax.data.dataset import open_corpus
 from imdb_jax.data.reviews import Corpus, Reviews
 from imdb_jax.errors import UserError
+from imdb_jax.storage import cache_dir
 
 PER_CLASS = 3
 FOLDERS = (*aclimdb.CLASS_FOLDERS, "train/unsup")
@@ -75,7 +76,7 @@ def assert_is_small_imdb(corpus: Corpus) -> None:
 
 def assert_refused(data_dir: Path, path: Path | None, message: str, exit_code: int) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        open_imdb(data_dir, path)
+        _ = [reviews.fingerprint for reviews in open_imdb(data_dir, path)]
     assert caught.value.exit_code == exit_code
     assert "\n" not in str(caught.value)
 
@@ -95,7 +96,6 @@ def test_archive_and_folder_give_the_same_reviews(tmp_path: Path) -> None:
     for corpus in opened:
         assert_is_small_imdb(corpus)
     assert len({corpus.train.fingerprint for corpus in opened}) == 1
-    assert opened[0].train.name == "imdb_reviews/plain_text/1.0.0 train"
     assert opened[0].train.fingerprint != opened[0].test.fingerprint
 
 
@@ -196,7 +196,7 @@ def test_links_are_not_followed_and_devices_not_opened(tmp_path: Path, kind: byt
 
 @pytest.mark.parametrize("name", ["aclImdb/README", "aclImdb/train/pos/0.txt"])
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(aclimdb, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(aclimdb, "LARGEST_TAR", 1 << 20)
     source = write_archive(tmp_path / "a.tar.gz", {name: bytes(2 << 20), **MEMBERS})
     assert source.stat().st_size < 10_000
     assert_refused(tmp_path / "data", source, "a.tar.gz: unpacks to more than 1 MB", 65)
@@ -260,11 +260,50 @@ def as_tfrecord(folder: Path) -> None:
 
 
 def test_tfrecord_gives_what_array_record_gives(prepared: Path) -> None:
-    before = open_imdb(prepared.parents[2])
+    before = [reviews.fingerprint for reviews in open_imdb(prepared.parents[2])]
     as_tfrecord(prepared)
     after = open_imdb(prepared.parents[2])
     assert_is_small_imdb(after)
-    assert [reviews.fingerprint for reviews in after] == [reviews.fingerprint for reviews in before]
+    assert [reviews.fingerprint for reviews in after] == before
+
+
+@pytest.mark.parametrize("row", range(2 * PER_CLASS))
+def test_an_edit_of_any_review_is_another_fingerprint(prepared: Path, row: int) -> None:
+    """In place and of equal size, at the same time of the file: no count, length or date tells it."""
+    as_tfrecord(prepared)
+    before = open_imdb(prepared.parents[2])
+    fingerprints = [reviews.fingerprint for reviews in before]
+    (file,) = prepared.glob("*-train.tfrecord*")
+    text = [text for texts, _ in before.train.chunks() for text in texts][row]
+    status = file.stat()
+    file.write_bytes(file.read_bytes().replace(text, text.swapcase()))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = open_imdb(prepared.parents[2])
+    assert after.train.fingerprint != fingerprints[0]
+    assert after.test.fingerprint == fingerprints[1]
+
+
+def test_a_known_fingerprint_takes_no_decoding(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_imdb(prepared.parents[2]).train.fingerprint
+    again = open_imdb(prepared.parents[2]).train
+    monkeypatch.delattr(again, "_records")
+    assert again.fingerprint == first
+
+
+def test_a_damaged_fingerprint_is_made_again(prepared: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = open_imdb(prepared.parents[2]).train.fingerprint
+    for path in (cache_dir() / "fingerprints").glob("*/fingerprint.txt"):
+        path.write_text("0" * 64)
+    assert open_imdb(prepared.parents[2]).train.fingerprint == first
+    assert "damaged; it is made again" in caplog.text
+
+
+def test_a_flipped_byte_in_a_review_is_told_in_one_line(prepared: Path) -> None:
+    (file,) = prepared.glob("*-train.array_record*")
+    content = bytearray(file.read_bytes())
+    content[110] ^= 1  # after the file's first header, of 64 bytes, and that of a block, of 40
+    file.write_bytes(content)
+    assert_refused(prepared.parents[2], None, f"^{prepared}: cannot be read .*delete it to prepare it again", 65)
 
 
 def test_environment_names_the_data_dir(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +440,7 @@ needs_real = pytest.mark.skipif(not (REAL / imdb.PREPARED).exists(), reason=f"{R
 def test_real_reviews() -> None:
     corpus = open_corpus(DataConfig(data_dir=str(REAL)))
     report = audit(corpus._asdict())
-    check(report)
+    refuse_unfit(report)
     for split in report.splits.values():
         assert split.reviews == 25_000
         assert split.classes == {"neg": 12_500, "pos": 12_500}
@@ -417,7 +456,7 @@ def test_real_reviews_are_read_without_tensorflow_and_warnings() -> None:
     code = """if True:
         import sys
         from imdb_jax.config import DataConfig
-        from imdb_jax.data.reviews import open_corpus
+        from imdb_jax.data.dataset import open_corpus
         print(sum(len(texts) for texts, _ in open_corpus(DataConfig()).train.chunks()), "tensorflow" in sys.modules)
     """
     environment = {**os.environ, "TFDS_DATA_DIR": str(REAL)}

@@ -1,20 +1,28 @@
-"""Reviews and selections of them."""
+"""Reviews, selections of them, and which are held out."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imdb_jax.data.reviews import Reviews, Selection
+from imdb_jax.config import DataConfig, ValidationConfig
+from imdb_jax.data.dataset import split_corpus
+from imdb_jax.data.reviews import ReviewList, Reviews, Selection, hold_out, limit_per_class
+from imdb_jax.errors import UserError
+
+LABELS = np.array([0, 1, 1, 1, 0, 1, 1, 1, 0, 1] * 10, np.int8)  # 30 negative, 70 positive
+GOLDEN = {"stratified": [1, 2, 3, 6, 8, 11], "random": [3, 4, 6, 11]}  # of this code with NumPy 2, written once
 
 
 class Numbers(Reviews):
     """Reviews "0", "1", ... labelled by a list; counts the chunks that are read."""
 
     def __init__(self, labels: list[int]) -> None:
-        self.name, self.fingerprint = "numbers", str(labels)
         self._labels = np.array(labels, np.int8)
         self.chunks_read = 0
 
@@ -36,49 +44,132 @@ def read(reviews: Reviews, size: int = 3) -> list[tuple[bytes, int]]:
 def test_selection_keeps_order_texts_and_labels(size: int) -> None:
     numbers = Numbers([0, 1, 1, 0, 1, 0, 0])
     mask = np.array([False, True, False, True, True, False, False])
-    selection = Selection(numbers, mask, "some")
+    selection = Selection(numbers, mask)
     assert len(selection) == 3
     assert read(selection, size) == [(b"1", 1), (b"3", 0), (b"4", 1)]
     assert selection.labels.tolist() == [1, 0, 1]
     assert selection.labels.dtype == np.int8
-    assert selection.name == "numbers (some)"
 
 
 def test_selections_nest_and_partition() -> None:
     numbers = Numbers([0, 1] * 10)
-    outer = Selection(numbers, np.arange(20) % 3 > 0, "outer")
+    outer = Selection(numbers, np.arange(20) % 3 > 0)
     mask = np.arange(len(outer)) % 2 == 0
-    parts = read(Selection(outer, mask, "a")) + read(Selection(outer, ~mask, "b"))
+    parts = read(Selection(outer, mask)) + read(Selection(outer, ~mask))
     assert sorted(parts) == sorted(read(outer))
 
 
 def test_selection_stops_reading_after_its_last_review() -> None:
     numbers = Numbers([0, 1] * 50)
-    read(Selection(numbers, np.arange(100) < 4, "head"), size=10)
+    read(Selection(numbers, np.arange(100) < 4), size=10)
     assert numbers.chunks_read <= 2
 
 
 def test_empty_selection_reads_nothing() -> None:
     numbers = Numbers([0, 1])
-    assert read(Selection(numbers, np.zeros(2, bool), "none")) == []
+    assert read(Selection(numbers, np.zeros(2, bool))) == []
 
 
-def test_fingerprint_depends_on_parent_and_mask_only() -> None:
+def test_a_fingerprint_tells_texts_labels_and_order() -> None:
+    def of(*reviews: tuple[bytes, int]) -> str:
+        texts, labels = zip(*reviews, strict=True)
+        return ReviewList([*texts], np.array(labels, np.int8)).fingerprint
+
+    others = [of((b"a", 0), (b"b", 1)), of((b"b", 1), (b"a", 0)), of((b"a", 1), (b"b", 1)), of((b"ab", 0), (b"", 1))]
+    assert of((b"a", 0), (b"b", 1)) == others[0]
+    assert len({*others}) == len(others)
+
+
+def test_fingerprint_of_a_selection_depends_on_parent_and_mask() -> None:
     mask = np.array([True, False, True])
-    same = [Selection(Numbers([0, 1, 1]), mask, part).fingerprint for part in ("a", "b")]
-    others = [
-        Selection(Numbers([0, 1, 1]), ~mask, "a").fingerprint,
-        Selection(Numbers([0, 0, 1]), mask, "a").fingerprint,
-    ]
-    assert same[0] == same[1]
-    assert len({same[0], *others}) == 3
+    chosen = [(Numbers([0, 1, 1]), mask), (Numbers([0, 1, 1]), ~mask), (Numbers([0, 0, 1]), mask)]
+    assert len({Selection(*each).fingerprint for each in chosen}) == 3
+    assert Selection(*chosen[0]).fingerprint == Selection(Numbers([0, 1, 1]), mask).fingerprint
 
 
 def test_selection_refuses_a_mask_of_another_length() -> None:
-    with pytest.raises(ValueError, match="mask: 2 values; numbers has 3 reviews"):
-        Selection(Numbers([0, 1, 1]), np.ones(2, bool), "bad")
+    with pytest.raises(ValueError, match="mask: 2 values for 3 reviews"):
+        Selection(Numbers([0, 1, 1]), np.ones(2, bool))
 
 
 def test_opening_reviews_imports_neither_tfds_nor_jax_before_it_must() -> None:
     code = "import sys, imdb_jax.data.reviews; print({'tensorflow_datasets', 'tensorflow', 'jax'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(("size", "negative", "positive"), [(0.2, 6, 14), (10.0, 3, 7), (0.5, 15, 35)])
+def test_stratified_keeps_the_shares_of_the_classes(size: float, negative: int, positive: int) -> None:
+    held = hold_out(LABELS, "stratified", size, seed=0)
+    assert np.bincount(LABELS[held]).tolist() == [negative, positive]
+
+
+@pytest.mark.parametrize("method", ["stratified", "random"])
+def test_draws_depend_on_the_seed_alone(method: str) -> None:
+    first, again, other = (hold_out(LABELS, method, 0.2, seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    assert first.sum() == other.sum() == 20
+
+
+def test_draw_is_the_same_on_every_platform_and_version() -> None:
+    labels = np.array([0, 1] * 6, np.int8)
+    assert np.flatnonzero(hold_out(labels, "stratified", 0.5, seed=0)).tolist() == GOLDEN["stratified"]
+    assert np.flatnonzero(hold_out(labels, "random", 4.0, seed=7)).tolist() == GOLDEN["random"]
+
+
+def test_first_and_last_go_by_order() -> None:
+    assert np.flatnonzero(hold_out(LABELS, "first", 5.0, seed=0)).tolist() == [0, 1, 2, 3, 4]
+    assert np.flatnonzero(hold_out(LABELS, "last", 0.05, seed=0)).tolist() == [95, 96, 97, 98, 99]
+
+
+@given(
+    st.lists(st.sampled_from([0, 1]), min_size=1, max_size=40),
+    st.sampled_from(["stratified", "random", "first", "last"]),
+    st.one_of(st.floats(0.01, 0.99), st.integers(1, 50).map(float)),
+    st.integers(0, 2**31),
+)
+def test_both_sides_have_both_classes_or_it_is_an_error(labels: list[int], method: str, size: float, seed: int) -> None:
+    array, held, exit_code = np.array(labels, np.int8), None, None
+    try:
+        held = hold_out(array, method, size, seed)
+    except UserError as error:
+        exit_code = error.exit_code
+    if held is None:
+        assert exit_code == (2 if len(set(labels)) == 2 else 65)
+        return
+    assert held.sum() == (round(size * len(labels)) if size < 1 else size)
+    assert set(array[held].tolist()) == set(array[~held].tolist()) == {0, 1}
+
+
+def test_error_names_field_value_and_class() -> None:
+    labels = np.array([0] * 50 + [1] * 50, np.int8)
+    with pytest.raises(UserError, match=r"data\.validation\.size: 0\.2 \(last\); no negative review of 100 "):
+        hold_out(labels, "last", 0.2, seed=0)
+    with pytest.raises(UserError, match=r"data\.test_fraction: 100 .*left to train on"):
+        hold_out(labels, "random", 100.0, seed=0, field="data.test_fraction")
+
+
+def test_limit_keeps_the_first_of_each_class() -> None:
+    labels = np.array([0, 0, 1, 0, 1, 1], np.int8)
+    assert limit_per_class(labels, 2).tolist() == [True, True, True, False, True, False]
+    assert limit_per_class(labels, 9).all()
+
+
+def write_csv(path: Path, count: int) -> str:
+    path.write_text("text,label\n" + "".join(f"{path.stem} {i},{i % 2}\n" for i in range(count)))
+    return str(path)
+
+
+def test_split_corpus_limits_before_it_holds_out(tmp_path: Path) -> None:
+    config = DataConfig(
+        source="files",
+        path=write_csv(tmp_path / "train.csv", 40),
+        test_path=write_csv(tmp_path / "test.csv", 30),
+        limit=5,
+        validation=ValidationConfig(size=0.2),
+    )
+    train, validation, test = split_corpus(config)
+    assert sorted(text for text, _ in read(train) + read(validation)) == sorted(b"train %d" % i for i in range(10))
+    assert len(validation) == 2
+    assert [text for text, _ in read(test)] == [b"test %d" % i for i in range(10)]
+    assert len({train.fingerprint, validation.fingerprint, test.fingerprint}) == 3

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imdb_jax.config import Config
+from imdb_jax.config import Config, DataConfig
+from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.runs.records import Results, dump
+from imdb_jax.runs.records import Manifest, Results, dump
 from imdb_jax.runs.run import Predictions, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
@@ -176,3 +177,50 @@ def test_a_look_at_the_test_split_that_cannot_be_recorded_is_refused(tmp_path: P
     with pytest.raises(UserError, match=r"test_readings\.jsonl: Is a directory; each look at the test") as refused:
         Run(tmp_path).record_test_reading({"command": "evaluate", "step": 1})
     assert refused.value.exit_code == 74
+
+
+DATA = DataConfig(source="synthetic", vocabulary_size=50, limit=20)
+
+
+def run_on(folder: Path, dataset: Dataset) -> Run:
+    run = Run(folder)
+    folder.mkdir()
+    run.begin(Config(), dataset)
+    run.write_text("metrics.jsonl", lines(EPOCHS))
+    run.write_results(replace(RESULTS, reviews=dataset.reviews))
+    return run
+
+
+def as_format_1(run: Run, data: str) -> None:
+    """As versions wrote it whose fingerprints looked at 64 reviews."""
+    manifest = dump(run.read_record("manifest.json", Manifest))
+    del manifest["format"]
+    write(run, "manifest.json", {**manifest, "data": data})
+    run.write_results(replace(RESULTS, reviews=data))
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("fields", [{}, {"vocabulary_size": 49}, {"split_seed": 1}, {"limit": 21}], ids=str)
+def test_only_the_reviews_that_a_run_was_begun_with_are_its_data(
+    tmp_path: Path, old: bool, fields: dict[str, Any]
+) -> None:
+    run = run_on(tmp_path / "run", load_dataset(DATA))
+    if old:
+        as_format_1(run, "83c5dacefbcd26ce18619f323ce2e4d4")
+    other = load_dataset(replace(DATA, **fields))
+    if fields:
+        with pytest.raises(UserError, match="the reviews have changed since this run was begun") as refused:
+            run.check_data(other)
+        assert refused.value.exit_code == 65
+    else:
+        run.check_data(other)
+
+
+def test_runs_of_old_and_new_versions_are_compared(tmp_path: Path) -> None:
+    datasets = {name: load_dataset(replace(DATA, split_seed=seed)) for seed, name in enumerate("ab")}
+    runs = {(name, of): run_on(tmp_path / f"{name}{of}", datasets[name]) for name in "ab" for of in ("new", "old")}
+    for name in "ab":
+        as_format_1(runs[name, "old"], name)
+    for (one, _), first in runs.items():
+        for (another, _), second in runs.items():
+            assert first.has_reviews_of(second) == (one == another)

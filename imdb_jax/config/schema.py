@@ -1,85 +1,18 @@
-"""Every hyper-parameter of a run, as frozen dataclasses that are checked when they are built.
+"""Every hyper-parameter of a run and its default: frozen dataclasses whose types and ranges pydantic checks.
 
-A file in `configs/` builds one `Config` and names it `config`; a run directory keeps it as JSON. Defaults stand
-here and nowhere else. Pydantic checks types and ranges, so a wrong value never reaches a model.
+A file in `configs/` builds one `Config` and names it `config`; a run directory keeps it as JSON.
 """
 
-import difflib
-import functools
 import itertools
-import json
-import runpy
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import tyro
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic.dataclasses import dataclass
-from pydantic_core import PydanticCustomError
-from typing_extensions import dataclass_transform
+from pydantic import Field, model_validator
 
-from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.config.checked import Positive, Rate, Text, section
 
-T = TypeVar("T")
-
-
-def _utf8(text: str) -> str:
-    """Refuses what JSON can't hold: bytes of an argument or a path that are not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise PydanticCustomError("utf8", "must be UTF-8") from None
-    return text
-
-
-Text = Annotated[str, AfterValidator(_utf8)]
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-# tags that pydantic puts into a field's path
-KINDS = ("learned", "pretrained", "one_hot", "lstm", "simple_rnn", "conv1d", "conv_stack", "pool", "own")
 Kind = tyro.conf.Suppress  # the tag that tells JSON which class to build; not an option to set
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def section(path: str) -> Callable[[type[T]], type[T]]:
-    """Makes a class a frozen, checked dataclass whose errors name the field as `path.field`."""
-
-    def decorate(cls: type[T]) -> type[T]:
-        built: Any = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", strict=True))(cls)
-        validate = built.__init__
-
-        @functools.wraps(validate)
-        def init(self: Any, **fields: Any) -> None:
-            try:
-                validate(self, **fields)
-            except ValidationError as error:
-                raise UserError(describe(error, path)) from None
-
-        built.__init__ = init
-        return built
-
-    return decorate
-
-
-def describe(error: ValidationError, path: str = "") -> str:
-    """Says in one line which field is wrong, what was given and what is allowed.
-
-    Args:
-      error: what pydantic raised; only its first complaint is told.
-      path: where the checked object stands in the config, such as `model.encoder`.
-    """
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return first["msg"][0].lower() + first["msg"][1:]
-    where = ".".join(str(part) for part in (path, *first["loc"]) if part not in ("", *KINDS))
-    if first["type"] == "value_error":  # a check of ours: it says itself what was given
-        return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
-    complaint = first["msg"][0].lower() + first["msg"][1:]
-    if first["type"] == "missing":  # then the input is the whole section
-        return f"{where}: {complaint}"
-    return f"{where or 'config'}: {first['input']!r}; {complaint}"
 
 
 @section("data.text")
@@ -352,109 +285,3 @@ class Config:
                 f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {self.data.max_length}"
             )
         return self
-
-
-_ADAPTER = TypeAdapter(Config)
-
-
-def to_json(config: Config) -> str:
-    """Writes a config as indented JSON that `from_json` reads back to an equal config."""
-    return _ADAPTER.dump_json(config, indent=2).decode() + "\n"
-
-
-def from_json(text: str | bytes, where: str) -> Config:
-    """Reads a config from JSON.
-
-    Args:
-      text: what `to_json` wrote.
-      where: the file it came from, for error messages.
-
-    Raises:
-      UserError: broken JSON, an unknown field, a wrong type or a value out of range.
-    """
-    try:
-        return _ADAPTER.validate_json(text)
-    except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}") from None
-
-
-def load_file(path: str | Path) -> Config:
-    """Runs a Python config file and returns the `Config` that it names `config`.
-
-    Raises:
-      UserError: see `run_file`; or the file defines no `config`.
-    """
-    config = run_file(path).get("config")
-    if not isinstance(config, Config):
-        raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
-    return config
-
-
-def run_file(path: str | Path) -> dict[str, Any]:
-    """Runs a Python file and returns its names. Run only files that you would run as a script.
-
-    Raises:
-      UserError: no such file, or it raises.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; see configs/ for those that come along", MISSING_INPUT)
-    try:
-        return runpy.run_path(str(path))
-    except Exception as error:
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        raise UserError(f"{path}{_line_in(path, error)}: {kind}{error}") from None
-
-
-def _line_in(path: Path, error: Exception) -> str:
-    """The last line of `path` on the way to an error, as `:LINE`; nothing where there is none."""
-    line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return f":{line}" if line else ""
-
-
-def fields(config: Config) -> dict[str, Any]:
-    """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
-    return dict(_leaves(json.loads(to_json(config))))
-
-
-def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
-    """A config with some fields set by their names on the command line.
-
-    Raises:
-      UserError: there is no such field, or a value does not fit.
-    """
-    known = fields(config)
-    tree = json.loads(to_json(config))
-    for field_name, value in values.items():
-        if field_name not in known:
-            near = difflib.get_close_matches(field_name, known, n=1)
-            raise UserError(f"{field_name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
-        *path, name = field_name.split(".")
-        functools.reduce(dict.__getitem__, path, tree)[name] = value
-    try:
-        return _ADAPTER.validate_json(json.dumps(tree))
-    except ValidationError as error:
-        raise UserError(describe(error)) from None
-
-
-def differences(old: Config, new: Config) -> list[str]:
-    """Lists the fields in which two configs differ, as `field: old -> new`."""
-    before, after = fields(old), fields(new)
-    return [
-        f"{field}: {before.get(field, 'absent')!r} -> {after.get(field, 'absent')!r}"
-        for field in {**before, **after}
-        if before.get(field, "absent") != after.get(field, "absent")
-    ]
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
