@@ -154,11 +154,11 @@ def test_figures_go_into_a_docstring_and_nowhere_else() -> None:
 
 
 def test_every_config_has_a_place_for_its_figures() -> None:
-    table = (ROOT / "docs" / "configs.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     for name, path in CONFIGS.items():
         assert "0.5 %" in with_docstring_figures(path.read_text(), [result(0, 0.005)]).replace("0.50", "0.5")
-        first = f"[{name}](../configs/{name}.py)"
-        assert "nowhere else" in with_cells(table, first, {2: "nowhere else"}), name
+        first = f"[{name}](configs/{name}.py)"
+        assert "nowhere else" in with_cells(readme, first, {2: "nowhere else"}), name
 
 
 def test_cells_of_one_row() -> None:
