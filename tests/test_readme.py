@@ -123,7 +123,7 @@ def typed(text: str) -> Iterator[list[str]]:
     lines = [line for block in blocks(text, "") for line in block.replace("\\\n", " ").splitlines()]
     inline = re.findall(r"`([^`]+)`", FENCED.sub("", text).replace("\n", " "))
     for line in (*lines, *inline):
-        if re.match(r"(python -m imdb_jax|scripts/\w|pip install)", line.strip()):
+        if re.match(r"(python -m imdb_jax|scripts/\w+(\s|$)|pip install)", line.strip()):
             yield shlex.split(line, comments=True)
 
 
