@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONFIGS
+from tests.test_imports import FLOORS, PACKAGE
 
 ROOT = Path(__file__).parents[1]
 READMES = [ROOT / "README.md", ROOT / "README.ko.md"]
@@ -116,6 +117,15 @@ def test_files_that_are_named_exist(page: Path) -> None:
     text = re.sub(r"\]\([^)]*\)|\w+://\S+", "", page.read_text())
     for name in re.findall(r"(?<![\w/.-])(?:imdb_jax|scripts|tests|configs|docs)/[\w/.-]*\w", text, re.ASCII):
         assert (ROOT / name).exists(), name
+
+
+def test_the_design_shows_the_folders_and_floors() -> None:
+    folders, floors, *_ = blocks((ROOT / "docs" / "design.md").read_text(), "")
+    shown = re.findall(r"^  (\w+(?:/|\.py))|(?<=py )(\w+\.py)", folders, re.MULTILINE)
+    there = {path.name + "/" * path.is_dir() for path in PACKAGE.iterdir() if not path.name.startswith("_")}
+    assert {first or other for first, other in shown} == there
+    rows = [set(line.partition("(")[0].split()) for line in floors.splitlines()]
+    assert rows == [{"commands"}, *reversed(FLOORS)]
 
 
 def typed(text: str) -> Iterator[list[str]]:
