@@ -1,0 +1,1 @@
+"""Run directories: one run from config to results, and many runs."""

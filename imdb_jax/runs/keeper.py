@@ -1,0 +1,191 @@
+"""What a run keeps on disk while it trains, and how several processes agree on it.
+
+Process 0 alone reads and writes the run directory, so that the others need not see its disk. What it finds there all
+others are told, and where it fails all fail. With a single process nothing of this costs anything.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.data.dataset import Dataset
+from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
+from imdb_jax.models import TextClassifier
+from imdb_jax.runs import records
+from imdb_jax.runs.records import Results
+from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runtime import environment
+from imdb_jax.training.build import initial_vectors
+from imdb_jax.training.checkpoint import Checkpoints
+from imdb_jax.training.fingerprint import fingerprints
+from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.logs import RunLog, log_file
+from imdb_jax.training.processes import agree, broadcast, broadcast_state, is_first
+from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.wordvectors.table import coverage
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Keeper:
+    """Inside `with`, holds a run directory; the methods are called in the order in which they stand.
+
+    Args:
+      run: its directory.
+      config: of the run; must equal that of the directory if it holds a run already.
+
+    Raises:
+      UserError: at `with`, a directory in use or of another config.
+    """
+
+    def __init__(self, run: Run, config: Config) -> None:
+        self.run = run
+        self._config = config
+        self._checkpoints: Checkpoints | None = None  # of process 0, once there is something to save
+        self._log: RunLog | None = None
+
+    def __enter__(self) -> "Keeper":
+        with contextlib.ExitStack() as stack:
+
+            def take() -> None:
+                stack.enter_context(self.run.taken(self._config))
+                stack.enter_context(log_file(self.run.folder / "train.log"))
+
+            _first(take)
+            self._held = stack.pop_all()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._held.__exit__(*raised)
+
+    def results(self) -> Results | None:
+        """Those of a run that is finished."""
+        found = _first(self.run.results)
+        content = broadcast(found and records.dump(found))
+        return content and records.load(Results, content, str(self.run.folder))
+
+    def begin(self, dataset: Dataset, model: TextClassifier | None = None) -> np.ndarray | None:
+        """Writes what later commands need, unless the run has begun; then its reviews must be those of the dataset.
+
+        Args:
+          dataset: of the config.
+          model: with the vectors to start from, where it is built already; otherwise they are found and read.
+
+        Returns:
+          The vectors [V, D] that a pretrained embedding starts from; None where there is none, and in all processes
+          but the first.
+        """
+        return _first(lambda: self._begin(dataset, model))
+
+    def _begin(self, dataset: Dataset, model: TextClassifier | None) -> np.ndarray | None:
+        if self.run.begun:
+            self.run.check_data(dataset)
+            return self.run.load_vectors()
+        table = covered = None
+        if isinstance(self._config.model.embedding, PretrainedEmbedding):
+            if model is not None:
+                table = np.asarray(model.embedding.table)  # pyright: ignore  (no one-hot words, by the config)
+            else:
+                vectors = initial_vectors(self._config.model.embedding, dataset.vocabulary, self._config.seed)
+                special = len(dataset.vocabulary.special.tokens)
+                table, covered = vectors.table, coverage(vectors.found, dataset.counts, special)
+                log.info(covered)
+        self.run.begin(self._config, dataset, table, covered)
+        return table
+
+    def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
+        """Makes sure that all processes read the same reviews and start from the same vectors.
+
+        Raises:
+          UserError: this or another process has others than process 0.
+        """
+        mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
+        those = broadcast(mine)
+
+        def check() -> None:
+            if mine != those:
+                raise UserError("its reviews or vectors are not those of process 0", BAD_DATA)
+
+        agree(check)
+
+    def restore(self, fresh: TrainState) -> tuple[TrainState, History]:
+        """The latest checkpoint, or a fresh state where there is none yet; from now on `keep` may be called."""
+        self._like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), fresh)
+        state, history = _first(self._restore) or (fresh, History())
+        state = broadcast_state(state, self._like)
+        history = History.from_json(broadcast(history.to_json()))
+        _first(lambda: self._open_log(history))
+        return state, history
+
+    def _restore(self) -> tuple[TrainState, History] | None:
+        checkpoints = Checkpoints(self.run.checkpoints, self.run.origin(), environment())
+        self._checkpoints = self._held.enter_context(checkpoints)
+        found = checkpoints.restore_latest(self._like)
+        return found and (found[0], History.from_json(found[1]))
+
+    def _open_log(self, history: History) -> None:
+        self._log = self._held.enter_context(RunLog(self.run.folder, history.epochs))
+
+    def keep(self, state: TrainState, history: History) -> None:
+        """Begins to save a state; where it ends an epoch, the epoch's figures are written first."""
+        if self._checkpoints is None or self._log is None:
+            return
+        ended = bool(history.epochs) and history.epochs[-1].step == int(state.step)
+        if ended:
+            self._log.write()
+        rank = history.epochs[-1].rank(self._config.training.monitor) if ended else None
+        self._checkpoints.save(state, history.to_json(), rank)
+
+    def newest(self) -> int | None:
+        """Step of the last checkpoint that is written."""
+        if self._checkpoints is None:
+            return None
+        self._checkpoints.wait()
+        return self._checkpoints.newest()
+
+    def best(self, chosen: Epoch) -> TrainState:
+        """The checkpoint of the epoch that was chosen.
+
+        Raises:
+          UserError: it, or the last one, could not be written, or is gone (74).
+        """
+        return broadcast_state(_first(lambda: self._best(chosen)), self._like)
+
+    def _best(self, chosen: Epoch) -> TrainState:
+        assert self._checkpoints is not None
+        self._checkpoints.wait()
+        where = self.run.checkpoints
+        if self._checkpoints.failed:
+            raise UserError(f"{where}: the last or best checkpoint could not be written; make room and go on", IO_FAILED)
+        best = self._checkpoints.restore_best(self._like)
+        if int(best.step) != chosen.step:
+            message = f"the checkpoint of the best epoch, {chosen.epoch}, is gone; train again in another --workdir"
+            raise UserError(f"{where}: {message}", IO_FAILED)
+        return best
+
+    def record_test_reading(self, step: int) -> None:
+        """Notes that the test split is about to be looked at."""
+        _first(lambda: self.run.record_test_reading({"command": "train", "step": step}))
+
+    def conclude(self, results: Results, predictions: dict[str, Predictions]) -> None:
+        """Ends the run."""
+
+        def conclude() -> None:
+            if self._log is not None:
+                self._log.finish()
+            self.run.write_predictions(predictions)
+            self.run.write_results(results)
+
+        _first(conclude)
+
+
+def _first(action: Callable[[], T]) -> T | None:
+    """Runs an action in process 0; where it fails, all processes fail."""
+    return agree(lambda: action() if is_first() else None)

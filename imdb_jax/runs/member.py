@@ -1,0 +1,168 @@
+"""One of several runs in a process of its own: how it is started and watched, and what it does.
+
+A process of its own means one run to signals, logs, counts of compilations and Orbax alike. It is pinned to some cores
+or sees one accelerator only, and ends when the process that started it does.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from imdb_jax import cli
+from imdb_jax.config import Config, from_json, run_file, to_json
+from imdb_jax.errors import INTERNAL, UserError
+from imdb_jax.runtime import set_up_process, usable_cores
+
+# what `find_devices` asks, in a process of its own, since an accelerator belongs to the process that looks for it
+PROBE = """
+import jax
+devices = jax.local_devices()
+print(devices[0].platform, len({getattr(device, "coords", device.id) for device in devices}))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where one run at a time can train.
+
+    Attributes:
+      cores: numbers of the processor cores.
+      environment: variables that show one accelerator to the process; none on a CPU.
+    """
+
+    cores: Sequence[int]
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def find_devices() -> tuple[str, int]:
+    """JAX's platform here, such as "cpu" or "tpu", and how many devices or chips it has."""
+    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
+    if probe.returncode:
+        raise UserError(f"JAX finds no device: {(probe.stderr.splitlines() or ['it says nothing'])[-1]}")
+    platform, count = probe.stdout.split()[-2:]
+    return platform, int(count)
+
+
+def places_for(members: int, platform: str, count: int) -> list[Place]:
+    """A place for each of the runs that train at the same time: an accelerator, or a core of this CPU.
+
+    A core loses less time with a whole batch than with its share (LOG.md).
+
+    Args:
+      members: runs in all.
+      platform: as `find_devices` says.
+      count: of accelerators.
+
+    Example: a CPU of 8 cores and 3 members give 4 places of 2 cores, of which 3 are taken.
+    """
+    cores = usable_cores()
+    if platform != "cpu":
+        return [Place(cores, _showing(platform, number)) for number in range(count)]
+    size = max(1, len(cores) // members)
+    return [Place(cores[at : at + size]) for at in range(0, len(cores), size)]
+
+
+def _showing(platform: str, number: int) -> dict[str, str]:
+    """Variables by which the platform's own driver shows a single accelerator to a process."""
+    if platform == "tpu":
+        return {
+            "TPU_VISIBLE_CHIPS": str(number),
+            "TPU_CHIPS_PER_PROCESS_BOUNDS": "1,1,1",
+            "TPU_PROCESS_BOUNDS": "1,1,1",
+        }
+    shown = {}
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):  # of NVIDIA and AMD
+        seen = [each for each in os.environ.get(name, "").split(",") if each]
+        shown[name] = seen[number] if seen else str(number)
+    return shown
+
+
+class Member:
+    """A run in a process that has just been started.
+
+    Args:
+      config: of the run.
+      folder: the run directory.
+      place: where it trains.
+      code: Python files to run before, such as one that defines an encoder.
+    """
+
+    def __init__(self, config: Config, folder: Path, place: Place, code: Sequence[str] = ()) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "imdb_jax.runs.member"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=os.environ | place.environment,
+            start_new_session=True,  # a Ctrl-C in the terminal goes to the process that watches, which passes it on
+        )
+        order = {"config": to_json(config), "folder": str(folder), "cores": list(place.cores), "code": list(code)}
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()  # left open: it ends when this process does
+        except OSError:
+            pass  # it has ended already; `watch` tells how
+
+    def stop(self, signum: int) -> None:
+        """Asks the run to save its state and end."""
+        self._process.send_signal(signum)
+
+    def watch(self, tell: Callable[[str], None]) -> None:
+        """Waits for the end of the run.
+
+        Args:
+          tell: gets each warning of the run.
+
+        Raises:
+          UserError: the run's own.
+        """
+        last = ""
+        assert self._process.stderr is not None
+        with self._process:
+            for line in self._process.stderr:
+                if last:
+                    tell(last)
+                last = line.rstrip()
+        code = self._process.returncode
+        if code == 0:
+            if last:
+                tell(last)
+        elif last.startswith("error: "):
+            raise UserError(last.removeprefix("error: "), code)
+        else:
+            raise UserError(last or f"ended with code {code}", code if code > 0 else INTERNAL)
+
+
+def main(_: Sequence[str]) -> None:
+    """Trains the run that standard input names, as `run_experiment` would alone."""
+    started = time.perf_counter()
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cores = order["cores"]
+    if hasattr(os, "sched_setaffinity"):  # macOS and Windows have none
+        os.sched_setaffinity(0, cores)
+    for file in order["code"]:
+        run_file(file)
+    from imdb_jax.runs.experiment import run_experiment  # after the cores are chosen: JAX starts a thread for each
+
+    set_up_process(cpu_devices=len(cores))
+    config = from_json(order["config"], f"{order['folder']}: config")
+    run_experiment(config, order["folder"], started=started)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    cli.run(main, quiet=True)
