@@ -58,7 +58,7 @@ def set_up_process(*, cpu_devices: int | None = None) -> None:
 
     Args:
       cpu_devices: how many devices the CPU is; unless given each usable core is one. One of several processes has one:
-        collectives between cores are what `CoreReplicas` avoids.
+        collectives between cores are what `Replicas` avoids.
     """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # other C libraries: none
         mallopt(M_ARENA_MAX, HEAPS)

@@ -32,8 +32,6 @@ class Args:
     """0..7 or 0,3,5: a run for each seed. More may join later."""
     grid: Annotated[str | None, tyro.conf.arg(name="grid.FIELD", metavar="VALUE,VALUE")] = None
     """A run for each combination of values too, such as --grid.model.dropout=0.3,0.5."""
-    profile: bool = False
-    """Trace the 11th to the 20th step into `profile/` of the run directory, for TensorBoard and ui.perfetto.dev."""
     distributed: bool = False
     """Train as one of several processes, each started by this command. On TPU pods and under SLURM they find each
     other; elsewhere give the three options below. Process 0 alone writes to the run directory."""
@@ -70,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     else:
         from imdb_jax.runs.experiment import run_experiment
 
-        run_experiment(args.config, args.workdir, started=started, profile=args.profile)
+        run_experiment(args.config, args.workdir, started=started)
 
 
 def _check_processes(args: Args, many: bool) -> None:
@@ -78,8 +76,6 @@ def _check_processes(args: Args, many: bool) -> None:
     for option in ("coordinator", "processes", "process_id"):
         if getattr(args, option) is not None and not args.distributed:
             raise UserError(f"--{option}: {getattr(args, option)!r}; goes with --distributed alone")
-    if args.profile and many:
-        raise UserError("--profile: traces a single run, not a population")
     if args.distributed and many:
         raise UserError("--distributed: a population trains in one process; start one on each host, with other seeds")
 

@@ -14,7 +14,7 @@ from imdb_jax.config import Config
 from imdb_jax.data.batches import Batch, Batches
 from imdb_jax.training.metrics import Metrics
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.parallel import CoreReplicas, MeshReplicas
+from imdb_jax.training.parallel import MeshReplicas, Replicas
 from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import build_model, random_split
 
@@ -32,7 +32,7 @@ def learner_of(config: Config, steps: int = 100):
 
 def train(learner: Learner, state: TrainState, batches: list[Batch], devices: int = 1) -> TrainState:
     """The state after a step on each batch."""
-    replicas = CoreReplicas(learner, jax.devices()[:devices])
+    replicas = Replicas(learner, jax.devices()[:devices])
     states = replicas.place(state)
     for shards in replicas.send(batches):
         states = replicas.step(states, shards)
@@ -114,7 +114,7 @@ def test_frozen_table_gets_no_gradient_even_when_asked_for(config: Config) -> No
 def test_one_compilation_per_bucket_and_no_hidden_transfer(config: Config) -> None:
     batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8, 16))
     learner, state = learner_of(config)
-    replicas = CoreReplicas(learner, jax.devices()[:1])
+    replicas = Replicas(learner, jax.devices()[:1])
     states = replicas.place(state)
     for epoch in range(3):
         for shards in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
@@ -137,7 +137,7 @@ def test_prediction_does_not_depend_on_devices(config: Config) -> None:
     learner, state = learner_of(config)
     batches = Batches(random_split([*range(1, 25)] * 2), 5, 24, buckets=(8, 16))
     logits = []
-    for kind, count in ((CoreReplicas, 1), (CoreReplicas, 3), (MeshReplicas, 3)):
+    for kind, count in ((Replicas, 1), (Replicas, 3), (MeshReplicas, 3)):
         replicas = kind(learner, jax.devices()[:count])
         logits.append(replicas.logits(replicas.eval_models(replicas.place(state)), batches))
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-6)

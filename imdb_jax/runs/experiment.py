@@ -1,6 +1,5 @@
 """One training run from config to results: data, model, training, one look at the test split."""
 
-import contextlib
 import json
 import logging
 from pathlib import Path
@@ -20,11 +19,10 @@ from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.history import Epoch, History
-from imdb_jax.training.loop import Watch, train_epochs
+from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
-from imdb_jax.training.parallel import DataParallel, replicate
-from imdb_jax.training.processes import agree, first_then_others, is_first, with_peers
-from imdb_jax.training.profile import Profile
+from imdb_jax.training.parallel import Replicas, replicate
+from imdb_jax.training.processes import agree, first_then_others, with_peers
 from imdb_jax.training.signals import StopSignal
 from imdb_jax.training.step import TrainState
 from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, render, score_cells
@@ -39,7 +37,6 @@ def run_experiment(
     dataset: Dataset | None = None,
     model: TextClassifier | None = None,
     started: float | None = None,
-    profile: bool = False,
 ) -> Results:
     """Trains, or goes on training, in a run directory and writes its results.
 
@@ -49,7 +46,6 @@ def run_experiment(
       dataset: of the config; opened unless given.
       model: of the config, with the weights to start from; built unless given.
       started: `time.perf_counter()` when the command began, for the record of seconds.
-      profile: traces some steps into `profile/` of the run directory.
 
     Raises:
       UserError: bad data, a workdir in use or of another config, diverging loss.
@@ -63,8 +59,7 @@ def run_experiment(
             vectors = keeper.begin(data, model)
             model = model or agree(lambda: build_model(config, data.vocabulary, vectors))
             stopwatch.lap("data")
-            tracing = Profile(keeper.run.folder / "profile") if profile and is_first() else None
-            results = _train(model, data, config, keeper, stopwatch, tracing)
+            results = _train(model, data, config, keeper, stopwatch)
         else:
             if dataset is not None:
                 keeper.begin(dataset)
@@ -94,9 +89,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
     return results
 
 
-def _train(
-    model: TextClassifier, dataset: Dataset, config: Config, keeper: Keeper, stopwatch: Stopwatch, tracing: Profile | None
-) -> Results:
+def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keeper, stopwatch: Stopwatch) -> Results:
     """From the latest checkpoint on: restore, train, conclude."""
     train = batches(dataset.train, config, config.training.batch_size)
     validation = batches(dataset.validation, config, config.training.eval_batch_size)
@@ -118,9 +111,10 @@ def _train(
     replicas = replicate(learner, state.params, config.training.batch_size)
     states = replicas.place(state)
     del state  # one copy less in memory
-    with StopSignal() as stop, tracing or contextlib.nullcontext():
-        watch = Watch(stop, stopwatch, tracing)
-        train_epochs(replicas, states, history, config.training, config.seed, train, validation, keeper, watch)
+    with StopSignal() as stop:
+        train_epochs(
+            replicas, states, history, config.training, config.seed, train, validation, keeper.keep, stopwatch, stop
+        )
 
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)
@@ -132,7 +126,7 @@ def _train(
     return results
 
 
-def _predictions(replicas: DataParallel, state: TrainState, splits: dict[str, Batches]) -> dict[str, Predictions]:
+def _predictions(replicas: Replicas, state: TrainState, splits: dict[str, Batches]) -> dict[str, Predictions]:
     models = replicas.eval_models(replicas.place(state))
     return {name: Predictions(replicas.logits(models, split), split.split.labels) for name, split in splits.items()}
 

@@ -143,13 +143,6 @@ class Keeper:
         rank = history.epochs[-1].rank(self._config.training.monitor) if ended else None
         self._checkpoints.save(state, history.to_json(), rank)
 
-    def newest(self) -> int | None:
-        """Step of the last checkpoint that is written."""
-        if self._checkpoints is None:
-            return None
-        self._checkpoints.wait()
-        return self._checkpoints.newest()
-
     def best(self, chosen: Epoch) -> TrainState:
         """The checkpoint of the epoch that was chosen.
 
@@ -163,7 +156,9 @@ class Keeper:
         self._checkpoints.wait()
         where = self.run.checkpoints
         if self._checkpoints.failed:
-            raise UserError(f"{where}: the last or best checkpoint could not be written; make room and go on", IO_FAILED)
+            raise UserError(
+                f"{where}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
+            )
         best = self._checkpoints.restore_best(self._like)
         if int(best.step) != chosen.step:
             message = f"the checkpoint of the best epoch, {chosen.epoch}, is gone; train again in another --workdir"

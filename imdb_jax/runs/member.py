@@ -43,7 +43,7 @@ class Place:
 
 def find_devices() -> tuple[str, int]:
     """JAX's platform here, such as "cpu" or "tpu", and how many devices or chips it has."""
-    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
+    probe = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)  # noqa: S603
     if probe.returncode:
         raise UserError(f"JAX finds no device: {(probe.stderr.splitlines() or ['it says nothing'])[-1]}")
     platform, count = probe.stdout.split()[-2:]

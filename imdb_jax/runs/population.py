@@ -4,25 +4,19 @@ population.json (the config that they share and their names), members/ with the 
 with their spread.
 """
 
+import contextlib
 import itertools
+import json
 import math
 import re
-from collections.abc import Mapping
-from imdb_jax.config import Config, fields, with_fields
-from imdb_jax.errors import UserError
-
-import contextlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from imdb_jax.config import Config, differences, from_json, to_json, with_fields
+from imdb_jax.config import Config, differences, fields, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.runs.folder import Folder
 from imdb_jax.runs.records import Members, PopulationResults
 from imdb_jax.runs.run import POPULATION, RESULTS, Run
-
 
 MOST = 1_000  # members
 

@@ -19,17 +19,16 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import jsonl_rows
-from imdb_jax.wordvectors.table import Coverage
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 from imdb_jax.runs import records
+from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 from imdb_jax.runs.records import Manifest, Results
-from imdb_jax.data.dataset import Dataset
-from imdb_jax.training.history import Seconds
-from imdb_jax.training.history import Epoch, History
 from imdb_jax.storage import atomic_file
+from imdb_jax.training.history import Epoch, History, Seconds
+from imdb_jax.wordvectors.table import Coverage
 
 FORMAT = 2  # of the manifest
 MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
@@ -157,7 +156,9 @@ class Run(Folder):
 
     def write_results(self, results: Results) -> None:
         """Ends the run: checksums of its metrics and predictions join the results."""
-        sums = {name: _checksum(self.folder / file) for name, file in (("metrics", METRICS), ("predictions", PREDICTIONS))}
+        sums = {
+            name: _checksum(self.folder / file) for name, file in (("metrics", METRICS), ("predictions", PREDICTIONS))
+        }
         self.write_record(RESULTS, dataclasses.replace(results, **sums))
 
     def write_predictions(self, predictions: dict[str, Predictions]) -> None:

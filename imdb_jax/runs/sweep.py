@@ -213,9 +213,7 @@ def results_table(results: PopulationResults) -> str:
     return render(table)
 
 
-def _mean(
-    scored: Sequence[MemberResults | EnsembleResults], split: str, figure: str, scale: int, digits: int
-) -> str:
+def _mean(scored: Sequence[MemberResults | EnsembleResults], split: str, figure: str, scale: int, digits: int) -> str:
     of_split: list[Scores] = [getattr(each, split) for each in scored]
     return mean_and_std([scale * getattr(scores, figure) for scores in of_split], f"{{:.{digits}f}}")
 

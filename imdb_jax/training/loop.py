@@ -2,7 +2,7 @@
 
 import logging
 import math
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,8 @@ from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.logs import epoch_line, progress_bar
 from imdb_jax.training.metrics import score
-from imdb_jax.training.parallel import DataParallel
+from imdb_jax.training.parallel import Replicas
 from imdb_jax.training.processes import is_alone
-from imdb_jax.training.profile import Profile
 from imdb_jax.training.signals import Interrupted, StopSignal
 from imdb_jax.training.step import TrainState
 
@@ -25,44 +24,17 @@ log = logging.getLogger(__name__)
 LOOK = 50  # steps between looks at the loss, each of which waits for the device
 
 
-@runtime_checkable
-class Store(Protocol):
-    """Where the loop leaves what must not be lost."""
-
-    def keep(self, state: TrainState, history: History) -> None:
-        """Begins to save a state, and what has been reached up to it."""
-        ...
-
-    def newest(self) -> int | None:
-        """Step of the last checkpoint that is written."""
-        ...
-
-
-class Watch(NamedTuple):
-    """What is looked at while a run trains.
-
-    Attributes:
-      stop: asked after each step, of several processes after each `LOOK`.
-      stopwatch: of the run; counts the programs that are compiled, of which there should be none after the first whole
-        epoch.
-      profile: traces some steps.
-    """
-
-    stop: StopSignal
-    stopwatch: Stopwatch
-    profile: Profile | None = None
-
-
 def train_epochs(
-    model: DataParallel,
+    model: Replicas,
     states: list[TrainState],
     history: History,
     config: TrainingConfig,
     seed: int,
     train: Batches,
     validation: Batches,
-    store: Store,
-    watch: Watch,
+    keep: Callable[[TrainState, History], None],
+    stopwatch: Stopwatch,
+    stop: StopSignal,
 ) -> None:
     """Trains until the history is finished, evaluating and saving after each epoch.
 
@@ -75,14 +47,14 @@ def train_epochs(
       seed: of the order of batches.
       train: batches to learn from.
       validation: batches to choose the best epoch by.
-      store: saves the state after each epoch, and where a signal stops the run.
-      watch: what else is looked at.
+      keep: saves the state, and what has been reached up to it: after each epoch, and where a signal stops the run.
+      stopwatch: of the run; counts the programs that are compiled.
+      stop: asked after each step, of several processes after each `LOOK`.
 
     Raises:
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    stopwatch = watch.stopwatch
     step, warmed_up = int(states[0].step), False
     while not history.is_finished(config):
         number, first_step = len(history.epochs) + 1, step % len(train)
@@ -93,17 +65,15 @@ def train_epochs(
                 with jax.profiler.StepTraceAnnotation("train", step_num=step):
                     states = model.step(states, shards)
                 step += 1
-                if watch.profile:
-                    watch.profile.step(states)
                 bar.update(min(config.batch_size, bar.total - bar.n))
                 at_end = step % len(train) == 0
                 if at_end or step % LOOK == 0:
-                    _check_finite(states[0], store)
+                    _check_finite(states[0], history)
                 # several processes must ask each other, which takes time; an epoch at its end is evaluated first
-                if not at_end and (is_alone() or step % LOOK == 0) and (signum := watch.stop.asked()):
-                    _check_finite(states[0], store)
+                if not at_end and (is_alone() or step % LOOK == 0) and (signum := stop.asked()):
+                    _check_finite(states[0], history)
                     stopwatch.lap("train")
-                    store.keep(states[0], history)
+                    keep(states[0], history)
                     raise Interrupted(signum)
         averages = states[0].metrics.compute()
         stopwatch.lap("train")
@@ -129,20 +99,21 @@ def train_epochs(
         if compiled and warmed_up:
             log.warning(f"epoch {number} compiled {compiled} programs; there should be none after the first")
         warmed_up |= first_step == 0
-        store.keep(state, history)
+        keep(state, history)
         del state  # one copy less in memory as soon as it is written
-        if signum := watch.stop.asked():
+        if signum := stop.asked():
             raise Interrupted(signum)
 
 
-def _check_finite(state: TrainState, store: Store) -> None:
+def _check_finite(state: TrainState, history: History) -> None:
     """Ends a run whose weights are lost, before they are saved."""
     if math.isfinite(state.metrics.loss):
         return
-    newest = store.newest()
+    kept = (
+        f"the last epoch that was kept ended at step {history.epochs[-1].step}" if history.epochs else "none was kept"
+    )
     raise UserError(
         f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
-        "optimizer.learning_rate or set optimizer.clip_norm, in another --workdir "
-        + ("(no checkpoint was written)" if newest is None else f"(the last checkpoint is of step {newest})"),
+        f"optimizer.learning_rate or set optimizer.clip_norm, in another --workdir ({kept})",
         BAD_DATA,
     )

@@ -1,6 +1,6 @@
 """Data parallel training and prediction: a model on devices that share the rows of each batch.
 
-`CoreReplicas` is for the cores of one CPU, or any single device. Each device has its own copy of the state and its own
+`Replicas` is for the cores of one CPU, or any single device. Each device has its own copy of the state and its own
 plain program; gradients travel by `device_put` and are added on every device in the same order, so the copies stay
 equal to the bit. There is no collective between CPU devices on purpose: XLA's waits for a thread that a busy machine
 may never give it, and then ends the process.
@@ -9,7 +9,7 @@ may never give it, and then ends the process.
 once, in one all-reduce after the backward pass; there is no other communication.
 """
 
-import abc
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -37,8 +37,8 @@ EVERYWHERE, SHARED = PartitionSpec(), PartitionSpec(AXIS)
 CPU_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
-class DataParallel(abc.ABC):
-    """A model on devices that share the rows of each batch.
+class Replicas:
+    """A model on devices that share the rows of each batch; here cores of one CPU, or any single device.
 
     Args:
       learner: the model and how it learns.
@@ -47,70 +47,6 @@ class DataParallel(abc.ABC):
 
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
         self.devices = devices
-
-    @abc.abstractmethod
-    def share(self, batch_size: int) -> tuple[int, int]:
-        """The first row, and the number of rows, that this process builds of each batch.
-
-        Rows of weight 0 fill up a batch that the devices can't share equally.
-        """
-
-    @abc.abstractmethod
-    def place(self, state: TrainState) -> list[TrainState]:
-        """Copies of a state, all equal: one for each device; on a mesh one that every device has whole."""
-
-    @abc.abstractmethod
-    def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
-        """The states after a step on what `send` gives; it consumes those it is given."""
-
-    @abc.abstractmethod
-    def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
-        """The model for prediction on all devices, by the weights that are evaluated."""
-
-    def send(self, batches: Iterable[Batch]) -> Iterator[Any]:
-        """Shares out batches over the devices, ahead of their use."""
-        waiting: deque[Any] = deque()
-        for batch in batches:
-            waiting.append(self._put(batch))
-            if len(waiting) > DEPTH:
-                yield waiting.popleft()
-        yield from waiting
-
-    def logits(self, models: list[EvalModel], batches: Batches) -> Float[np.ndarray, " N"]:
-        """Logits of a whole split in its own order, in every process."""
-        logits = np.empty(len(batches.lengths), np.float32)
-        pending: deque = deque()
-
-        def collect() -> None:
-            rows, output = pending.popleft()
-            logits[rows] = np.asarray(output)[: len(rows)]
-
-        for turn, (rows, batch) in enumerate(self._batches_to_read(batches)):
-            pending.append((rows, self._read(models, turn, batch)))
-            if len(pending) > DEPTH * len(models):
-                collect()
-        while pending:
-            collect()
-        return logits
-
-    @abc.abstractmethod
-    def _put(self, batch: Batch) -> Any:
-        """The rows of a share on their devices."""
-
-    @abc.abstractmethod
-    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
-        """What this process builds of each batch, and the rows of the split that the whole batch holds."""
-
-    @abc.abstractmethod
-    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
-        """Logits of a batch."""
-
-
-class CoreReplicas(DataParallel):
-    """Copies of a training state, one per device, and a whole batch for each device in turn when reading."""
-
-    def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
-        super().__init__(learner, devices)
         self._frozen = [jax.device_put(learner.frozen, device) for device in devices]
         on_cpu = devices[0].platform == "cpu"
         compiled = partial(jax.jit, compiler_options=CPU_OPTIONS if on_cpu else None)
@@ -121,16 +57,28 @@ class CoreReplicas(DataParallel):
         self._eval_model = compiled(partial(learner.eval_model, folded=on_cpu))
         self._evaluate = compiled(evaluate)
 
-    @override
     def share(self, batch_size: int) -> tuple[int, int]:
+        """The first row, and the number of rows, that this process builds of each batch.
+
+        Rows of weight 0 fill up a batch that the devices can't share equally.
+        """
         return 0, -(-batch_size // len(self.devices)) * len(self.devices)
 
-    @override
     def place(self, state: TrainState) -> list[TrainState]:
+        """Copies of a state, all equal: one for each device; on a mesh one that every device has whole."""
         return [jax.device_put(state, device, may_alias=False) for device in self.devices]
 
-    @override
-    def step(self, states: list[TrainState], shards: list[Shard]) -> list[TrainState]:
+    def send(self, batches: Iterable[Batch]) -> Iterator[Any]:
+        """Shares out batches over the devices, ahead of their use."""
+        waiting: deque[Any] = deque()
+        for batch in batches:
+            waiting.append(self._put(batch))
+            if len(waiting) > DEPTH:
+                yield waiting.popleft()
+        yield from waiting
+
+    def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
+        """The states after a step on what `send` gives; it consumes those it is given."""
         if len(states) == 1:
             return [self._train_step(states[0], self._frozen[0], shards[0])]
         parts = [self._gradients(*arguments) for arguments in zip(states, self._frozen, shards, strict=True)]
@@ -139,26 +87,41 @@ class CoreReplicas(DataParallel):
             for state, device in zip(states, self.devices, strict=True)
         ]
 
-    @override
     def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
+        """The model for prediction on all devices, by the weights that are evaluated."""
         return [self._eval_model(state.eval_params, frozen) for state, frozen in zip(states, self._frozen, strict=True)]
 
-    @override
-    def _put(self, batch: Batch) -> list[Shard]:
+    def logits(self, models: list[EvalModel], batches: Batches) -> Float[np.ndarray, " N"]:
+        """Logits of a whole split in its own order, in every process."""
+        logits = np.empty(len(batches.lengths), np.float32)
+        pending: deque = deque()
+
+        def collect() -> None:
+            rows, output = pending.popleft()
+            logits[rows] = np.asarray(output)[: len(rows)]
+
+        for rows, output in self._read(models, batches):
+            pending.append((rows, output))
+            if len(pending) > DEPTH * len(models):
+                collect()
+        while pending:
+            collect()
+        return logits
+
+    def _put(self, batch: Batch) -> Any:
+        """The rows of a share on their devices."""
         rows = len(batch.weights) // len(self.devices)
         total = np.float32(max(batch.weights.sum(), 1))
         parts = [Batch(*(x[first : first + rows] for x in batch)) for first in range(0, len(batch.weights), rows)]
         shards = [Shard(part, np.int32(k * rows), total) for k, part in enumerate(parts)]
         return jax.device_put(shards, list(self.devices))
 
-    @override
-    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
-        return batches.sorted()
-
-    @override
-    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
-        k = turn % len(self.devices)
-        return self._evaluate(models[k], *jax.device_put((batch.tokens, batch.lengths), self.devices[k]))
+    def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
+        """Rows of a split and their logits, still being computed; each device has a whole batch in turn."""
+        for (rows, batch), (device, model) in zip(
+            batches.sorted(), itertools.cycle(zip(self.devices, models, strict=True)), strict=False
+        ):
+            yield rows, self._evaluate(model, *jax.device_put((batch.tokens, batch.lengths), device))
 
 
 def _flat_gradients(learner: Learner, state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
@@ -171,12 +134,13 @@ def _update_by_flat(learner: Learner, state: TrainState, parts: list[Array]) -> 
     return learner.update(state, [unravel(part) for part in parts])
 
 
-class MeshReplicas(DataParallel):
+class MeshReplicas(Replicas):
     """One training state that every device of a mesh has whole; the devices may be of several processes."""
 
+    @override
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
         # the rows of a process lie side by side, whatever the numbers of its devices
-        super().__init__(learner, sorted(devices, key=lambda device: (device.process_index, device.id)))
+        self.devices = sorted(devices, key=lambda device: (device.process_index, device.id))
         mesh = Mesh(np.array(self.devices), (AXIS,))
         self._own = list(mesh.local_devices)
         self.everywhere, self.shared = NamedSharding(mesh, EVERYWHERE), NamedSharding(mesh, SHARED)
@@ -185,7 +149,7 @@ class MeshReplicas(DataParallel):
         self.train_step = jax.jit(step, out_shardings=self.everywhere, donate_argnums=0)
         self._eval_model = jax.jit(partial(learner.eval_model, folded=False))
         self.evaluate = jax.jit(over_rows(_shared_evaluation, in_specs=(EVERYWHERE, SHARED, SHARED)))
-        self._frozen = self._everywhere(learner.frozen)
+        self._frozen = [self._everywhere(learner.frozen)]
 
     @override
     def share(self, batch_size: int) -> tuple[int, int]:
@@ -199,24 +163,17 @@ class MeshReplicas(DataParallel):
 
     @override
     def step(self, states: list[TrainState], shards: Batch) -> list[TrainState]:
-        return [self.train_step(states[0], self._frozen, shards)]
-
-    @override
-    def eval_models(self, states: list[TrainState]) -> list[EvalModel]:
-        return [self._eval_model(states[0].eval_params, self._frozen)]
+        return [self.train_step(states[0], self._frozen[0], shards)]
 
     @override
     def _put(self, batch: Batch) -> Batch:
         return Batch(*(jax.make_array_from_process_local_data(self.shared, x) for x in batch))
 
     @override
-    def _batches_to_read(self, batches: Batches) -> Iterator[tuple[Any, Batch]]:
-        return batches.sorted(self.share(batches.batch_size))
-
-    @override
-    def _read(self, models: list[EvalModel], turn: int, batch: Batch) -> Float[Array, " B"]:
-        shared = self._put(batch)
-        return self.evaluate(models[0], shared.tokens, shared.lengths)
+    def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
+        for rows, batch in batches.sorted(self.share(batches.batch_size)):
+            shared = self._put(batch)
+            yield rows, self.evaluate(models[0], shared.tokens, shared.lengths)
 
     def _everywhere(self, tree: PyTree[Array]) -> Any:
         def whole(x: Array) -> Array:
@@ -241,7 +198,7 @@ def _shared_evaluation(model: EvalModel, tokens: Array, lengths: Array) -> Float
     return jax.lax.all_gather(evaluate(model, tokens, lengths), AXIS, tiled=True)
 
 
-def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataParallel:
+def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> Replicas:
     """The model on the devices that share a batch: all accelerators, of all processes, or cores of this CPU.
 
     A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
@@ -256,4 +213,4 @@ def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> DataP
     if devices[0].platform != "cpu" or jax.process_count() > 1:
         return MeshReplicas(learner, devices)
     large = sum(x.size for x in jax.tree.leaves(params)) > MOST_EXCHANGED
-    return CoreReplicas(learner, devices[: 1 if large else max(1, batch_size // CORE_ROWS)])
+    return Replicas(learner, devices[: 1 if large else max(1, batch_size // CORE_ROWS)])

@@ -83,7 +83,6 @@ TABLE = [  # files, command, exit code, what is said
     ({}, (*TRAIN, "--config.training.batch_size=0"), 2, "training.batch_size: 0; input should be greater than"),
     ({}, (*TRAIN, "--config.optimizer.learning_rate=nan"), 2, "optimizer.learning_rate: nan; input should be a finite"),
     ({}, (*TRAIN, "--config.model.dropout=1.5"), 2, "model.dropout: 1.5; input should be less than 1"),
-    ({}, (*TRAIN, "--profile", "--config.seeds=0..1"), 2, "--profile: traces a single run, not a population"),
     # the file of the config
     ({}, ("imdb_jax.train", "--config", "none.py", "--workdir", "run"), 66, "none.py: no such file"),
     ({"config.py": b"x = 1\nx / 0\n"}, TRAIN, 2, "config.py:2: ZeroDivisionError: division by zero"),

@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     (folder / "config.py").write_text(CONFIG)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMDB_JAX_CACHE", str(cache))
-        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run", "--profile")
+        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run")
     assert process.returncode == 0, process.stderr.decode()
     return folder / "run"
 
@@ -80,7 +80,6 @@ def test_a_run_directory_holds_all_that_it_promises(trained: Path) -> None:
     assert "% of the tokens that an epoch computes are padding" in log
     assert "epoch  2/2  step 100" in log
     assert log.count("compiled 0") == 1
-    assert len([*(trained / "profile").rglob("*.xplane.pb")]) == 1
 
 
 def test_tensorboard_reads_the_events(trained: Path) -> None:

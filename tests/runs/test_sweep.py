@@ -26,11 +26,11 @@ from imdb_jax.config import (
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.inference.predictor import Predictor, open_labeller, restore_best
+from imdb_jax.runs import member, sweep
 from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.member import Member, Place, find_devices, places_for
 from imdb_jax.runs.population import Population, members, runs_in
 from imdb_jax.runs.run import Run
-from imdb_jax.runs import member, sweep
-from imdb_jax.runs.member import Member, Place, find_devices, places_for
 from imdb_jax.runs.sweep import run_sweep
 from imdb_jax.runtime import usable_cores
 from imdb_jax.training.fingerprint import fingerprints

@@ -15,7 +15,7 @@ from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
 from imdb_jax.training.build import build_learner
 from imdb_jax.training.clock import Stopwatch
-from imdb_jax.training.parallel import MOST_EXCHANGED, CoreReplicas, MeshReplicas, replicate
+from imdb_jax.training.parallel import MOST_EXCHANGED, MeshReplicas, Replicas, replicate
 from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import CONFIGS, VOCABULARY_SIZE, build_model, random_split
 
@@ -80,8 +80,8 @@ def test_rows_of_a_batch_that_does_not_divide(config: Config) -> None:
     assert MeshReplicas(learner, jax.devices()[:3]).share(32) == (0, 33)
 
 
-@pytest.mark.parametrize("kind", [CoreReplicas, MeshReplicas])
-def test_a_placed_state_is_a_copy(kind: type[CoreReplicas] | type[MeshReplicas], config: Config) -> None:
+@pytest.mark.parametrize("kind", [Replicas, MeshReplicas])
+def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], config: Config) -> None:
     """Steps consume the states they are given, while a checkpoint of them may still be on its way to the disk."""
     learner, state = build_learner(build_model(config), config, STEPS)
     before = jax.device_get(state.params)
@@ -97,7 +97,7 @@ def test_a_placed_state_is_a_copy(kind: type[CoreReplicas] | type[MeshReplicas],
 def devices_for(weights: int, batch_size: int) -> list[Any]:
     learner, _ = Learner.create(nnx.Linear(1, 1, rngs=nnx.Rngs(0)), optax.sgd(1.0), seed=0)
     replicas = replicate(learner, {"table": jnp.zeros(weights)}, batch_size)
-    assert isinstance(replicas, CoreReplicas)
+    assert isinstance(replicas, Replicas)
     return list(replicas.devices)
 
 

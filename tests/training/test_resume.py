@@ -30,7 +30,7 @@ from imdb_jax.runs.keeper import Keeper
 from imdb_jax.runs.records import dump
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
-from imdb_jax.training.parallel import CoreReplicas
+from imdb_jax.training.parallel import Replicas
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
@@ -66,7 +66,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
 
 def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets training take some steps, then acts in the middle of the next."""
-    original, taken = CoreReplicas.step, 0
+    original, taken = Replicas.step, 0
 
     def step(self, states, shards):
         nonlocal taken
@@ -75,7 +75,7 @@ def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
             action()
         return original(self, states, shards)
 
-    monkeypatch.setattr(CoreReplicas, "step", step)
+    monkeypatch.setattr(Replicas, "step", step)
 
 
 class PowerCutError(Exception):
@@ -176,24 +176,16 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
     jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
 
 
-def test_a_profile_changes_nothing(uninterrupted, tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path), profile=True)
-    metrics, results, params = outcome(tmp_path)
-    assert (metrics, results) == uninterrupted[:2]
-    jax.tree.map(np.testing.assert_array_equal, params, uninterrupted[2])
-    assert "profile: a trace of 8 steps" in (tmp_path / "train.log").read_text()
-
-
 def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Law 9: none after the first epoch, and the log tells of those that come nevertheless."""
-    original, steps = CoreReplicas.step, itertools.count()
+    original, steps = Replicas.step, itertools.count()
 
     def step(self, states, shards):
         if next(steps) == 8:  # in the second epoch of 6
             jax.clear_caches()
         return original(self, states, shards)
 
-    monkeypatch.setattr(CoreReplicas, "step", step)
+    monkeypatch.setattr(Replicas, "step", step)
     shorter = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=2))
     run_experiment(shorter, str(tmp_path))
     log = (tmp_path / "train.log").read_text()
