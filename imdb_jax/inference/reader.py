@@ -20,12 +20,12 @@ which calls anything outside itself is refused too.
 import abc
 import argparse
 import hashlib
-import importlib
 import io
 import itertools
 import json
 import os
 import re
+import runpy
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
@@ -212,16 +212,16 @@ class NumpyReader(ModelReader):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         try:
-            self._model = importlib.import_module(f"{__package__}.numpy_model" if __package__ else "numpy_model")
-        except ModuleNotFoundError:
-            message = "NumpyReader needs the file numpy_model.py beside reader.py; copy it too"
-            raise ModelError(f"{path}: {message}", NO_SUCH_FILE) from None
-        if (kind := self.manifest["encoder"]["kind"]) not in self._model.FEATURES:
+            model = runpy.run_path(str(Path(__file__).with_name("numpy_model.py")))
+        except FileNotFoundError:
+            raise ModelError("numpy_model.py: no such file; copy it to where reader.py lies", NO_SUCH_FILE) from None
+        if (kind := self.manifest["encoder"]["kind"]) not in model["FEATURES"]:
             raise ModelError(f"{path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it")
+        self._of_member: Callable[..., np.ndarray] = model["logits"]
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         batch = padded(reviews, len(reviews), max(len(reviews[0]), SHORTEST))
-        return np.mean([self._model.logits(member, self.manifest, *batch) for member in self.file.members], axis=0)
+        return np.mean([self._of_member(member, self.manifest, *batch) for member in self.file.members], axis=0)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -170,8 +170,8 @@ def _running_max(outputs, windows):
 
 def _dense_backward(x, kernel, position, gradient):
     at_window = jnp.arange(x.shape[1] - kernel.shape[0] + 1, dtype=jnp.int32)[None, :, None]
-    _, pull = jax.vjp(_convolve, x, kernel)
-    return pull(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
+    _, back = jax.vjp(_convolve, x, kernel)
+    return back(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
 
 
 def _sparse_backward(x, kernel, position, gradient):

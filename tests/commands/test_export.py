@@ -65,7 +65,7 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "reader.py").write_bytes((folder / "reader.py").read_bytes())
     shutil.copy(folder / "model.zip", tmp_path)
     process = read(tmp_path, "--numpy", "model.zip", "fine")
-    needed = "error: model.zip: NumpyReader needs the file numpy_model.py beside reader.py; copy it too\n"
+    needed = "error: numpy_model.py: no such file; copy it to where reader.py lies\n"
     assert (process.returncode, process.stderr.decode()) == (66, needed)
     shutil.copy(numpy_model.__file__, tmp_path)
     (tmp_path / "model.zip").write_bytes((folder / "model.zip").read_bytes()[:-9])
