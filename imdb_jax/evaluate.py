@@ -27,24 +27,24 @@ def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
     from imdb_jax.data.dataset import load_dataset
-    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runs.records import dump
     from imdb_jax.runs.statistics import Spreads, mean_logits
     from imdb_jax.runtime import set_up_process
     from imdb_jax.training.metrics import score
 
     set_up_process()
-    labeller = open_labeller(args.workdir)
-    dataset = load_dataset(labeller.config.data)
-    for member in labeller.members:
+    classifier = open_classifier(args.workdir)
+    dataset = load_dataset(classifier.config.data)
+    for member in classifier.members:
         member.run.check_data(dataset)
     split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
-        for member in labeller.members:
+        for member in classifier.members:
             member.run.record_test_reading({"command": "evaluate", "step": member.step})
-    logits = [member.logits(split) for member in labeller.members]
+    logits = [member.logits(split) for member in classifier.members]
     scores = score(mean_logits(logits), split.labels)
-    steps = [member.step for member in labeller.members]
+    steps = [member.step for member in classifier.members]
     found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **dump(scores)}
     if len(steps) > 1:
         found["members"] = dump(Spreads.of([score(of_member, split.labels) for of_member in logits]))

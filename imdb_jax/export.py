@@ -27,11 +27,11 @@ def main(arguments: Sequence[str]) -> None:
     """Exports; see `Args`."""
     args = cli.parse(Args, arguments, "export")
     from imdb_jax.inference.artefact import write_artefact
-    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
-    write_artefact(Path(args.out), open_labeller(args.workdir).members, args.table)
+    write_artefact(Path(args.out), open_classifier(args.workdir).members, args.table)
 
 
 if __name__ == "__main__":

@@ -41,20 +41,20 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    from imdb_jax.inference.predictor import open_labeller
+    from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
-    labeller = open_labeller(args.workdir)
+    classifier = open_classifier(args.workdir)
     reviews = (
         iter([os.fsencode(text) for text in args.texts])
         if args.texts
         else read_reviews(args, cast(io.BufferedIOBase, sys.stdin.buffer))
     )
     output = args.output or ("table" if args.texts else "jsonl")
-    batch_size = len(args.texts) or labeller.config.training.eval_batch_size
+    batch_size = len(args.texts) or classifier.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
-        for review, prediction in zip(chunk, labeller.predict(chunk, batch_size), strict=True):
+        for review, prediction in zip(chunk, classifier.predict(chunk, batch_size), strict=True):
             sys.stdout.write(_line(review, prediction, output) + "\n")
         sys.stdout.flush()
 

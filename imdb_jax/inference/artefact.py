@@ -1,12 +1,11 @@
 """A trained model as one file that can be read without this package; `reader.py` describes it and reads it."""
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,14 +18,15 @@ from jaxtyping import Array, Float, Float32, Int
 
 from imdb_jax.config import to_json
 from imdb_jax.errors import UserError
+from imdb_jax.inference import reader
 from imdb_jax.inference.predictor import Predictor
-from imdb_jax.inference.reader import FORMAT, MANIFEST, PROGRAM, SHORTEST, VOCABULARY, calls_outside, seal_of
 from imdb_jax.models import TextClassifier
 from imdb_jax.runtime import versions
 from imdb_jax.storage import output_file
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 TABLE = "embedding.table"
+LINES_OF_CODE = "jax_traceback_in_locations_limit"  # setting: how many a program names with each operation
 Weights = dict[str, Float32[Array, "..."]]
 
 
@@ -51,15 +51,15 @@ def write_artefact(
                 raise UserError(f"member {number}: its {what} differs from that of member 1; members must share it")
     members = [_weights(predictor.model) for predictor in predictors]
     contents = {
-        VOCABULARY: b"".join(token + b"\n" for token in first.vocabulary.tokens),
-        PROGRAM: _program(first.model, members),
+        reader.MODEL_VOCABULARY: b"".join(token + b"\n" for token in first.vocabulary.tokens),
+        reader.MODEL_PROGRAM: _program(first.model, members),
     }
     for number, weights in enumerate(members):
-        stored = {**weights, **_table(weights, table)}
+        stored = {**weights, **(_float16_table(weights) if table == "float16" else {})}
         contents |= {f"weights/{number}/{name}.npy": _npy(weight) for name, weight in stored.items()}
-    manifest = _manifest(predictors, contents)
+    manifest = json.dumps(_manifest(predictors, contents), indent=2).encode()
     with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, content in {MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
+        for name, content in {reader.MODEL_MANIFEST: manifest, **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
 
 
@@ -73,7 +73,7 @@ def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> di
     config, special = predictors[0].config, predictors[0].vocabulary.special
     text = config.data.text
     manifest = {
-        "format": FORMAT,
+        "format": reader.FORMAT,
         "text": {"break_tags_as_spaces": text.break_tags_as_spaces, "keep_apostrophes": text.keep_apostrophes},
         "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
         "max_length": config.data.max_length,
@@ -88,7 +88,7 @@ def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> di
             for name, content in contents.items()
         },
     }
-    return {**manifest, "seal": seal_of(manifest)}
+    return {**manifest, "seal": reader.checksum_of(manifest)}
 
 
 def _weights(model: TextClassifier) -> Weights:
@@ -97,10 +97,7 @@ def _weights(model: TextClassifier) -> Weights:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.astype(jnp.float32) for path, leaf in leaves}
 
 
-def _table(weights: Weights, dtype: str) -> dict[str, np.ndarray]:
-    """The table of word vectors in a dtype."""
-    if dtype == "float32":
-        return {}
+def _float16_table(weights: Weights) -> dict[str, np.ndarray]:
     if TABLE not in weights:
         raise UserError("table: float16; the words are one-hot, there is no table")
     table = np.asarray(weights[TABLE])
@@ -116,7 +113,7 @@ def _npy(weight: Array | np.ndarray) -> bytes:
 
 
 def _program(model: TextClassifier, members: list[Weights]) -> bytes:
-    """The mean of the members' logits, for any number of reviews and any length from `SHORTEST` on."""
+    """The mean of the members' logits, for any number of reviews and any length from `reader.SHORTEST` on."""
     graph, state = nnx.split(model)
     structure = jax.tree.structure(nnx.to_pure_dict(state))
     names = [*members[0]]
@@ -125,27 +122,18 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
         trees = [jax.tree.unflatten(structure, [weights[name] for name in names]) for weights in members]
         return jnp.stack([nnx.merge(graph, tree)(tokens, lengths) for tree in trees]).mean(axis=0)
 
-    batch, time = jax.export.symbolic_shape("B, T", constraints=[f"T >= {SHORTEST}"])
+    batch, time = jax.export.symbolic_shape("B, T", constraints=[f"T >= {reader.SHORTEST}"])
     tokens, lengths = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((batch, time), (batch,)))
-    with _nameless_sources():
-        try:
-            exported = jax.export.export(jax.jit(logits), platforms=PLATFORMS)(members, tokens, lengths)
-        except Exception as error:  # of JAX, or of an encoder that needs to know how long reviews are
-            said = str(error).partition("\n")[0]
-            message = f"{model.config.encoder.kind!r} can't be exported for reviews of any number and length ({said})"
-            raise UserError(f"model.encoder: {message}") from error
-    if outside := calls_outside(exported.mlir_module()):
+    before = jax.config.values[LINES_OF_CODE]
+    jax.config.update(LINES_OF_CODE, 0)  # a program would otherwise tell the folders of this machine
+    try:
+        exported = jax.export.export(jax.jit(logits), platforms=PLATFORMS)(members, tokens, lengths)
+    except Exception as error:  # of JAX, or of an encoder that needs to know how long reviews are
+        said = str(error).partition("\n")[0]
+        message = f"{model.config.encoder.kind!r} can't be exported for reviews of any number and length ({said})"
+        raise UserError(f"model.encoder: {message}") from error
+    finally:
+        jax.config.update(LINES_OF_CODE, before)
+    if outside := reader.calls_outside(exported.mlir_module()):
         raise UserError(f"model.encoder: can't be exported, it calls what is outside of the program ({outside[0]})")
     return bytes(exported.serialize())
-
-
-@contextlib.contextmanager
-def _nameless_sources() -> Iterator[None]:
-    """Programs otherwise hold the files and lines that they came from, and so the folders of this machine."""
-    setting = "jax_traceback_in_locations_limit"
-    before = jax.config.values[setting]
-    jax.config.update(setting, 0)
-    try:
-        yield
-    finally:
-        jax.config.update(setting, before)

@@ -1,9 +1,9 @@
 """A trained run, or the ensemble of several, ready to read reviews."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
@@ -64,13 +64,13 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     return np.asarray(modules["embedding"]["table"], np.float32)
 
 
-class Labeller(abc.ABC):
-    """What labels reviews by their logits.
+class Classifier(abc.ABC):
+    """What tells positive reviews from negative ones: the run or runs whose mean logit decides.
 
     Attributes:
       config: of the run, or of the first of several.
-      vocabulary: of the run.
-      members: the runs whose mean logit it answers with.
+      vocabulary: of all of them.
+      members: the runs.
     """
 
     config: Config
@@ -81,21 +81,23 @@ class Labeller(abc.ABC):
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
 
-    def predict(self, reviews: Sequence[bytes | str], batch_size: int | None = None) -> list[Prediction]:
+    def predict(self, reviews: Sequence[bytes | str] | bytes | str, batch_size: int | None = None) -> list[Prediction]:
         """Reads reviews exactly as training did.
 
         Args:
-          reviews: raw text, or its UTF-8 bytes.
+          reviews: raw texts, or their UTF-8 bytes; a single one is a list of one.
           batch_size: rows per batch; each number is compiled once. Unless given it is that of evaluation, or for fewer
             reviews the next power of two: a single one then waits for no row that only fills the batch.
+
+        Raises:
+          UserError: a review is neither text nor bytes.
         """
-        if not reviews:
+        texts = texts_of(reviews)
+        if not texts:
             return []
         if batch_size is None:
-            batch_size = min(1 << (len(reviews) - 1).bit_length(), self.config.training.eval_batch_size)
-        words = [
-            split_words(text.encode() if isinstance(text, str) else text, self.vocabulary.text) for text in reviews
-        ]
+            batch_size = min(1 << (len(texts) - 1).bit_length(), self.config.training.eval_batch_size)
+        words = [split_words(text, self.vocabulary.text) for text in texts]
         encoded = [self.vocabulary.ids(of_review) for of_review in words]
         offsets = np.cumsum([0, *map(len, encoded)])
         split = Split(np.concatenate(encoded).astype(np.int32), offsets, np.zeros(len(encoded), np.int8))
@@ -115,11 +117,8 @@ class Labeller(abc.ABC):
         return [flag for flag, raised in flags.items() if raised]
 
 
-class Predictor(Labeller):
-    """The best checkpoint of a run.
-
-    Args:
-      run: a run directory; it alone is read.
+class Predictor(Classifier):
+    """The best checkpoint of a run, whose directory alone is read.
 
     Attributes:
       run: as given.
@@ -130,8 +129,8 @@ class Predictor(Labeller):
       UserError: no run there, or none of its epochs has ended yet.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run | Path | str) -> None:
+        self.run = run = run if isinstance(run, Run) else Run(run)
         self.members = [self]
         self.config = run.config()
         self.vocabulary = run.vocabulary()
@@ -147,11 +146,8 @@ class Predictor(Labeller):
         return self._replicas.logits(self._models, split_batches)
 
 
-class Ensemble(Labeller):
-    """Runs that differ in their seed alone, read as one: their mean logit decides.
-
-    Args:
-      runs: run directories of one data set.
+class Ensemble(Classifier):
+    """Runs on one data set, read as one: their mean logit decides.
 
     Raises:
       UserError: one is no run, or none of its epochs has ended yet.
@@ -167,11 +163,24 @@ class Ensemble(Labeller):
         return mean_logits([member.logits(split, batch_size) for member in self.members])
 
 
-def open_labeller(folder: Path | str) -> Labeller:
-    """What labels by a run, or of the members of a population that validation chose.
+def open_classifier(folder: Path | str) -> Classifier:
+    """A run ready to read reviews, or the members of a population that validation chose.
 
     Raises:
       UserError: no run there, none of its epochs has ended yet, or not all members have ended.
     """
     runs = runs_for(folder)
     return Predictor(runs[0]) if len(runs) == 1 else Ensemble(runs)
+
+
+def texts_of(reviews: Any) -> list[bytes]:
+    """Reviews as bytes; a str by itself would otherwise be read letter by letter."""
+    if isinstance(reviews, str | bytes):
+        reviews = [reviews]
+    if not isinstance(reviews, Iterable):
+        raise UserError(f"reviews: {reviews!r}; must be a text, or a list of them")
+    texts = [text.encode() if isinstance(text, str) else text for text in reviews]
+    for number, text in enumerate(texts):
+        if not isinstance(text, bytes):
+            raise UserError(f"reviews[{number}]: {text!r}; must be str or UTF-8 bytes")
+    return texts

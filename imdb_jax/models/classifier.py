@@ -1,5 +1,6 @@
 """The text classifier: embedding -> dropout -> encoder -> hidden layers -> dropout -> logit."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -21,6 +22,7 @@ from imdb_jax.config import (
     PoolConfig,
     SimpleRNNConfig,
 )
+from imdb_jax.config import Encoder as EncoderConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, Words
@@ -44,34 +46,16 @@ class Encoder(Protocol):
         ...
 
 
-# name -> class, called with (input_dim, rngs=..., **options): encoders that a config file brings along
-OWN_ENCODERS: dict[str, Callable[..., Encoder]] = {}
-
-
-def _own_encoder(config: OwnEncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:
-    if config.name not in OWN_ENCODERS:
-        raise UserError(
-            f"model.encoder.name: {config.name!r}; not in OWN_ENCODERS; --code FILE runs the file that puts it there"
-        )
-    try:
-        return OWN_ENCODERS[config.name](input_dim, rngs=rngs, **config.options)
-    except TypeError as error:
-        raise UserError(f"model.encoder.options: {config.options}; {error}") from error
-
-
-# config class -> (config, input_dim, rngs) -> encoder; a new encoder needs its config and one line here
+# Each is called with (input_dim, rngs=..., **fields of its config); a new encoder needs its config and one line here.
 ENCODERS: dict[type, Callable[..., Encoder]] = {
-    LSTMConfig: lambda c, input_dim, rngs: LSTM(
-        input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
-    ),
-    SimpleRNNConfig: lambda c, input_dim, rngs: SimpleRNN(
-        input_dim, c.hidden_dim, bidirectional=c.bidirectional, pooling=c.pooling, rngs=rngs
-    ),
-    Conv1DConfig: lambda c, input_dim, rngs: Conv1D(input_dim, c.features, c.kernel_size, rngs=rngs),
-    ConvStackConfig: lambda c, input_dim, rngs: ConvStack(input_dim, c.features, c.kernel_size, c.pool_size, rngs=rngs),
-    PoolConfig: lambda c, input_dim, rngs: Pool(input_dim, c.pooling),
-    OwnEncoderConfig: _own_encoder,
+    LSTMConfig: LSTM,
+    SimpleRNNConfig: SimpleRNN,
+    Conv1DConfig: Conv1D,
+    ConvStackConfig: ConvStack,
+    PoolConfig: Pool,
 }
+# Encoders that a config file brings along, by name; called with (input_dim, rngs=..., **options).
+OWN_ENCODERS: dict[str, Callable[..., Encoder]] = {}
 
 
 class TextClassifier(nnx.Module):
@@ -81,7 +65,7 @@ class TextClassifier(nnx.Module):
       config: sizes and rates.
       vocabulary_size: V; ids are below it.
       unknown: the id that word dropout puts in a word's place.
-      vectors: [V, D] for a pretrained embedding.
+      vectors: for a pretrained embedding.
       rngs: draws the weights.
     """
 
@@ -97,7 +81,7 @@ class TextClassifier(nnx.Module):
         self.config = config
         self.unknown = unknown
         self.embedding = _build_embedding(config, vocabulary_size, vectors, rngs)
-        self.encoder = ENCODERS[type(config.encoder)](config.encoder, self.embedding.dim, rngs)
+        self.encoder = _build_encoder(config.encoder, self.embedding.dim, rngs)
         widths = [self.encoder.features, *config.hidden_dims]
         self.hidden = nnx.List([_linear(d, f, rngs) for d, f in itertools.pairwise(widths)])
         self.output = _linear(widths[-1], 1, rngs)
@@ -129,13 +113,7 @@ class TextClassifier(nnx.Module):
     def of_words(
         self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
     ) -> Float[Array, " B"]:
-        """Logits in float32 of words that are embedded already.
-
-        Args:
-          words: vectors, or ids of one-hot words.
-          mask: true from a review's first word to its last.
-          seeds: draw the dropout of the output layer's inputs; without them nothing is dropped.
-        """
+        """Logits in float32 of words that are embedded already; the seeds draw the last layer's dropout."""
         x = self.encoder(words, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
@@ -160,6 +138,21 @@ def _seeds(keys: Key[Array, " B"] | None) -> tuple[UInt32[Array, "B 2"] | None, 
     if keys is None:
         return None, None, None
     return tuple(jnp.unstack(jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys), axis=1))
+
+
+def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:
+    if not isinstance(config, OwnEncoderConfig):
+        options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        del options["kind"]
+        return ENCODERS[type(config)](input_dim, rngs=rngs, **options)
+    if config.name not in OWN_ENCODERS:
+        raise UserError(
+            f"model.encoder.name: {config.name!r}; not in OWN_ENCODERS; --code FILE runs the file that puts it there"
+        )
+    try:
+        return OWN_ENCODERS[config.name](input_dim, rngs=rngs, **config.options)
+    except TypeError as error:
+        raise UserError(f"model.encoder.options: {config.options}; {error}") from error
 
 
 def _build_embedding(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from imdb_jax.models.embedding import Words
 
-ROWS = 64  # of the kernel that each step of `_one_hot_max` adds: few reviews then take few steps (LOG.md)
+KERNEL_ROWS = 64  # of the kernel that each step of `_one_hot_max` adds: few reviews then take few steps (LOG.md)
 
 
 class Conv1D(nnx.Module):
@@ -125,7 +125,9 @@ def _one_hot_max(
     """`convolve_max` of one-hot words: sums of the kernel's rows, none where the mask is false."""
     batch, length = ids.shape
     size = kernel.shape[0]
-    stretch = max(1, ROWS // batch) if isinstance(batch, int) else 1  # windows; an exported program has any batch
+    stretch = (
+        max(1, KERNEL_ROWS // batch) if isinstance(batch, int) else 1
+    )  # windows; an exported program has any batch
     starts = jnp.arange(0, length - size + 1, stretch, dtype=jnp.int32)
     rows = jnp.where(mask, ids, kernel.shape[1]).T  # out of range: the row of padding is zero
     rows = jnp.pad(rows, ((0, stretch - 1), (0, 0)), constant_values=kernel.shape[1])
@@ -168,8 +170,8 @@ def _running_max(outputs, windows):
 
 def _dense_backward(x, kernel, position, gradient):
     at_window = jnp.arange(x.shape[1] - kernel.shape[0] + 1, dtype=jnp.int32)[None, :, None]
-    _, pull = jax.vjp(_convolve, x, kernel)
-    return pull(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
+    _, back = jax.vjp(_convolve, x, kernel)
+    return back(jnp.where(at_window == position[:, None, :], gradient[:, None, :], 0))
 
 
 def _sparse_backward(x, kernel, position, gradient):

@@ -11,14 +11,9 @@ from imdb_jax.models.embedding import Words
 
 
 class Pool(nnx.Module):
-    """Encodes a review by the mean or the maximum of its word vectors.
+    """Encodes a review by the mean or the maximum of its word vectors; it draws no weights."""
 
-    Args:
-      input_dim: D; numbers per word, and so features.
-      pooling: the mean or the maximum of each number.
-    """
-
-    def __init__(self, input_dim: int, pooling: Literal["mean", "max"]) -> None:
+    def __init__(self, input_dim: int, pooling: Literal["mean", "max"], *, rngs: nnx.Rngs) -> None:
         self.features = input_dim
         self.pooling: Literal["mean", "max"] = pooling
 
@@ -27,18 +22,8 @@ class Pool(nnx.Module):
         return pool(Words.of(words).vectors(), mask, self.pooling)
 
 
-def pool(
-    states: Float[Array, "B T F"],
-    mask: Bool[Array, "B T"],
-    kind: Literal["mean", "max"],
-) -> Float[Array, "B F"]:
-    """Reduces over time.
-
-    Args:
-      states: one vector per step; those at padding are ignored.
-      mask: true at words; at least one per row.
-      kind: the mean or the maximum of each feature.
-    """
+def pool(states: Float[Array, "B T F"], mask: Bool[Array, "B T"], kind: Literal["mean", "max"]) -> Float[Array, "B F"]:
+    """The mean or the maximum of each feature over the words, of which each row has one at least."""
     valid = mask[:, :, None]
     if kind == "max":
         return jnp.where(valid, states, -jnp.inf).max(axis=1)

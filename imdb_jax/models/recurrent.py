@@ -6,6 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from imdb_jax.models.embedding import Words
@@ -13,6 +14,7 @@ from imdb_jax.models.pooling import attend, pool
 from imdb_jax.models.recurrence import LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
 Pooling = Literal["last", "mean", "max", "attention"]
+Weights = tuple[Array, Array, Array]  # W, U and b of a direction
 
 
 class Direction(nnx.Module):
@@ -35,12 +37,12 @@ class Direction(nnx.Module):
 class Recurrent(nnx.Module):
     """Encodes a review by the states of a recurrence in one or two directions.
 
-    A subclass says by its `cell` what one step does.
+    A subclass says by its `cell` what one step does. The features of both directions stand side by side.
 
     Args:
       input_dim: D; numbers per word.
       hidden_dim: H; units of each direction.
-      bidirectional: also read from the end; features of both directions stand side by side.
+      bidirectional: also read from the end.
       pooling: the last state of each direction, or the mean, maximum or attention over the states of all words.
       rngs: draws the weights.
     """
@@ -52,12 +54,10 @@ class Recurrent(nnx.Module):
         input_dim: int,
         hidden_dim: int,
         *,
-        bidirectional: bool = True,
-        pooling: Pooling = "last",
+        bidirectional: bool,
+        pooling: Pooling,
         rngs: nnx.Rngs,
     ) -> None:
-        # An accelerator waits for one step after the other; a CPU has two small products sooner than both at once.
-        self.one_loop = jax.default_backend() != "cpu"
         self.forward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
         self.features = hidden_dim * (1 + bidirectional)
@@ -93,10 +93,18 @@ class Recurrent(nnx.Module):
         directions = [self.forward] if self.backward is None else [self.forward, self.backward]
         weights = [(each.kernel[...], each.recurrent_kernel[...], each.bias[...]) for each in directions]
         run = partial(recur, self.cell, all_states=self.pooling != "last")
-        if not self.one_loop:
+
+        def apart(*weights: Weights) -> Array:
             return jnp.stack([run(each, table, valid, *own) for each, own in zip(ids, weights, strict=True)])
-        stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
-        return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
+
+        def together(*weights: Weights) -> Array:
+            stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
+            return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
+
+        if self.backward is None:
+            return apart(*weights)
+        # An accelerator waits for one step after the other; a CPU has two small products sooner than both at once.
+        return lax.platform_dependent(*weights, cpu=apart, default=together)
 
 
 class LSTM(Recurrent):

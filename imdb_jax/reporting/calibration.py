@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 
 def confusion(logits: Float[np.ndarray, " N"], labels: np.ndarray) -> Int[np.ndarray, "2 2"]:
-    """Counts reviews by label (row) and by what they were called (column), negative first.
+    """Counts reviews by true label (row) and by predicted label (column), negative first.
 
     Example: logits [3, 1, -2] with labels [1, 0, 0] give [[1, 1], [0, 1]].
     """
@@ -23,7 +23,7 @@ class Calibration(NamedTuple):
       predicted: mean probability of "positive" in each bin, NaN where it is empty.
       observed: share of positive reviews in each bin, NaN where it is empty.
       error: expected calibration error, the mean over reviews of their bin's |observed - predicted|. Guo et al. (2017)
-        take it of the called class; here, with two classes, it is that of "positive", so that both ends are seen.
+        take it of the predicted class; here, with two classes, it is that of "positive", so that both ends are seen.
     """
 
     counts: Int[np.ndarray, " M"]
@@ -33,12 +33,9 @@ class Calibration(NamedTuple):
 
 
 def calibration(logits: Float[np.ndarray, " N"], labels: np.ndarray, bins: int = 10) -> Calibration:
-    """Compares predicted probabilities with labels.
+    """Compares predicted probabilities with labels, 0 or 1.
 
-    Args:
-      logits: of a whole split.
-      labels: 0 or 1.
-      bins: M; bin m holds the probabilities from m / M up to but not including (m + 1) / M, the last one also 1.
+    Bin m of M holds the probabilities from m / M up to but not including (m + 1) / M, the last one also 1.
     """
     probabilities = np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
     index = np.minimum((probabilities * bins).astype(int), bins - 1)

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from imdb_jax.reporting.calibration import Calibration
 from imdb_jax.reporting.chart import Chart, Palette
 
-CLASSES = ("negative", "positive")
+LABELS = ("negative", "positive")
 
 
 def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
@@ -52,36 +52,31 @@ def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
 
 
 def confusion_matrix(counts: Int[np.ndarray, "2 2"], split: str) -> Chart:
-    """Reviews by label and by what they were called.
-
-    Args:
-      counts: rows by label, columns by call, negative first.
-      split: where the reviews are from.
-    """
+    """Reviews by true label (row of the counts) and by predicted label (column)."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cells = [(label, call) for label in (0, 1) for call in (0, 1)]
+    cells = [(true, predicted) for true in (0, 1) for predicted in (0, 1)]
 
     def draw(figure: Figure, palette: Palette) -> None:
         axes = figure.add_subplot()
-        for label, call in cells:
-            colour = palette.series[1 if label == call else 2]
-            square = axes.barh(
-                label, 0.96, 0.94, left=call - 0.48, color=colour, alpha=0.12 + 0.6 * shares[label, call]
-            )
-            axes.bar_label(square, [f"{counts[label, call]:,}"], label_type="center", fontsize=15, color=palette.ink)
-            axes.annotate(f"{shares[label, call]:.1%}", (call, label + 0.28), ha="center", va="center")
-        axes.set(xlabel="called", ylabel="labelled", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
-        axes.set_xticks((0, 1), CLASSES)
-        axes.set_yticks((0, 1), CLASSES, rotation=90, va="center")
+        for true, predicted in cells:
+            share, colour = shares[true, predicted], palette.series[1 if true == predicted else 2]
+            square = axes.barh(true, 0.96, 0.94, left=predicted - 0.48, color=colour, alpha=0.12 + 0.6 * share)
+            label = [f"{counts[true, predicted]:,}"]
+            axes.bar_label(square, label, label_type="center", fontsize=15, color=palette.ink)
+            axes.annotate(f"{share:.1%}", (predicted, true + 0.28), ha="center", va="center")
+        axes.set(xlabel="predicted label", ylabel="true label", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
+        axes.set_xticks((0, 1), LABELS)
+        axes.set_yticks((0, 1), LABELS, rotation=90, va="center")
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
+    listed = (f"true label {LABELS[i]}, predicted {LABELS[j]}: {counts[i, j]:,}" for i, j in cells)
     return Chart(
         "confusion",
         "Confusion matrix",
-        f"{split.capitalize()} reviews; percentages are of the reviews with that label.",
-        "; ".join(f"labelled {CLASSES[i]}, called {CLASSES[j]}: {counts[i, j]:,}" for i, j in cells) + ".",
+        f"{split.capitalize()} reviews; percentages are of the reviews with that true label.",
+        "; ".join(listed) + ".",
         draw,
     )
 

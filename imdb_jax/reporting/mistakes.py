@@ -1,20 +1,16 @@
 """The mistakes that a model is surest of, with the words that decided them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float, Int
 
-from imdb_jax.data.batches import Split
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.text import split_words, split_written
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.reporting.attribution import integrated_gradients
-from imdb_jax.training.build import batches
 
 FAINT = 0.05  # of the strongest word: weaker ones are not worth a colour
 STRONGEST = 5  # words named in the headline
@@ -27,14 +23,14 @@ class Word(NamedTuple):
       written: as the review has it.
       read: as the model read it; empty for punctuation.
       known: whether the vocabulary has it.
-      pull: its attribution: what it adds to the logit.
-      strength: |pull| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0.
+      attribution: what it adds to the logit.
+      strength: |attribution| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0.
     """
 
     written: str
     read: str
     known: bool = True
-    pull: float = 0.0
+    attribution: float = 0.0
     strength: float = 0.0
 
 
@@ -42,22 +38,22 @@ class Mistake(NamedTuple):
     """A review that the model got wrong.
 
     Attributes:
-      label: "negative" or "positive", by the data.
+      true_label: "negative" or "positive".
       probability: of positive, by the model.
       flags: as in `Prediction`.
       words: the part that the model read.
       unread: words before and after those that it did not read.
-      strongest: the words that pulled most towards the mistake.
-      gap: by how much all pulls miss the difference of the logit to that of the baseline.
+      strongest: the words that count most towards the mistake.
+      convergence_delta: by how much all attributions miss the difference of the logit to that of the baseline.
     """
 
-    label: str
+    true_label: str
     probability: float
     flags: list[str]
     words: list[Word]
     unread: tuple[int, int]
     strongest: list[str]
-    gap: float
+    convergence_delta: float
 
 
 def surest_mistakes(
@@ -71,33 +67,20 @@ def surest_mistakes(
     return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
 
 
-def explain(predictor: Predictor, split: Split, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
-    """Attributes predictions to words.
-
-    Args:
-      predictor: the model.
-      split: encoded reviews.
-      reviews: the same ones as text.
-      rows: which to explain.
-    """
-    if not rows:
-        return []
+def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
+    """Attributes the wrong predictions of some rows of the reviews to words."""
     texts = _texts(reviews, rows)
-    chosen = _select(split, rows)
-    model, numbers = nnx.split(predictor.model)
-    attribute = jax.jit(lambda numbers, *batch: integrated_gradients(nnx.merge(model, numbers), *batch))
-    ((order, batch),) = batches(chosen, predictor.config, len(rows)).sorted()
-    found = jax.device_get(attribute(numbers, batch.tokens, batch.lengths))
-    gaps = np.abs(found.words.sum(axis=1) - (found.logits - found.baselines))
-    predictions = predictor.predict(texts)
-    mistakes: dict[int, Mistake] = {}
-    for i, length, pulls, gap in zip(order, batch.lengths, found.words, gaps, strict=True):
-        _, probability, flags = predictions[i]
-        label = "positive" if chosen.labels[i] else "negative"
-        words, unread = pulled(texts[i], pulls[:length], predictor.vocabulary, predictor.config.data.keep)
-        strongest = strongest_words(words, towards=-1 if chosen.labels[i] else 1)
-        mistakes[i] = Mistake(label, probability, flags, words, unread, strongest, float(gap))
-    return [mistakes[i] for i in range(len(rows))]
+    data, vocabulary = predictor.config.data, predictor.vocabulary
+    kept = slice(-data.max_length, None) if data.keep == "tail" else slice(data.max_length)
+    found = integrated_gradients(predictor.model, [vocabulary.encode(text)[kept] for text in texts])
+    mistakes = []
+    for text, (label, probability, flags), attribution in zip(texts, predictor.predict(texts), found, strict=True):
+        words, unread = attributed(text, attribution.words, vocabulary, data.keep)
+        strongest = strongest_words(words, towards=1 if label == "positive" else -1)
+        true_label = "negative" if label == "positive" else "positive"
+        delta = attribution.convergence_delta
+        mistakes.append(Mistake(true_label, probability, flags, words, unread, strongest, delta))
+    return mistakes
 
 
 def _texts(reviews: Reviews, rows: Sequence[int]) -> list[bytes]:
@@ -109,41 +92,30 @@ def _texts(reviews: Reviews, rows: Sequence[int]) -> list[bytes]:
     return [found[row] for row in rows]
 
 
-def _select(split: Split, rows: Sequence[int]) -> Split:
-    """Some reviews of a split, in the order of `rows`."""
-    parts = [split.ids[split.offsets[row] : split.offsets[row + 1]] for row in rows]
-    return Split(np.concatenate(parts), np.cumsum([0, *map(len, parts)]), split.labels[np.asarray(rows)])
-
-
-def pulled(
-    text: bytes, pulls: Float[np.ndarray, " T"], vocabulary: Vocabulary, keep: Literal["head", "tail"]
+def attributed(
+    text: bytes, attributions: Float[np.ndarray, " T"], vocabulary: Vocabulary, keep: str
 ) -> tuple[list[Word], tuple[int, int]]:
-    """Puts pulls at the words they belong to.
-
-    Args:
-      text: a raw review.
-      pulls: of each word that was read.
-      vocabulary: turns the review into ids.
-      keep: which end of the review was read.
+    """Puts the attributions of the words that were read at their places in a raw review.
 
     Returns:
       The part that was read, and how many words before and after it were not.
     """
     words = _spelt(text, vocabulary)
     places = [place for place, word in enumerate(words) if word.read]
-    unread = len(places) - len(pulls)
+    unread = len(places) - len(attributions)
     first = unread if keep == "tail" else 0
-    largest = float(np.abs(pulls).max()) or 1.0
-    for place, pull in zip(places[first:], pulls.tolist(), strict=False):
-        share = abs(pull) / largest
-        words[place] = words[place]._replace(pull=pull, strength=round(share, 2) if share >= FAINT else 0.0)
-    read = places[first : first + len(pulls)]
+    read = places[first : first + len(attributions)]
+    largest = float(np.abs(attributions).max()) or 1.0
+    for place, attribution in zip(read, attributions.tolist(), strict=True):
+        share = abs(attribution) / largest
+        strength = round(share, 2) if share >= FAINT else 0.0
+        words[place] = words[place]._replace(attribution=attribution, strength=strength)
     return words[read[0] : read[-1] + 1], (first, unread - first)
 
 
 def strongest_words(words: Iterable[Word], towards: int) -> list[str]:
-    """The different words that pulled most in one direction, the strongest first."""
-    ranked = sorted((word for word in words if word.pull * towards > 0), key=lambda word: -abs(word.pull))
+    """The different words that count most in one direction, the strongest first."""
+    ranked = sorted((word for word in words if word.attribution * towards > 0), key=lambda word: -abs(word.attribution))
     return list(dict.fromkeys(word.read for word in ranked))[:STRONGEST]
 
 

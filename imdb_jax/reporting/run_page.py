@@ -44,7 +44,7 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     calibrated = calibration(logits, encoded.labels)
     best = history.best(config.training.monitor)
     negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
-    mistakes = explain(predictor, encoded, reviews, [*negative, *positive])
+    mistakes = explain(predictor, reviews, [*negative, *positive])
     scores = {name: getattr(results, name) for name in ("validation", "test")} if results else None
     scores = scores or {split: score(logits, encoded.labels)}
     _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
@@ -67,8 +67,8 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
         best=best,
         calibration=calibrated,
         mistakes={
-            "Called positive, labelled negative": mistakes[: len(negative)],
-            "Called negative, labelled positive": mistakes[len(negative) :],
+            "Predicted positive, true label negative": mistakes[: len(negative)],
+            "Predicted negative, true label positive": mistakes[len(negative) :],
         },
         wrong=int(((logits > 0) != encoded.labels).sum()),
         parameters=parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen)),

@@ -1,4 +1,4 @@
-"""A run is exported, and read by a copy of one file where there is no imdb_jax, and even no JAX."""
+"""A run is exported, and read by copies of one or two files where there is no imdb_jax, and even no JAX."""
 
 import os
 import shutil
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.test_artefact import SMALL, predictor_of
 
-from imdb_jax.inference import reader
+from imdb_jax.inference import numpy_model, reader
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
+from tests.inference.test_artefact import SMALL, predictor_of
 
 REVIEWS = ["word7 word8,\nword9", "", "Word10 " * 50, "naïve 🍿"]
 ABSENT = "raise ImportError('not here')\n"
@@ -44,6 +44,7 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     if options:
         (tmp_path / "jax.py").write_text(ABSENT)
+        shutil.copy(numpy_model.__file__, tmp_path)
     process = read(tmp_path, *options, "model.zip", *REVIEWS)
     assert (process.returncode, process.stderr) == (0, b"")
     lines = [line.partition("  ") for line in process.stdout.decode().splitlines()]
@@ -62,6 +63,11 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     assert "manifest.json: no such file" in fails(66, *export[:1], *out)
     assert not [*tmp_path.iterdir()]
     (tmp_path / "reader.py").write_bytes((folder / "reader.py").read_bytes())
+    shutil.copy(folder / "model.zip", tmp_path)
+    process = read(tmp_path, "--numpy", "model.zip", "fine")
+    needed = "error: numpy_model.py: no such file; copy it to where reader.py lies\n"
+    assert (process.returncode, process.stderr.decode()) == (66, needed)
+    shutil.copy(numpy_model.__file__, tmp_path)
     (tmp_path / "model.zip").write_bytes((folder / "model.zip").read_bytes()[:-9])
     for name, code, said in (("no.zip", 66, "no such file"), ("model.zip", 65, "not a model of imdb_jax (BadZipFile")):
         process = read(tmp_path, "--numpy", name, "fine")

@@ -149,6 +149,27 @@ def test_readers_equal_predict_with_what_no_config_has(model_config: ModelConfig
         np.testing.assert_allclose(found, predicted(predictor), atol=1e-6)
 
 
+def test_attention_takes_scores_of_any_size(tmp_path: Path) -> None:
+    """Scores of hundreds, which overflow an exponential in float32."""
+    encoder = LSTMConfig(hidden_dim=4, pooling="attention")
+    predictor = predictor_of(tmp_path / "run", Config(data=SMALL.data, model=ModelConfig(encoder=encoder)))
+    predictor.model.encoder.query = nnx.Param(jnp.full((8, 1), 9e3))
+    (tmp_path / "model.zip").write_bytes(exported(predictor))
+    expected = JaxReader(tmp_path / "model.zip").probabilities(REVIEWS)
+    found = NumpyReader(tmp_path / "model.zip").probabilities(REVIEWS)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_review_by_itself_is_read_once(small: Predictor, model: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.zip").write_bytes(model)
+    (expected,) = small.predict(["word7 word8"])
+    for kind in (JaxReader, NumpyReader):
+        for review in ("word7 word8", b"word7 word8"):
+            (found,) = kind(tmp_path / "model.zip").probabilities(review)
+            assert found == pytest.approx(expected.probability, abs=1e-6)
+
+
 def test_logits_of_members_are_averaged(small: Predictor, tmp_path: Path) -> None:
     other = predictor_of(tmp_path / "run", SMALL, seed=1)
     (tmp_path / "model.zip").write_bytes(exported(small, other))
@@ -278,10 +299,10 @@ def repacked(model: bytes, changes: dict[str, bytes | None], compression: int = 
 
 
 def manifest(model: bytes, **changes: object) -> bytes:
-    """The manifest with other fields, sealed again."""
+    """The manifest with other fields, with a checksum that fits."""
     content = json.loads(zipfile.ZipFile(io.BytesIO(model)).read("manifest.json"))
     content = {name: value for name, value in content.items() if name != "seal"} | changes
-    return json.dumps({**content, "seal": reader.seal_of(content)}).encode()
+    return json.dumps({**content, "seal": reader.checksum_of(content)}).encode()
 
 
 PARTS = ["vocabulary.txt", "model.stablehlo", "weights/0/embedding.table.npy", "weights/0/output.bias.npy"]
@@ -327,7 +348,7 @@ def test_files_of_other_kinds_are_refused(model: bytes, tmp_path: Path) -> None:
         refused(path, said)
 
 
-def test_another_seal_than_the_manifests_own_is_refused(model: bytes, tmp_path: Path) -> None:
+def test_another_checksum_than_the_manifests_own_is_refused(model: bytes, tmp_path: Path) -> None:
     """A changed text rule would be read without a word of complaint."""
     before = zipfile.ZipFile(io.BytesIO(model)).read("manifest.json")
     after = before.replace(b'"keep_apostrophes": false', b'"keep_apostrophes": true')
@@ -337,13 +358,13 @@ def test_another_seal_than_the_manifests_own_is_refused(model: bytes, tmp_path: 
 
 
 def test_a_model_too_large_is_refused_before_it_is_read(model: bytes, tmp_path: Path) -> None:
-    files = {"vocabulary.txt": {"bytes": reader.MAX_BYTES + 1, "sha256": ""}}
+    files = {"vocabulary.txt": {"bytes": reader.MAX_MODEL + 1, "sha256": ""}}
     (tmp_path / "model.zip").write_bytes(repacked(model, {"manifest.json": manifest(model, files=files)}))
     refused(tmp_path / "model.zip", "bytes; must be at most 8,589,934,592")
 
 
 def test_a_pickle_among_the_weights_is_not_opened(model: bytes, tmp_path: Path) -> None:
-    """Someone else's file may be sealed as well as ours."""
+    """Checksums of someone else's file may fit as well as ours."""
     array = io.BytesIO()
     np.save(array, np.array([Path()], object), allow_pickle=True)
     forged(model, "weights/0/output.bias.npy", array.getvalue(), tmp_path)
@@ -351,7 +372,7 @@ def test_a_pickle_among_the_weights_is_not_opened(model: bytes, tmp_path: Path) 
 
 
 def forged(model: bytes, name: str, content: bytes, folder: Path) -> None:
-    """Writes a model with another part, sums and seal made to fit."""
+    """Writes a model with another part, all checksums made to fit."""
     files = json.loads(zipfile.ZipFile(io.BytesIO(model)).read("manifest.json"))["files"]
     files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     changes = {name: content, "manifest.json": manifest(model, files=files)}

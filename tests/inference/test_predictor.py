@@ -12,7 +12,7 @@ from imdb_jax import config as hyper
 from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, OptimizerConfig, PretrainedEmbedding
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
-from imdb_jax.inference.predictor import Predictor, word_vectors
+from imdb_jax.inference.predictor import Predictor, texts_of, word_vectors
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
@@ -72,6 +72,23 @@ def test_short_reviews_alone_are_read_as_beside_long_ones(encoder: typing.Any, t
     assert [prediction.flags for prediction in alone] == [["empty"], [], [], [], [], ["empty"], ["all_unknown"]]
     assert np.ptp([prediction.probability for prediction in alone]) > 1e-3
     assert alone[0].probability == alone[5].probability
+
+
+def test_a_review_by_itself_is_read_once_and_what_is_no_text_is_named(tmp_path: Path) -> None:
+    predictor = Predictor(untrained(tmp_path, ModelConfig(embedding=PretrainedEmbedding())))
+    expected = predictor.predict(["not good"])
+    for reviews in ("not good", b"not good", np.array(["not good"]), ("not good",), iter([b"not good"])):
+        assert texts_of(reviews) == [b"not good"]
+    assert predictor.predict("not good") == predictor.predict(b"not good") == expected
+    assert predictor.predict([]) == []
+    for reviews, named in (
+        (None, "reviews: None; must be a text, or a list of them"),
+        (7, "reviews: 7; must be a text"),
+        (["good", None], r"reviews\[1\]: None; must be str or UTF-8 bytes"),
+        ([float("nan")], r"reviews\[0\]: nan; must be str"),
+    ):
+        with pytest.raises(UserError, match=named):
+            texts_of(reviews)
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])

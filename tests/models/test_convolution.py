@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from imdb_jax.models.convolution import (
-    ROWS,
+    KERNEL_ROWS,
     _dense_backward,
     _masked_max,
     _one_hot_max,
@@ -67,8 +67,8 @@ def test_vmap_over_kernels_equals_each_alone(inputs) -> None:
     np.testing.assert_allclose(together, jnp.stack([grad(k) for k in kernels]), atol=1e-12)
 
 
-@pytest.mark.parametrize("reviews", [1, 4, ROWS, ROWS + 1])
-@pytest.mark.parametrize("words", [3, 9, ROWS + 2, ROWS + 3])
+@pytest.mark.parametrize("reviews", [1, 4, KERNEL_ROWS, KERNEL_ROWS + 1])
+@pytest.mark.parametrize("words", [3, 9, KERNEL_ROWS + 2, KERNEL_ROWS + 3])
 def test_one_hot_words_pick_rows_of_the_kernel(reviews: int, words: int) -> None:
     random = np.random.default_rng(reviews)
     ids = random.integers(0, 5, (reviews, words)).astype(np.int32)

@@ -60,7 +60,7 @@ def test_bidirectional_lstm(golden: dict[str, jax.Array]) -> None:
 
 def test_states_of_all_steps(golden: dict[str, jax.Array]) -> None:
     weights = case(golden, "bilstm")
-    encoder = LSTM(7, 5, pooling="mean", rngs=nnx.Rngs(0))
+    encoder = LSTM(7, 5, bidirectional=True, pooling="mean", rngs=nnx.Rngs(0))
     graph, _ = nnx.split(encoder)
     params = {name: direction(weights, f"{name}_") for name in ("forward", "backward")}
     mask = jnp.arange(weights["tokens"].shape[1]) < weights["lengths"][:, None]

@@ -53,4 +53,4 @@ def test_png_has_paper_of_its_own() -> None:
 def test_captions_tell_the_figures() -> None:
     assert "75.00% on validation in epoch 2, the best by loss" in CHARTS["epochs"].caption
     assert "75.0% of the training reviews are longer than the 4 words" in CHARTS["long reviews"].caption
-    assert "labelled negative, called positive: 1" in CHARTS["confusion"].alt
+    assert "true label negative, predicted positive: 1" in CHARTS["confusion"].alt

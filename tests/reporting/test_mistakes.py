@@ -1,11 +1,11 @@
-"""Mistakes: which ones are shown, and that each pull stands at its word."""
+"""Mistakes: which ones are shown, and that each attribution stands at its word."""
 
 import numpy as np
 import pytest
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.reporting.mistakes import pulled, strongest_words, surest_mistakes
+from imdb_jax.reporting.mistakes import attributed, strongest_words, surest_mistakes
 
 TOKENS = {
     "text_vectorization": (b"", b"[UNK]", b"good", b"its", b"b"),
@@ -25,9 +25,9 @@ def test_the_surest_mistakes_come_first() -> None:
     assert surest_mistakes(logits, labels, 1, 1).tolist() == [3]
 
 
-def test_pulls_stand_at_their_words_as_written() -> None:
-    words, unread = pulled(REVIEW, np.array([0.5, -2.0, 1.0, 0.01]), vocabulary(), "head")
-    assert [(word.written, word.pull) for word in words] == [
+def test_attributions_stand_at_their_words_as_written() -> None:
+    words, unread = attributed(REVIEW, np.array([0.5, -2.0, 1.0, 0.01]), vocabulary(), "head")
+    assert [(word.written, word.attribution) for word in words] == [
         ("It's", 0.5),
         ("-", 0.0),
         ("GOOD!", -2.0),
@@ -46,13 +46,13 @@ def test_pulls_stand_at_their_words_as_written() -> None:
     ("keep", "shown", "unread"), [("head", ["It's", "-", "GOOD!"], (0, 2)), ("tail", ["caf�", "<b>"], (2, 0))]
 )
 def test_the_part_that_was_read_is_shown(keep: str, shown: list[str], unread: tuple[int, int]) -> None:
-    words, left = pulled(REVIEW, np.array([1.0, 1.0]), vocabulary(), keep)
+    words, left = attributed(REVIEW, np.array([1.0, 1.0]), vocabulary(), keep)
     assert [word.written for word in words] == shown
     assert left == unread
 
 
 def test_start_tokens_and_empty_reviews_have_words_too() -> None:
-    words, unread = pulled(b" .. ", np.array([0.0, 0.0]), vocabulary("keras_imdb"), "head")
+    words, unread = attributed(b" .. ", np.array([0.0, 0.0]), vocabulary("keras_imdb"), "head")
     assert [word.read for word in words if word.read] == ["<BOS>", "<UNK>"]
     assert unread == (0, 0)
     assert not any(word.strength for word in words)

@@ -25,7 +25,7 @@ from imdb_jax.config import (
 )
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.inference.predictor import Predictor, open_labeller, restore_best
+from imdb_jax.inference.predictor import Predictor, open_classifier, restore_best
 from imdb_jax.runs import member, sweep
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
@@ -129,17 +129,17 @@ def test_results_are_those_of_the_members(trained: Population) -> None:
 
 
 def test_the_ensemble_decides_by_the_mean_logit(trained: Population) -> None:
-    labeller = open_labeller(trained.folder)
+    classifier = open_classifier(trained.folder)
     test = load_dataset(CONFIG.data).test
     logits = np.mean([Predictor(run).logits(test).astype(np.float64) for run in trained.runs()], axis=0)
-    np.testing.assert_allclose(labeller.logits(test), logits, atol=1e-6)
+    np.testing.assert_allclose(classifier.logits(test), logits, atol=1e-6)
     results = trained.results()
     assert results is not None
     assert results.ensemble is not None
     found, expected = dataclasses.astuple(results.ensemble.test), dataclasses.astuple(score(logits, test.labels))
     assert found == pytest.approx(expected, abs=1e-6)
     reviews = ["A wonderful, brilliant film.", ""]
-    (first, empty), singles = labeller.predict(reviews), [member.predict(reviews) for member in labeller.members]
+    (first, empty), singles = classifier.predict(reviews), [member.predict(reviews) for member in classifier.members]
     odds = [np.log(single[0].probability / (1 - single[0].probability)) for single in singles]
     assert first.probability == pytest.approx(1 / (1 + np.exp(-np.mean(odds))), abs=1e-5)
     assert empty.flags == ["empty"]
