@@ -7,6 +7,8 @@ from imdb_jax.config.schema import (
     Conv1DConfig,
     ConvStackConfig,
     DataConfig,
+    Embedding,
+    Encoder,
     LearnedEmbedding,
     LSTMConfig,
     ModelConfig,

@@ -23,7 +23,7 @@ CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
-def read(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yields each review's name, `aclImdb/<split>/<class>/<file>.txt`, and its open file.
 
     Args:
@@ -47,9 +47,9 @@ def count_reviews(path: Path) -> Counter[str]:
       Reviews by folder, such as `train/neg`.
 
     Raises:
-      UserError: as `read`; a class folder is missing (66) or has another number of reviews than IMDB's (65).
+      UserError: as `read_reviews`; a class folder is missing (66) or has another number of reviews than IMDB's (65).
     """
-    counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name, _ in read(path))
+    counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name, _ in read_reviews(path))
     for folder in CLASS_FOLDERS:
         if not counts[folder]:
             raise UserError(f"{path}: no reviews in {folder}; needed are {', '.join(CLASS_FOLDERS)}", MISSING_INPUT)

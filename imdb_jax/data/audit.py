@@ -14,7 +14,7 @@ from rich.table import Table
 from imdb_jax.data.reviews import LONGEST_REVIEW, Reviews
 from imdb_jax.errors import BAD_DATA, UserError
 
-CLASSES = {0: "neg", 1: "pos"}
+CLASS_NAMES = {0: "neg", 1: "pos"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "50 %": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
 
 
@@ -93,7 +93,7 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
     split = SplitAudit(
         reviews=len(labels),
         bytes=size,
-        classes={CLASSES.get(label, str(label)): n for label, n in sorted(Counter(labels).items())},
+        classes={CLASS_NAMES.get(label, str(label)): n for label, n in sorted(Counter(labels).items())},
         longest_run=max(len(list(run)) for _, run in itertools.groupby(labels)),
         words={**lengths, "mean": float(np.mean(words))},
         duplicates=len(labels) - len(np.unique(keys.hashes)),
@@ -115,7 +115,8 @@ def _is_utf8(text: bytes) -> bool:
 
 def _overlap(first: str, second: str, known: _Keys, new: _Keys) -> Overlap:
     conflicting = sum(
-        int(np.isin(new.hashes[new.labels == label], known.hashes[known.labels != label]).sum()) for label in CLASSES
+        int(np.isin(new.hashes[new.labels == label], known.hashes[known.labels != label]).sum())
+        for label in CLASS_NAMES
     )
     return Overlap(first, second, int(np.isin(new.hashes, known.hashes).sum()), conflicting)
 
@@ -127,10 +128,10 @@ def refuse_unfit(report: Audit) -> None:
       UserError: a label is neither 0 nor 1, or the training reviews are of one class (65).
     """
     for name, split in report.splits.items():
-        others = split.classes.keys() - set(CLASSES.values())
+        others = split.classes.keys() - set(CLASS_NAMES.values())
         if others:
             raise UserError(f"data: label {min(others)} among the {name} reviews; allowed: 0 and 1", BAD_DATA)
-        if name == "train" and len(split.classes) < len(CLASSES):
+        if name == "train" and len(split.classes) < len(CLASS_NAMES):
             (only,) = split.classes
             raise UserError(f"data: all {split.reviews:,} {name} reviews are {only}; both classes are needed", BAD_DATA)
 

@@ -23,7 +23,7 @@ from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 PREPARED = Path("imdb_reviews", "plain_text", "1.0.0")  # inside data_dir
 SOURCE = "prepared_from.txt"  # inside a preparation of ours: the identity of the archive or folder it was made from
-PATIENCE = 4.0  # seconds that the publisher's server gets to answer
+SERVER_PATIENCE = 4.0  # seconds that the publisher's server gets to answer
 WAYS_OUT = (
     "give --config.data.data_dir=FOLDER where TFDS has prepared imdb_reviews, or --config.data.path=aclImdb_v1.tar.gz, "
     "or run once on a machine with network; for a try without IMDB: --config.data.source=synthetic"
@@ -48,7 +48,7 @@ class Builder(stock.Builder, skip_registration=True):
         # Of the download manager the stock builder calls two methods, and TFDS' own iter_archive needs TensorFlow.
         manager: Any = SimpleNamespace(
             download=lambda url: self.source or _download(dl_manager, url),
-            iter_archive=lambda archive: aclimdb.read(Path(archive)),
+            iter_archive=lambda archive: aclimdb.read_reviews(Path(archive)),
         )
         generators = super()._split_generators(manager)
         if self.source is not None:
@@ -125,14 +125,14 @@ def _check_network(data_dir: Path) -> None:
         try:
             # Any answer below 400 will do; urllib honours the proxies that TFDS' downloader will use.
             request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (TFDS' own URL)
-            urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310
+            urllib.request.urlopen(request, timeout=SERVER_PATIENCE).close()  # noqa: S310
             failures.clear()
         except (OSError, ValueError) as error:
             failures[:] = [str(getattr(error, "reason", error))]
 
     asking = threading.Thread(target=ask, daemon=True)  # a DNS lookup can hang and takes no timeout
     asking.start()
-    asking.join(PATIENCE)
+    asking.join(SERVER_PATIENCE)
     if failures:
         missing = f"no imdb_reviews in {data_dir}, and {urlsplit(url).hostname} can't be reached ({failures[0]})"
         raise UserError(f"data.source imdb: {missing}; {WAYS_OUT}", MISSING_INPUT)

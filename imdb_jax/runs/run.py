@@ -30,7 +30,7 @@ from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.wordvectors.table import Coverage
 
-FORMAT = 2  # of the manifest
+MANIFEST_FORMAT = 2  # of the manifest
 MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 POPULATION = "population.json"  # of a folder whose members are runs; see population.py
@@ -104,7 +104,7 @@ class Run(Folder):
                 np.save(file, vectors)
             names.append("vectors.npy")
         sums = {name: _checksum(self.folder / name) for name in names}
-        self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums, FORMAT))
+        self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums, MANIFEST_FORMAT))
 
     def config(self) -> Config:
         """The config that the run was begun with."""
@@ -129,7 +129,7 @@ class Run(Folder):
         """
         manifest = self._manifest()
         same = manifest.data == dataset.fingerprint
-        if manifest.format < FORMAT:
+        if manifest.format < MANIFEST_FORMAT:
             same = self.vocabulary().tokens == dataset.vocabulary.tokens and self._audit() == dataset.audit
         if not same:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)

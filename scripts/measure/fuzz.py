@@ -127,9 +127,9 @@ def predicted(kind: str, path: Path) -> None:
 
 
 def archive(path: Path) -> None:
-    found = [name for name, _ in aclimdb.read(path)]
+    found = [name for name, _ in aclimdb.read_reviews(path)]
     assert all(re.fullmatch(r"aclImdb/(train|test)/(neg|pos|unsup)/[^/]+\.txt", name) for name in found)
-    assert [name for name, file in aclimdb.read(path) if file.read() is not None] == found
+    assert [name for name, file in aclimdb.read_reviews(path) if file.read() is not None] == found
 
 
 def tar(path: Path) -> None:

@@ -150,7 +150,7 @@ def test_any_reviews_come_back_from_an_archive(
     tmp_path_factory: pytest.TempPathFactory, members: dict[str, bytes]
 ) -> None:
     archive = write_archive(tmp_path_factory.getbasetemp() / "any.tar.gz", members)
-    assert {name: file.read() for name, file in aclimdb.read(archive)} == members
+    assert {name: file.read() for name, file in aclimdb.read_reviews(archive)} == members
 
 
 def without(part: str) -> dict[str, bytes]:
@@ -408,7 +408,7 @@ def test_no_network_names_the_ways_out(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imdb, "PATIENCE", 0.2)
+    monkeypatch.setattr(imdb, "SERVER_PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/aclImdb_v1.tar.gz"
         monkeypatch.setattr(imdb.Builder, "url_infos", {url: None})
@@ -422,7 +422,7 @@ def test_a_hanging_name_server_is_given_up(tmp_path: Path, monkeypatch: pytest.M
         released.wait(60)
         raise OSError("released")
 
-    monkeypatch.setattr(imdb, "PATIENCE", 0.2)
+    monkeypatch.setattr(imdb, "SERVER_PATIENCE", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     try:
         assert_refused(tmp_path / "data", None, r"ai\.stanford\.edu can't be reached \(no answer\)", 66)
