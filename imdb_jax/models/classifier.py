@@ -22,7 +22,7 @@ from imdb_jax.config import (
     PoolConfig,
     SimpleRNNConfig,
 )
-from imdb_jax.config import Encoder as EncoderConfig
+from imdb_jax.config.schema import Encoder as EncoderConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, Words
