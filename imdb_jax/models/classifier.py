@@ -63,7 +63,7 @@ class TextClassifier(nnx.Module):
 
     Args:
       config: sizes and rates.
-      vocabulary_size: V; ids are below it.
+      vocabulary_size: ids are below it.
       unknown: the id that word dropout puts in a word's place.
       vectors: for a pretrained embedding.
       rngs: draws the weights.
