@@ -22,7 +22,7 @@ from imdb_jax.config import (
     PoolConfig,
     SimpleRNNConfig,
 )
-from imdb_jax.config import Encoder as EncoderConfig
+from imdb_jax.config.schema import Encoder as EncoderConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
 from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, Words
@@ -63,7 +63,7 @@ class TextClassifier(nnx.Module):
 
     Args:
       config: sizes and rates.
-      vocabulary_size: V; ids are below it.
+      vocabulary_size: ids are below it.
       unknown: the id that word dropout puts in a word's place.
       vectors: for a pretrained embedding.
       rngs: draws the weights.

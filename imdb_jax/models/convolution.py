@@ -19,12 +19,6 @@ class Conv1D(nnx.Module):
     """ReLU filters over windows of words, then each filter's maximum over the review (Kim 2014).
 
     Only windows that lie within a review count. A review shorter than the window is filled up with zero vectors.
-
-    Args:
-      input_dim: D; numbers per word.
-      features: F; filters.
-      kernel_size: K; words in a window.
-      rngs: draws the weights.
     """
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, *, rngs: nnx.Rngs) -> None:
@@ -60,9 +54,9 @@ class ConvStack(nnx.Module):
     convolution is filled up with zero vectors.
 
     Args:
-      input_dim: D; numbers per word.
-      features: F; filters of each convolution.
-      kernel_size: K; words, then stretches, in a window.
+      input_dim: numbers per word.
+      features: filters of each convolution.
+      kernel_size: words, then stretches, in a window.
       pool_size: windows of the first convolution in a stretch.
       rngs: draws the weights.
     """

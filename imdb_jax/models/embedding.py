@@ -52,12 +52,7 @@ class Frozen(nnx.Variable):
 
 
 class Embedding(nnx.Module):
-    """A table of word vectors.
-
-    Args:
-      table: initial vectors, float32.
-      trainable: false stops the gradient and keeps the table out of the trained parameters.
-    """
+    """A table of word vectors; unless it is trainable it has no gradient and is none of the trained parameters."""
 
     def __init__(self, table: Float[Array, "V D"], *, trainable: bool = True) -> None:
         self.table = (nnx.Param if trainable else Frozen)(jnp.asarray(table))
@@ -73,10 +68,6 @@ class BigramEmbedding(nnx.Module):
     """The vector of each word plus that of the pair which it makes with the next one (Joulin et al. 2016).
 
     Pairs share the rows of their table by a hash. The next of the last word is padding, id 0.
-
-    Args:
-      table: initial vectors of words, float32.
-      pairs: initial vectors of pairs, float32.
     """
 
     def __init__(self, table: Float[Array, "V D"], pairs: Float[Array, "H D"]) -> None:

@@ -21,11 +21,8 @@ def mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
 def dropout(x: Float[Array, "B ..."], rate: float, seeds: UInt32[Array, "B 2"] | None) -> Float[Array, "B ..."]:
     """Zeroes a share of x and scales up the rest (Srivastava et al. 2014).
 
-    Args:
-      x: any numbers.
-      rate: the share.
-      seeds: two random words for each row; rows draw apart, so a row's mask does not depend on the rows beside it.
-        Without seeds x is returned as it is.
+    The seeds are two random words for each row; rows draw apart, so a row's mask does not depend on the rows beside it.
+    Without seeds x is returned as it is.
     """
     if seeds is None or not rate:
         return x

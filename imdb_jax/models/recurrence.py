@@ -96,9 +96,7 @@ def recur(
       table: input vectors; None stands for the identity, so that inputs are one-hot.
       valid: false at padding. Before a row's first word it leaves the state at zero; after the last word the state
         means nothing, and no gradient may come from there.
-      kernel: W.
-      recurrent_kernel: U.
-      bias: b.
+      kernel, recurrent_kernel, bias: W, U and b.
       all_states: return the state after each step, not after the last alone.
 
     Returns:
@@ -276,7 +274,6 @@ LSTM_CELL = Cell(
     factors=_lstm_factors,
     back=_lstm_back,
 )
-
 
 SIMPLE_RNN_CELL = Cell(
     carried=1,

@@ -40,8 +40,8 @@ class Recurrent(nnx.Module):
     A subclass says by its `cell` what one step does. The features of both directions stand side by side.
 
     Args:
-      input_dim: D; numbers per word.
-      hidden_dim: H; units of each direction.
+      input_dim: numbers per word.
+      hidden_dim: units of each direction.
       bidirectional: also read from the end.
       pooling: the last state of each direction, or the mean, maximum or attention over the states of all words.
       rngs: draws the weights.

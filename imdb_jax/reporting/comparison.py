@@ -1,10 +1,11 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from flax import nnx
 
 from imdb_jax.config import fields
@@ -17,7 +18,6 @@ from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import Spread, mean_and_std, seeds_together, without_seed
 from imdb_jax.training.history import History
 from imdb_jax.training.metrics import Scores
-from imdb_jax.training.tables import parameters
 
 FORMATS = {
     "test accuracy, %": "{:.2f}",
@@ -33,6 +33,7 @@ FORMATS = {
     "frozen": "{:,.0f}",
 }
 ABSENT = "–"
+Figures = dict[str, float]
 
 
 class Entrant(NamedTuple):
@@ -41,8 +42,6 @@ class Entrant(NamedTuple):
     Attributes:
       name: its directory, below the folder that holds all runs.
       config: every field by name.
-      history: a record for each epoch.
-      results: what training wrote at its end, or None.
       figures: by the names of `FORMATS`, as far as training has come.
     """
 
@@ -50,14 +49,14 @@ class Entrant(NamedTuple):
     config: dict[str, Any]
     history: History
     results: Results | None
-    figures: dict[str, float]
+    figures: Figures
 
     @classmethod
     def of(cls, run: Run, name: str) -> "Entrant":
         """Reads a run's records."""
         config, history, results = run.config(), run.history(), run.results()
         trained, frozen = _weights(run)
-        figures: dict[str, float] = {
+        figures: Figures = {
             "training, s": float(sum(epoch.seconds for epoch in history.epochs)),
             "trained weights": trained,
             "frozen": frozen,
@@ -72,8 +71,7 @@ class Entrant(NamedTuple):
         return cls(name, fields(config), history, results, figures)
 
 
-def _figures(split: str, scores: Scores) -> dict[str, float]:
-    """Scores of a split by the names of `FORMATS`, and others."""
+def _figures(split: str, scores: Scores) -> Figures:
     return {
         f"{split} accuracy, %": 100 * scores.accuracy,
         f"{split} loss": scores.loss,
@@ -87,9 +85,8 @@ def _weights(run: Run) -> tuple[float, float]:
     config, size, vectors = run.config(), len(run.vocabulary()), run.load_vectors()
     model = nnx.eval_shape(lambda: TextClassifier(config.model, size, vectors=vectors, rngs=nnx.Rngs(0)))
     _, trained, frozen = nnx.split(model, nnx.Param, ...)
-    rows = parameters(nnx.to_pure_dict(trained), nnx.to_pure_dict(frozen))
-    trained, frozen = (sum(row.size for row in rows if row.trained is wanted) for wanted in (True, False))
-    return float(trained), float(frozen)
+    trained, frozen = (float(sum(x.size for x in jax.tree.leaves(part))) for part in (trained, frozen))
+    return trained, frozen
 
 
 def comparison_page(folders: Sequence[Path]) -> Page:
@@ -102,22 +99,23 @@ def comparison_page(folders: Sequence[Path]) -> Page:
     entrants = [Entrant.of(run, _name(run, above)) for folder in folders for run in runs_in(folder)]
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
-    curves = {name: histories for name, histories in curves.items() if histories}
     rows = []
     for name, members in groups.items():
-        rows.append({"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(members)})
+        figures = [member.figures for member in members]
+        rows.append({"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(figures)})
         if len(members) > 1:
-            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": intervals(members)})
+            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": intervals(figures)})
+    machines = [each.results.device | each.results.versions for each in entrants if each.results]
     return render(
         "comparison.html.j2",
-        [overlay("loss", curves), overlay("accuracy", curves)],
+        [overlay(metric, {name: runs for name, runs in curves.items() if runs}) for metric in ("loss", "accuracy")],
         columns=list(FORMATS),
         groups=list(groups),
         rows=rows + _ensembles(folders, above),
-        entrants=[{"name": each.name, "seed": each.config["seed"], "cells": cells([each])} for each in entrants],
+        entrants=[{"name": run.name, "seeds": [run.config["seed"]], "cells": cells([run.figures])} for run in entrants],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
-        machines=_distinct([each.results.device | each.results.versions for each in entrants if each.results]),
+        machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
     )
 
 
@@ -134,8 +132,7 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[dict[str, Any]]:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble"
             seeds = [population.members()[member]["seed"] for member in ensemble.members]
-            row = [form.format(figures[figure]) if figure in figures else "" for figure, form in FORMATS.items()]
-            rows.append({"name": f"{name}, {ensemble.name}".rstrip(", "), "seeds": seeds, "cells": row})
+            rows.append({"name": f"{name}, {ensemble.name}".rstrip(", "), "seeds": seeds, "cells": cells([figures])})
     return rows
 
 
@@ -153,26 +150,24 @@ def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     return named
 
 
-def cells(members: Sequence[Entrant]) -> list[str]:
+def cells(members: Sequence[Figures]) -> list[str]:
     """Figures in the order of `FORMATS`: the mean, with the standard deviation where there are several."""
-    columns = _columns(members)
-    return [mean_and_std(columns[name], form) if columns[name] else ABSENT for name, form in FORMATS.items()]
+    return [mean_and_std(values, FORMATS[name]) if values else ABSENT for name, values in _columns(members)]
 
 
-def intervals(members: Sequence[Entrant]) -> list[str]:
+def intervals(members: Sequence[Figures]) -> list[str]:
     """95 % intervals of the mean scores, in the order of `FORMATS`; nothing for what is no score."""
-    columns = _columns(members)
-    spreads = {name: Spread.of(values) for name, values in columns.items() if len(values) > 1}
-    return [
-        f"{form.format(spreads[name].low)} – {form.format(spreads[name].high)}"
-        if name.startswith(("test", "validation")) and name in spreads
-        else ""
-        for name, form in FORMATS.items()
-    ]
+    found = []
+    for name, values in _columns(members):
+        is_score = name.startswith(("test", "validation")) and len(values) > 1
+        spread = Spread.of(values) if is_score else None
+        found.append(" – ".join(FORMATS[name].format(end) for end in (spread.low, spread.high)) if spread else "")
+    return found
 
 
-def _columns(members: Sequence[Entrant]) -> Mapping[str, list[float]]:
-    return {name: [m.figures[name] for m in members if name in m.figures] for name in FORMATS}
+def _columns(members: Sequence[Figures]) -> Iterator[tuple[str, list[float]]]:
+    for name in FORMATS:
+        yield name, [figures[name] for figures in members if name in figures]
 
 
 def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:
@@ -181,7 +176,3 @@ def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for config in configs for name in config if name != "seed")
     rows = {name: [config.get(name, ABSENT) for config in configs] for name in names}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
-
-
-def _distinct(machines: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines))

@@ -16,13 +16,7 @@ STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of lines, once
 
 
 def curve(metric: Metric, history: History, monitor: str) -> Chart:
-    """A metric of training and validation over the epochs.
-
-    Args:
-      metric: which.
-      history: of the run.
-      monitor: the validation metric that the best epoch is chosen by.
-    """
+    """A metric of training and validation over the epochs; `monitor` is the one that the best epoch is chosen by."""
     epochs, best = history.epochs, history.best(monitor)
     numbers = [epoch.epoch for epoch in epochs]
     values = {
@@ -52,12 +46,7 @@ def curve(metric: Metric, history: History, monitor: str) -> Chart:
 
 
 def overlay(metric: Metric, runs: Mapping[str, Sequence[History]]) -> Chart:
-    """A validation metric of several runs over the epochs.
-
-    Args:
-      metric: which.
-      runs: histories by the name of their group; a group has one colour.
-    """
+    """A validation metric over the epochs of several runs, by the name of their group, which has one colour."""
     columns = 2 if all(len(name) <= 24 for name in runs) else 1
     names = [name if len(name) <= 56 else f"…{name[-55:]}" for name in runs]
 

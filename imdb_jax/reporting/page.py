@@ -20,12 +20,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 class Page(NamedTuple):
-    """What `write` writes.
-
-    Attributes:
-      html: the whole page, figures included.
-      figures: PNG files by name.
-    """
+    """The whole page, figures included, and the figures as PNG files by name."""
 
     html: str
     figures: dict[str, bytes]
@@ -49,13 +44,7 @@ class Page(NamedTuple):
 
 
 def render(template: str, charts: list[Chart], **content: Any) -> Page:
-    """Fills a template.
-
-    Args:
-      template: its file name in this folder.
-      charts: the template has each by its name, as `charts.NAME`.
-      content: all else that the template names.
-    """
+    """Fills a template of this folder, which has each chart as `charts.NAME`."""
     pictures = {chart.name: _picture(chart) for chart in charts}
     html = _TEMPLATES.get_template(template).render(charts=pictures, **content)
     return Page(html, {chart.name: chart.drawn("png", LIGHT) for chart in charts})

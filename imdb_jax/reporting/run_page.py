@@ -35,14 +35,12 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     dataset = load_dataset(config.data)
     run.check_data(dataset)
     predictor = Predictor(run)
-    history = run.history()
-    reviews = split_corpus(config.data)._asdict()[split]
-    encoded = dataset.test if split == "test" else dataset.validation
+    history, monitor = run.history(), config.training.monitor
+    reviews, encoded = (getattr(each, split) for each in (split_corpus(config.data), dataset))
     if split == "test":
         run.record_test_reading({"command": "report", "step": predictor.step})
     logits = predictor.logits(encoded)
     calibrated = calibration(logits, encoded.labels)
-    best = history.best(config.training.monitor)
     negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
     mistakes = explain(predictor, reviews, [*negative, *positive])
     scores = {name: getattr(results, name) for name in ("validation", "test")} if results else None
@@ -51,8 +49,8 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     return render(
         "run.html.j2",
         [
-            curve("loss", history, config.training.monitor),
-            curve("accuracy", history, config.training.monitor),
+            curve("loss", history, monitor),
+            curve("accuracy", history, monitor),
             confusion_matrix(confusion(logits, encoded.labels), split),
             reliability(calibrated, split),
             lengths(np.diff(dataset.train.offsets), config.data.max_length),
@@ -64,7 +62,7 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
         split=split,
         scores={name: score_cells(each) for name, each in scores.items()},
         history=history.epochs,
-        best=best,
+        best=history.best(monitor),
         calibration=calibrated,
         mistakes={
             "Predicted positive, true label negative": mistakes[: len(negative)],

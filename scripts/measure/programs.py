@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import jax
 import numpy as np
@@ -111,8 +110,7 @@ def learner_of(config: Config) -> tuple[Learner, TrainState]:
     vocabulary = Vocabulary(words, TextConfig(special_tokens=special))
     pretrained = isinstance(config.model.embedding, PretrainedEmbedding)
     vectors = np.zeros((size, GLOVE_DIM), np.float32) if pretrained else None
-    with patch("jax.default_backend", return_value="accelerator"):  # models are built for where they are built
-        return build_learner(build_model(config, vocabulary, vectors), config, steps=1_000)
+    return build_learner(build_model(config, vocabulary, vectors), config, steps=1_000)
 
 
 def lower(

@@ -11,19 +11,25 @@ from imdb_jax.reporting.calibration import calibration
 from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
 from imdb_jax.reporting.curves import curve, overlay
 from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
+from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.metrics import Scores, TrainScores
 
 
-def history(epochs: int) -> list[dict]:
-    scores = [{"loss": 1 / epoch, "accuracy": 1 - 0.5 / epoch} for epoch in range(1, epochs + 1)]
-    return [{"epoch": epoch, "train": each, "validation": each} for epoch, each in enumerate(scores, 1)]
+def history(epochs: int) -> History:
+    found = []
+    for epoch in range(1, epochs + 1):
+        loss, accuracy = 1 / epoch, 1 - 0.5 / epoch
+        validation = Scores(accuracy=accuracy, loss=loss, auc=0.5, f1=0.5, examples=4)
+        found.append(Epoch(epoch, epoch, TrainScores(loss=loss, accuracy=accuracy), validation, 1.0))
+    return History(found)
 
 
 MANY = {f"group {i}": [history(i + 1)] for i in range(16)}
 CHARTS = {
-    "one epoch": curve("loss", history(1), 0, "accuracy"),
-    "epochs": curve("accuracy", history(3), 1, "loss"),
+    "one epoch": curve("loss", history(1), "accuracy"),
+    "epochs": curve("accuracy", history(3), "loss"),
     "no runs": overlay("loss", {}),
-    "odd names": overlay("accuracy", {"_a $x^$ <b>": [history(2), history(1)], "/".join(["long"] * 40): [[]]}),
+    "odd names": overlay("accuracy", {"_a $x^$ <b>": [history(2), history(1)], "/".join(["long"] * 40): [History()]}),
     "many runs": overlay("loss", MANY),
     "long reviews": lengths(np.array([1, 5, 9, 900]), 4),
     "short reviews": lengths(np.array([1, 1]), 600),
@@ -51,6 +57,6 @@ def test_png_has_paper_of_its_own() -> None:
 
 
 def test_captions_tell_the_figures() -> None:
-    assert "75.00% on validation in epoch 2, the best by loss" in CHARTS["epochs"].caption
+    assert "83.33% on validation in epoch 3, the best by loss" in CHARTS["epochs"].caption
     assert "75.0% of the training reviews are longer than the 4 words" in CHARTS["long reviews"].caption
     assert "true label negative, predicted positive: 1" in CHARTS["confusion"].alt

@@ -21,11 +21,11 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group() -> None:
 
 
 def test_groups_show_mean_and_standard_deviation() -> None:
-    figures = dict(zip(FORMATS, cells([A0, A1]), strict=True))
+    figures = dict(zip(FORMATS, cells([A0.figures, A1.figures]), strict=True))
     assert figures["test accuracy, %"] == "81.00 ± 1.41"
     assert figures["best epoch"] == "3"
     assert figures["test loss"] == ABSENT
-    assert dict(zip(FORMATS, cells([A0]), strict=True))["test accuracy, %"] == "80.00"
+    assert dict(zip(FORMATS, cells([A0.figures]), strict=True))["test accuracy, %"] == "80.00"
 
 
 def test_what_differs_leaves_out_the_seed() -> None:
