@@ -1,7 +1,10 @@
-"""Fixtures that build models of configs."""
+"""One cache for all tests of a process, and small models of each kind to try the laws on."""
 
 import dataclasses
+import gc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -15,28 +18,83 @@ from imdb_jax.models import TextClassifier
 jax.config.update("jax_num_cpu_devices", 8)
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
+# Between them they have each encoder, pool and embedding, and dropout at each place (a law of test_laws.py).
+ONE_OF_EACH_KIND = (
+    "bigrams",
+    "conv1d",
+    "embedding_rnn_tuned",
+    "glove_bilstm",
+    "max_pool_tuned",
+    "onehot_rnn_tuned",
+    "quickstart",
+    "word2vec_conv1d_tuned",
+)
 VOCABULARY_SIZE = 60
+SMALL = {"dim": 8, "bigram_buckets": 64, "hidden_dim": 8, "features": 8, "kernel_size": 3, "pool_size": 2}
+
+Section = TypeVar("Section")
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One cache per test process, never the user's."""
-    monkeypatch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache folder of all tests of this process and of the commands that they start, never the user's.
+
+    A program that was compiled once, by whichever of them, is read from it.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    jax.config.update("jax_compilation_cache_dir", str(folder / "compilation"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMDB_JAX_CACHE", str(folder))
+        yield folder
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", autouse=True)
+def _free_memory() -> Iterator[None]:
+    """Each module drops the programs it has loaded."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
+def shrunk(section: Section) -> Section:
+    """A section of a config with few units, filters and numbers per word."""
+    sizes = {name: min(getattr(section, name), most) for name, most in SMALL.items() if hasattr(section, name)}
+    return dataclasses.replace(section, **sizes)
+
+
+def small(config: Config) -> Config:
+    """A config's model with small layers."""
+    model = dataclasses.replace(
+        config.model,
+        embedding=shrunk(config.model.embedding),
+        encoder=shrunk(config.model.encoder),
+        hidden_dims=tuple(min(size, 8) for size in config.model.hidden_dims),
+    )
+    return dataclasses.replace(config, model=model)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        *(pytest.param((path, small), id=path.stem) for path in CONFIGS if path.stem in ONE_OF_EACH_KIND),
+        *(pytest.param((path, None), id=f"whole-{path.stem}", marks=pytest.mark.slow) for path in CONFIGS),
+    ],
+)
 def config(request: pytest.FixtureRequest) -> Config:
-    """Each of configs/, at a length that tests can afford."""
-    config = load_file(request.param)
+    """A config of each kind, with small layers; with --slow each of configs/ as it is, too. Reviews are short."""
+    path, change = request.param
+    config = load_file(path)
     data = dataclasses.replace(config.data, vocabulary_size=VOCABULARY_SIZE, max_length=24, buckets=(8, 16))
-    return dataclasses.replace(config, data=data)
+    config = dataclasses.replace(config, data=data)
+    return change(config) if change else config
 
 
 def build_model(config: Config, seed: int = 0) -> TextClassifier:
     """The classifier of a config with random vectors where it wants pretrained ones."""
     vectors = None
     if isinstance(config.model.embedding, PretrainedEmbedding):
-        vectors = np.random.default_rng(0).normal(size=(VOCABULARY_SIZE, 100)).astype(np.float32)
+        vectors = np.random.default_rng(0).normal(size=(VOCABULARY_SIZE, 8)).astype(np.float32)
     return TextClassifier(config.model, VOCABULARY_SIZE, vectors=vectors, rngs=nnx.Rngs(seed))
 
 

@@ -67,11 +67,6 @@ def write(root: Path, contents: dict[str, bytes]) -> None:
         (root / name).write_bytes(content)
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "bad_input"))
-
-
 def of_imdb(name: str) -> tuple[str, ...]:
     return (*AUDIT, "--config.data.source=imdb", f"--config.data.path={name}", "--config.data.data_dir=data")
 
@@ -141,9 +136,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run of odd reviews and vectors, and what training said."""
     folder = tmp_path_factory.mktemp("odd")
     write(folder, {"config.py": CONFIG.encode(), "glove.txt": ODD_GLOVE, **REVIEWS, **ODD_REVIEWS})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
-        process = run(*TRAIN, cwd=folder)
+    process = run(*TRAIN, cwd=folder)
     assert process.returncode == 0, process.stderr.decode()
     return folder / "run", process.stderr.decode()
 

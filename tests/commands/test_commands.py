@@ -1,4 +1,4 @@
-"""Every command as a user types it, in a process of its own."""
+"""Every command as a user types it."""
 
 import csv
 import dataclasses
@@ -17,7 +17,7 @@ from imdb_jax.data.dataset import load_dataset, open_corpus
 from imdb_jax.inference.predictor import Predictor, word_vectors
 from imdb_jax.runs.run import Run
 from imdb_jax.wordvectors.table import read_vectors
-from tests.commands.command_line import fails, run
+from tests.commands.command_line import fails, run, run_alone
 
 CONFIG = """
 from imdb_jax.config import *
@@ -32,22 +32,11 @@ config = Config(
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMDB_JAX_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as a user trains it, in a process of its own."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "config.py").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(cache))
-        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run")
+    process = run_alone("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / "run")
     assert process.returncode == 0, process.stderr.decode()
     return folder / "run"
 

@@ -16,7 +16,8 @@ from imdb_jax.errors import UserError
 from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
-from tests.commands.command_line import ROOT, fails, run
+from tests.commands.command_line import ROOT, fails
+from tests.commands.command_line import run_alone as run
 
 CONFIG = """
 from imdb_jax.config import *
