@@ -63,10 +63,9 @@ def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monk
         optimizer=dataclasses.replace(config.optimizer, learning_rate=5e-3),
         training=dataclasses.replace(config.training, epochs=4),
     )
-    run_experiment(config, str(tmp_path / "run"), started=0.0)
-    results = Run(tmp_path / "run").results()
-    assert results["test"]["examples"] == 2_000
-    assert results["test"]["accuracy"] > 0.65
+    results = run_experiment(config, tmp_path / "run")
+    assert results.test.examples == 2_000
+    assert results.test.accuracy > 0.65
     assert "Converted" in (tmp_path / "run" / "train.log").read_text()
 
     test = open_corpus(config.data).test
@@ -80,7 +79,7 @@ def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monk
         prediction.label == ("positive" if labels[i] else "negative")
         for i, prediction in zip(first, found, strict=True)
     ]
-    assert np.mean(right) == results["test"]["accuracy"]
+    assert np.mean(right) == results.test.accuracy
 
     # So little training leaves some close to even: each is read rightly beside its opposite, and most alone.
     everyday = np.array([prediction.probability for prediction in predictor.predict([*POSITIVE, *NEGATIVE])])

@@ -29,7 +29,7 @@ from imdb_jax.training.step import TrainState
 ARRAYS, METADATA = "arrays", "metadata.json"
 ROOM = 2**16  # bytes that a checkpoint takes beside its arrays
 
-Epochs = list[Any]  # JSON; what it holds is the training loop's affair
+Epochs = list[Any] | dict[str, Any]  # JSON; what it holds is the training loop's affair
 
 
 class Metadata(NamedTuple):

@@ -58,9 +58,11 @@ def run_alone(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = Non
     return subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, env=environment)
 
 
-def fails(code: int, *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None, notices: bool = False) -> str:
+def fails(
+    code: int, *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None, notices: bool = False, by=run
+) -> str:
     """The one line that a user's mistake gives; `notices` may come before it."""
-    process = run(*arguments, stdin=stdin, cwd=cwd)
+    process = by(*arguments, stdin=stdin, cwd=cwd)
     *before, line = process.stderr.decode().splitlines()
     assert process.returncode == code, process.stderr
     assert line.startswith("error: ")

@@ -1,5 +1,7 @@
 """The recurrence against a plain masked scan with autodiff, in float64."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,6 +59,7 @@ def inputs(cell: Cell):
         yield ids, valid, weights
 
 
+@partial(jax.jit, static_argnums=(0, 1, 5))
 def run(function, cell, ids, valid, weights, all_states: bool = False):
     names = "kernel", "recurrent", "bias"
     return function(cell, ids, weights["table"], valid, *(weights[name] for name in names), all_states=all_states)
@@ -67,6 +70,9 @@ def summed(function, cell, ids, valid, weights, all_states: bool):
     out = run(function, cell, ids, valid, weights, all_states)
     out = out * valid[:, :, None].astype(out.dtype) if all_states else out
     return jnp.sum(out * jnp.cos(jnp.arange(out.size, dtype=out.dtype)).reshape(out.shape)), out
+
+
+value_and_gradients = jax.jit(jax.value_and_grad(summed, argnums=4, has_aux=True), static_argnums=(0, 1, 5))
 
 
 def equal(got, expected, atol: float = 1e-10) -> None:
@@ -82,9 +88,8 @@ def test_equals_autodiff_of_the_plain_scan(cell, inputs, all_states: bool, one_h
     if one_hot:
         weights = weights | {"kernel": jnp.resize(weights["kernel"], (ROWS, cell.gates * HIDDEN)), "table": None}
     with jax.enable_x64(True):
-        value = jax.value_and_grad(summed, argnums=4, has_aux=True)
-        (_, out), gradients = jax.jit(value, static_argnums=(0, 1, 5))(recur, cell, ids, valid, weights, all_states)
-        (_, expected), expected_gradients = value(plain, cell, ids, valid, weights, all_states)
+        (_, out), gradients = value_and_gradients(recur, cell, ids, valid, weights, all_states)
+        (_, expected), expected_gradients = value_and_gradients(plain, cell, ids, valid, weights, all_states)
         without_gradient = run(recur, cell, ids, valid, weights, all_states)
     np.testing.assert_allclose(out, expected, atol=1e-12)
     np.testing.assert_allclose(without_gradient, expected, atol=1e-12)
@@ -94,9 +99,8 @@ def test_equals_autodiff_of_the_plain_scan(cell, inputs, all_states: bool, one_h
 def test_padding_after_the_last_word(cell, inputs) -> None:
     ids, valid, weights = inputs
     with jax.enable_x64(True):
-        value = jax.value_and_grad(summed, argnums=4, has_aux=True)
-        (_, out), gradients = value(recur, cell, ids, valid[::-1], weights, True)
-        (_, expected), expected_gradients = value(plain, cell, ids, valid[::-1], weights, True)
+        (_, out), gradients = value_and_gradients(recur, cell, ids, valid[::-1], weights, True)
+        (_, expected), expected_gradients = value_and_gradients(plain, cell, ids, valid[::-1], weights, True)
     np.testing.assert_allclose(out, expected, atol=1e-12)
     equal(gradients, expected_gradients)
 
@@ -116,8 +120,8 @@ def test_vmap_over_weights_equals_each_alone(cell, inputs) -> None:
     ids, valid, weights = inputs
     with jax.enable_x64(True):
         population = jax.tree.map(lambda w: jnp.stack([w, 0.5 * w]), weights)
-        grad = jax.grad(lambda w: summed(recur, cell, ids, valid, w, False)[0])
-        together = jax.vmap(grad)(population)
+        grad = jax.jit(jax.grad(lambda w: summed(recur, cell, ids, valid, w, False)[0]))
+        together = jax.jit(jax.vmap(grad))(population)
         for member in range(2):
             alone = grad(jax.tree.map(lambda w, m=member: w[m], population))
             equal(jax.tree.map(lambda w, m=member: w[m], together), alone, atol=1e-12)
