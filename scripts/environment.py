@@ -1,68 +1,52 @@
-"""The virtual environment that the scripts beside this one run in; needs nothing but Python.
+"""The virtual environment of the scripts beside this one; needs nothing but Python.
 
-It is made on first use and brought up to date when pyproject.toml changes. IMDB_JAX_VENV puts it elsewhere than
-`.venv`.
+It lies in `.venv` or $IMDB_JAX_VENV, is made on first use and brought up to date when pyproject.toml changes.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-OLDEST = (3, 11)
+FOLDER = Path(os.environ.get("IMDB_JAX_VENV", ROOT / ".venv")).absolute()
+PYTHON = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def python(*extras: str) -> Path:
-    """Makes sure that the package and its extras are installed.
-
-    Returns:
-      The environment's Python.
-    """
-    folder = Path(os.environ.get("IMDB_JAX_VENV", ROOT / ".venv"))
-    installed = folder / f"installed-{'-'.join(extras) or 'base'}"
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    executable = folder / "bin" / "python"
-    if installed.exists() and installed.read_text() == wanted:
-        return executable
-    if not executable.exists():
-        make(folder)
-    what = f"{ROOT}[{','.join(extras)}]" if extras else str(ROOT)
-    say(f"installing {what} into {folder}: a minute on first use")
-    pip = [executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--editable", what]
-    if subprocess.run(pip).returncode:
-        stop("pip could not install the packages above; is there a connection to a package index?")
-    installed.write_text(wanted)
-    return executable
+def python(*extras):
+    """Makes sure that the package and its extras are installed; returns the environment's Python."""
+    project, installed = (ROOT / "pyproject.toml").read_text(), FOLDER / f"installed-{'-'.join(extras) or 'base'}"
+    if installed.exists() and installed.read_text() == project:
+        return PYTHON
+    if not PYTHON.exists():
+        names = ("python3.14", "python3.13", "python3.12", "python3.11")
+        found = sys.executable if sys.version_info >= (3, 11) else next(filter(_works, names), None)
+        if found is None:
+            sys.exit(f"error: Python 3.11 or newer is needed; this is {sys.version.split()[0]}, and PATH has no other")
+        _call("on Debian or Ubuntu, install python3-venv", found, "-m", "venv", "--clear", FOLDER)
+    what = f"{ROOT}[{','.join(extras)}]" if extras else ROOT
+    print(f"installing {what} into {FOLDER}: a minute on first use", file=sys.stderr, flush=True)
+    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--editable", what)
+    _call("is there a connection to a package index?", *pip)
+    installed.write_text(project)
+    return PYTHON
 
 
-def make(folder: Path) -> None:
-    """Makes an empty virtual environment with a Python that is new enough."""
-    found = newest_python()
-    say(f"making a virtual environment in {folder} with {found}")
-    made = subprocess.run([found, "-m", "venv", folder], capture_output=True, text=True)
-    if made.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        stop(f"{found} -m venv failed: {made.stdout}{made.stderr}\nOn Debian or Ubuntu, install python3-venv.")
+def _works(name):
+    """Whether a Python is there; pyenv has commands for those that are not, too."""
+    return shutil.which(name) and subprocess.run([name, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
 
 
-def newest_python() -> str:
-    """This Python if it is new enough, else one that is on the PATH."""
-    if sys.version_info >= OLDEST:
-        return sys.executable
-    found = [path for minor in (13, 12, 11) if (path := shutil.which(f"python3.{minor}"))]
-    if not found:
-        stop(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; this is {sys.version.split()[0]}")
-    return found[0]
+def _call(advice, *command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        lines = done.stdout.strip().splitlines() or ["no word"]
+        told = [line.strip() for line in lines if line.strip().startswith(("Error", "ERROR"))] or lines[-1:]
+        sys.exit(f"error: {' '.join(map(str, command))} failed ({told[0]}); {advice}")
 
 
-def say(text: str) -> None:
-    print(f"[{Path(sys.argv[0]).name}] {text}", file=sys.stderr, flush=True)
-
-
-def stop(text: str) -> NoReturn:
-    say(f"error: {text}")
-    sys.exit(1)
+def run(module, *extras):
+    """Runs a module with the arguments of this script, and exits as it does; --help needs no extra."""
+    executable = python(*([] if {"-h", "--help"} & set(sys.argv) else extras))
+    sys.exit(subprocess.run([executable, "-m", module, *sys.argv[1:]], cwd=ROOT).returncode)

@@ -15,6 +15,7 @@ import numpy as np
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.dataset import split_corpus
+from imdb_jax.data.reviews import Reviews
 
 Texts, Labels = list[str], np.ndarray
 Predict = Callable[[Texts], Labels]
@@ -56,18 +57,19 @@ NAMES = {
 }
 
 
+def read(reviews: Reviews) -> tuple[Texts, Labels]:
+    chunks = list(reviews.chunks())
+    texts = [text.decode("utf-8", "replace") for some, _ in chunks for text in some]
+    return texts, np.concatenate([labels for _, labels in chunks])
+
+
 def main(name: str) -> None:
-    splits = split_corpus(DataConfig())
-    read = {split: ([], []) for split in splits._fields}
-    for split, (texts, labels) in read.items():
-        for some, of_some in getattr(splits, split).chunks():
-            texts += [text.decode("utf-8", "replace") for text in some]
-            labels.append(of_some)
-    train, most = NAMES[name]
-    predict = train(read["train"][0], np.concatenate(read["train"][1]), most)
+    train, validation, test = map(read, split_corpus(DataConfig()))
+    learn, most = NAMES[name]
+    predict = learn(*train, most)
     scores = {
-        split: {"accuracy": float((predict(read[split][0]) == np.concatenate(read[split][1])).mean())}
-        for split in ("validation", "test")
+        split: {"accuracy": float((predict(texts) == labels).mean())}
+        for split, (texts, labels) in (("validation", validation), ("test", test))
     }
     sys.stdout.write(json.dumps(scores) + "\n")
 

@@ -1,56 +1,83 @@
 """imdb_jax, with the pieces and defaults that `python -m imdb_jax.train` puts together."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
+import jax
 import numpy as np
 
-from imdb_jax.config import load_file
-from imdb_jax.data.batches import Batch
+from imdb_jax.config import Config, load_file
+from imdb_jax.data.batches import Split
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import batches, build_learner, build_model
-from imdb_jax.training.parallel import replicate
+from imdb_jax.training.parallel import MeshReplicas, replicate
 from scripts.peers.protocol import serve
 from scripts.peers.task import Task
 
 
-class Ours:
-    """The model of the task's config."""
+class Trainer:
+    """The model of a config, trained without a run directory.
 
-    def __init__(self, task: Task, _: str) -> None:
-        set_up_process()
-        config = load_file(task.config)
-        vocabulary = Vocabulary(task.tokens, config.data.text)
-        table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
+    Args:
+      config: its model, optimizer and batches.
+      vocabulary: of the reviews.
+      train: reviews to learn from.
+      batch_size: reviews per update.
+      vectors: of a pretrained embedding; found and read unless given.
+      devices: a mesh of these, not the devices that the command would take.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        train: Split,
+        batch_size: int,
+        vectors: np.ndarray | None = None,
+        devices: Sequence[Any] | None = None,
+    ) -> None:
         self.seed, self.epochs = config.seed, itertools.count()
-        self.batches = batches(task.train, config, task.batch_size)
-        self.test_batches = batches(task.test, config, task.eval_batch_size)
+        self.batches = batches(train, config, batch_size)
         steps = len(self.batches) * config.training.epochs
-        self.build = partial(build_learner, build_model(config, vocabulary, table), config, steps)
+        self.build = partial(build_learner, build_model(config, vocabulary, vectors), config, steps)
         learner, state = self.build()
-        self.replicas = replicate(learner, state.params, task.batch_size)
+        if devices is None:
+            self.replicas = replicate(learner, state.params, batch_size)
+        else:
+            self.replicas = MeshReplicas(learner, devices)
         self.states = self.replicas.place(state)
 
     def reset(self) -> None:
         self.states = self.replicas.place(self.build()[1])
 
     def step(self) -> None:
-        self._train(itertools.islice(self._epoch(0), 1))
+        self.train(steps=1)
 
-    def train(self) -> None:
-        self._train(self._epoch(next(self.epochs)))
-
-    def _epoch(self, number: int) -> Iterator[Batch]:
-        return self.batches.shuffled(self.seed, number, share=self.replicas.share(self.batches.batch_size))
-
-    def _train(self, epoch: Iterable[Batch]) -> None:
-        for shards in self.replicas.send(epoch):
+    def train(self, steps: int | None = None) -> None:
+        """Trains on each review once, or on some batches."""
+        share = self.replicas.share(self.batches.batch_size)
+        epoch = self.batches.shuffled(self.seed, next(self.epochs), share=share)
+        for shards in self.replicas.send(itertools.islice(epoch, steps)):
             self.states = self.replicas.step(self.states, shards)
-        self.states[0].metrics.compute()
+        jax.block_until_ready(self.states)
+
+
+class Ours(Trainer):
+    """The model of the task's config."""
+
+    def __init__(self, task: Task, _: str) -> None:
+        set_up_process()
+        config = load_file(task.config)
+        table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
+        vocabulary = Vocabulary(task.tokens, config.data.text)
+        super().__init__(config, vocabulary, task.train, task.batch_size, table)
+        self.test_batches = batches(task.test, config, task.eval_batch_size)
 
     def infer(self) -> np.ndarray:
+        """Logits of the test reviews."""
         return self.replicas.logits(self.replicas.eval_models(self.states), self.test_batches)
 
 

@@ -1,32 +1,26 @@
-"""Figures of a benchmark as a table and a chart.
+"""Figures of a benchmark as tables and a chart.
 
-Results are what benchmark.json holds: the machine, and for each workload its facts and one record per competitor.
+Results are what benchmark.json and serving.json hold: the machine, and for each workload its facts and a record of each
+competitor.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-VARIANTS = {
-    "ours": "this package",
-    "documented": "as its documentation writes it",
-    "bucketed": "the same function, tuned: batches of like length",
-    "unmasked": "not the same function: reads the padding too",
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+VARIANTS = {  # of trainers -> what they are, and their colour
+    "ours": ("this package", "#d1495b"),
+    "documented": ("as its documentation writes it", "#30638e"),
+    "bucketed": ("the same function, tuned: batches of like length", "#7fa7c9"),
+    "unmasked": ("not the same function: reads the padding too", "#b8b8b8"),
 }
-COLUMNS = (
-    "",
-    "training, reviews/s",
-    "ours / it",
-    "inference, reviews/s",
-    "ours / it",
-    "epoch, s",
-    "peak MB",
-    "import, s",
-    "first step, s: cold / cached",
-    "logits differ: full / padded",
-    "test accuracy",
-)
+TRAIN, INFER, MANY = ("train_reviews", "train"), ("test_reviews", "infer"), ("texts", "many")  # a fact and a command
+Facts = dict[str, Any]  # of a workload or a competitor
 
 
 class Rate(NamedTuple):
@@ -37,106 +31,84 @@ class Rate(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, reviews: int, seconds: list[float]) -> "Rate":
-        """Of rounds that each took some seconds over the same reviews."""
-        rates = [reviews / each for each in seconds]
+    def of(cls, workload: Facts, record: Facts, phase: tuple[str, str]) -> "Rate":
+        rates = [workload[phase[0]] / answers[phase[1]]["seconds"] for answers in record["rounds"]]
         return cls(statistics.median(rates), min(rates), max(rates))
 
     def __str__(self) -> str:
         return f"{self.median:,.0f} ({self.low:,.0f}-{self.high:,.0f})"
 
 
-def rates(workload: dict[str, Any], record: dict[str, Any]) -> tuple[Rate, Rate]:
-    """A competitor's rates of training and of inference."""
-    return (
-        Rate.of(workload["train_reviews"], record["train_seconds"]),
-        Rate.of(workload["test_reviews"], record["infer_seconds"]),
-    )
-
-
-def finished(workload: dict[str, Any]) -> list[dict[str, Any]]:
+def finished(workload: Facts) -> list[Facts]:
     """Records of the competitors that lasted to the end."""
     return [record for record in workload["competitors"] if "error" not in record]
 
 
-def markdown(results: dict[str, Any]) -> str:
-    """The machine, and for each workload a table and what our training makes of the machine."""
+def markdown(results: Facts) -> str:
+    """What the figures depend on, and a table for each workload."""
     machine = results["machine"]
-    lines = [surroundings(machine)]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"]
     for name, workload in results["workloads"].items():
-        lines += [
-            f"\n{name}: {workload['config']}, batches of {workload['batch_size']}; {workload['train_reviews']:,} "
-            f"reviews to train on, {workload['test_reviews']:,} to read; medians of {workload['rounds']} alternating "
-            "rounds (least-most)\n",
-            *table(workload),
-            *(f"\n{record['name']}: {record['error']}" for record in workload["competitors"] if "error" in record),
-            f"\n{verdict(workload)}",
-            f"\n{efficiency(workload, machine['peak_gflops'])}",
-        ]
+        shown = {fact.replace("_", " "): value for fact, value in workload.items() if fact != "competitors" and value}
+        facts = ", ".join(
+            f"{fact} {value:.3g}" if isinstance(value, float) else f"{fact} {value}" for fact, value in shown.items()
+        )
+        lines += [f"\n{name}: {facts}; medians of alternating rounds (least-most)\n", *table(workload)]
+        lines += [f"\n{record['name']}: {record['error']}" for record in workload["competitors"] if "error" in record]
+        if not workload["texts"]:
+            lines.append(f"\n{efficiency(workload, machine['peak_gflops'])}")
     return "\n".join(lines)
 
 
-def surroundings(machine: dict[str, Any]) -> str:
-    """What the figures depend on."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"
-
-
-def table(workload: dict[str, Any]) -> Iterator[str]:
-    """Lines of a Markdown table, one group of rows for each variant."""
-    rows = [COLUMNS, ("---",) + ("---:",) * (len(COLUMNS) - 1)]
-    records = finished(workload)
-    for variant, title in VARIANTS.items():
-        if group := [record for record in records if record["variant"] == variant]:
-            rows.append((f"**{title}**",) + ("",) * (len(COLUMNS) - 1))
-            rows += [cells(workload, record, ours=records[0]) for record in group]
-    return aligned(rows)
-
-
-def aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def table(workload: Facts) -> Iterator[str]:
     """Lines of a Markdown table whose columns stand straight in the source, too."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+    records = finished(workload)
+    cells = serving_cells if workload["texts"] else training_cells
+    rows = [cells(workload, record, records[0]) for record in records]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    for row in ({name: name for name in widths}, dict.fromkeys(widths, "---:"), *rows):
+        yield "| " + " | ".join(row[name].ljust(width) for name, width in widths.items()) + " |"
 
 
-def cells(workload: dict[str, Any], record: dict[str, Any], ours: dict[str, Any]) -> tuple[str, ...]:
-    """A competitor's row."""
-    train, infer = rates(workload, record)
-    our_train, our_infer = rates(workload, ours)
-    first, differ = record["first_step_seconds"], record["logits_differ"]
-    return (
-        record["name"],
-        str(train),
-        f"{our_train.median / train.median:.2f}",
-        str(infer),
-        f"{our_infer.median / infer.median:.2f}",
-        f"{statistics.median(record['train_seconds']):.1f}",
-        f"{record['memory_mb']:,.0f}",
-        f"{record['import_seconds']:.1f}",
-        f"{first['cold']:.1f} / {first['cached']:.1f}",
-        " / ".join("-" if value is None else f"{value:.0e}" for value in (differ["full"], differ["padded"])),
-        f"{record['accuracy']:.1%}",
+def training_cells(workload: Facts, record: Facts, ours: Facts) -> dict[str, str]:
+    """A trainer's row."""
+    (train, our_train), (infer, our_infer) = (
+        [Rate.of(workload, each, phase) for each in (record, ours)] for phase in (TRAIN, INFER)
     )
+    return {
+        "": record["name"],
+        "variant": VARIANTS[record["variant"]][0],
+        "training, reviews/s": str(train),
+        "ours / it": f"{our_train.median / train.median:.2f}",
+        "inference, reviews/s": str(infer),
+        "ours / it ": f"{our_infer.median / infer.median:.2f}",
+        "epoch, s": f"{workload['train_reviews'] / train.median:.1f}",
+        "peak MB": f"{record['rounds'][-1]['infer']['memory_mb']:,.0f}",
+        "import, s": f"{record['import']:.1f}",
+        "first step, s: cold / cached": f"{record['cold']:.1f} / {record['cached']:.1f}",
+        "logits differ: full / padded": " / ".join(f"{value:.0e}" for value in record["logits_differ"].values()),
+        "test accuracy": f"{record['accuracy']:.1%}",
+    }
 
 
-def verdict(workload: dict[str, Any]) -> str:
-    """How far the best of each group is behind, in training and in inference."""
-    ours, *peers = finished(workload)
-    our_rates = rates(workload, ours)
-    parts = []
-    for variant, title in VARIANTS.items():
-        if group := [rates(workload, record) for record in peers if record["variant"] == variant]:
-            train, infer = (
-                our_rates[kind].median / max(both[kind].median for both in group) for kind in range(len(our_rates))
-            )
-            parts.append(f"{train:.1f} and {infer:.1f} ({title})")
-    return f"imdb_jax trains and infers faster than the best of each group by these factors: {'; '.join(parts) or '-'}"
+def serving_cells(workload: Facts, record: Facts, ours: Facts) -> dict[str, str]:
+    """A server's row; percentiles are medians over the rounds."""
+    rate, our_rate = (Rate.of(workload, each, MANY) for each in (record, ours))
+    p50, p99 = 1e3 * np.median([answers["single"]["percentiles"] for answers in record["rounds"]], axis=0)
+    return {
+        "": record["name"],
+        "reviews/s": str(rate),
+        "ours / it": f"{our_rate.median / rate.median:.2f}",
+        "one review: p50, ms": f"{p50:.2f}",
+        "p99, ms": f"{p99:.2f}",
+        "probabilities differ": f"{record['probabilities_differ']:.0e}",
+    }
 
 
-def efficiency(workload: dict[str, Any], peak_gflops: float) -> str:
+def efficiency(workload: Facts, peak_gflops: float) -> str:
     """How near our training comes to the machine's best."""
-    seconds = statistics.median(finished(workload)[0]["train_seconds"])
+    seconds = workload["train_reviews"] / Rate.of(workload, finished(workload)[0], TRAIN).median
     rate = workload["gflop_per_epoch"] / seconds
     return (
         f"imdb_jax trains on {workload['train_words'] / seconds:,.0f} words/s and does {rate:.0f} useful GFLOP/s, "
@@ -145,40 +117,27 @@ def efficiency(workload: dict[str, Any], peak_gflops: float) -> str:
     )
 
 
-def chart(results: dict[str, Any], path: Path) -> None:
+def chart(results: Facts, path: Path) -> None:
     """Draws bars for training and inference, a row of panels for each workload."""
-    from matplotlib.figure import Figure  # here, so that the figures can be had without it
-    from matplotlib.patches import Patch
-
-    colours = dict(zip(VARIANTS, ("#d1495b", "#30638e", "#7fa7c9", "#b8b8b8"), strict=True))
     workloads = results["workloads"]
     heights = [len(finished(workload)) + 2 for workload in workloads.values()]
     figure = Figure(figsize=(11, 0.36 * sum(heights) + 0.8), layout="constrained")
     panels = figure.subplots(len(workloads), 2, squeeze=False, sharey="row", height_ratios=heights)
     for row, (name, workload) in zip(panels, workloads.items(), strict=True):
         records = finished(workload)
-        groups = [variant for variant in VARIANTS if any(record["variant"] == variant for record in records)]
-        places = [index + 0.6 * groups.index(record["variant"]) for index, record in enumerate(records)]
-        for axes, kind, title in zip(row, (0, 1), ("training", "inference"), strict=True):
-            values = [rates(workload, record)[kind] for record in records]
-            medians = [value.median for value in values]
-            spread = [
-                [value.median - value.low for value in values],
-                [value.high - value.median for value in values],
-            ]
-            bars = axes.barh(
-                places, medians, xerr=spread, ecolor="#444444", color=[colours[record["variant"]] for record in records]
-            )
+        for axes, phase, title in zip(row, (TRAIN, INFER), ("training", "inference"), strict=True):
+            medians, low, high = np.array([Rate.of(workload, record, phase) for record in records]).T
+            colours = [VARIANTS[record["variant"]][1] for record in records]
+            names = [record["name"] for record in records]
+            bars = axes.barh(names, medians, xerr=[medians - low, high - medians], ecolor="#444444", color=colours)
+            others = [f"{median:,.0f}  (ours: {medians[0] / median:.1f}x)" for median in medians[1:]]
+            axes.bar_label(bars, [f"{medians[0]:,.0f}", *others], padding=2, fontsize=8)
             axes.locator_params(axis="x", nbins=5)
             axes.xaxis.set_major_formatter("{x:,.0f}")
-            labels = [f"{median:,.0f}  (ours: {medians[0] / median:.1f}x)" for median in medians]
-            labels[0] = f"{medians[0]:,.0f}"
-            axes.bar_label(bars, labels, padding=2, fontsize=8)
             axes.set_title(f"{name} {title}, reviews/s", fontsize=10, loc="left")
-            axes.set_xlim(0, 1.25 * max(value.high for value in values))
+            axes.set_xlim(0, 1.25 * high.max())
             axes.spines[["top", "right"]].set_visible(False)
-        row[0].set_yticks(places, [record["name"] for record in records])
         row[0].invert_yaxis()
-    handles = [Patch(color=colour) for colour in colours.values()]
-    figure.legend(handles, VARIANTS.values(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    handles = [Patch(color=colour, label=what) for what, colour in VARIANTS.values()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     figure.savefig(path, dpi=150)

@@ -1,89 +1,45 @@
-"""Servers: raw text in, the probability of "positive" out, each with the weights of imdb_jax's model.
+"""What servers share: raw text in, the probability of "positive" out."""
 
-A server reads many reviews at once, in batches, or a single one as soon as it comes.
-"""
-
-import pickle
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from scripts.peers.protocol import Commands, work_off
 from scripts.peers.task import Task
 
 BATCH = 256
 
 
-class Folder(NamedTuple):
-    """What a server is given: the same model in each one's own form, and reviews."""
-
-    path: Path
-
-    @property
-    def task(self) -> Task:
-        """Tokens and weights."""
-        return Task.load(self.path / "task")
-
-    @property
-    def run(self) -> Path:
-        """The run directory."""
-        return self.path / "run"
-
-    @property
-    def model(self) -> Path:
-        """The exported model."""
-        return self.path / "model.zip"
-
-    def write_reviews(self, reviews: list[bytes]) -> None:
-        """Writes what there is to read."""
-        (self.path / "reviews").write_bytes(pickle.dumps(reviews))
-
-    def reviews(self) -> list[bytes]:
-        """What there is to read."""
-        return pickle.loads((self.path / "reviews").read_bytes())
-
-
-class Server(Protocol):
-    """What a peer's file implements."""
-
-    def many(self, reviews: list[bytes]) -> np.ndarray:
-        """Probabilities of any number of reviews."""
-        ...
-
-    def single(self, review: bytes) -> float:
-        """The probability of one review."""
-        ...
-
-
-def serve(start: Callable[[Folder, str], Server]) -> None:
-    """Works off the commands `many` and `single`; see `protocol.work_off`.
+class Server:
+    """Reads the texts of a task, many at once in batches or a single one as soon as it comes.
 
     Args:
-      start: builds the server from a folder and a variant, which are the arguments of this process; the third one says
-        how many reviews are read one at a time.
+      task: with texts.
+      probabilities: of any number of reviews.
+      probability: of one review, where that is done in another way.
     """
 
-    def commands() -> Commands:
-        folder = Folder(Path(sys.argv[1]))
-        reviews, count = folder.reviews(), int(sys.argv[3])
-        server: Server = start(folder, sys.argv[2])
-        return {"many": lambda: server.many(reviews), "single": lambda: latencies(server, reviews[:count])}
+    def __init__(
+        self,
+        task: Task,
+        probabilities: Callable[[list[bytes]], np.ndarray],
+        probability: Callable[[bytes], float] | None = None,
+    ) -> None:
+        self.texts, self.probabilities = list(task.texts), probabilities
+        self.one_at_a_time = self.texts[: task.single]
+        self.probability = probability or (lambda review: float(probabilities([review])[0]))
 
-    work_off(commands)
+    def many(self) -> np.ndarray:
+        return self.probabilities(self.texts)
 
-
-def latencies(server: Server, reviews: list[bytes]) -> np.ndarray:
-    """Seconds that each review takes when it comes alone."""
-    seconds = np.empty(len(reviews))
-    for i, review in enumerate(reviews):
-        started = time.perf_counter()
-        server.single(review)
-        seconds[i] = time.perf_counter() - started
-    return seconds
+    def single(self) -> np.ndarray:
+        """Seconds that each review takes when it comes alone."""
+        seconds = []
+        for review in self.one_at_a_time:
+            started = time.perf_counter()
+            self.probability(review)
+            seconds.append(time.perf_counter() - started)
+        return np.array(seconds)
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

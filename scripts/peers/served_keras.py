@@ -5,7 +5,6 @@ compiled function instead. The faster one is kept.
 """
 
 import string
-import time
 
 import keras
 import numpy as np
@@ -14,7 +13,9 @@ from keras import layers
 
 from imdb_jax.config import load_file
 from scripts.peers.keras_peer import MODELS, WEIGHTS
-from scripts.peers.served import BATCH, Folder, serve, sigmoid
+from scripts.peers.protocol import serve
+from scripts.peers.served import BATCH, Server, sigmoid
+from scripts.peers.task import Task
 
 PUNCTUATION = "".join(f"\\{mark}" for mark in string.punctuation)
 
@@ -24,40 +25,39 @@ def tags_as_spaces(text: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_replace(text, f"[{PUNCTUATION}]", "")
 
 
-class Keras:
-    """One of the models behind a TextVectorization layer."""
+def text_model(task: Task) -> keras.Model:
+    """The model of a task behind a TextVectorization layer."""
+    rules = load_file(task.config).data.text
+    words = layers.TextVectorization(
+        standardize=tags_as_spaces if rules.break_tags_as_spaces else "lower_and_strip_punctuation",
+        output_sequence_length=task.max_length,
+        vocabulary=[token.decode() for token in task.tokens[2:]],
+    )
+    build, _ = MODELS[task.workload]
+    model = keras.Sequential([keras.Input((None,), dtype="int64"), *build(len(task.tokens))])
+    model.set_weights([task.weights[name] for name in WEIGHTS[task.workload]])
+    text = keras.Input((1,), dtype="string")
+    return keras.Model(text, model(words(text)))
 
-    def __init__(self, folder: Folder) -> None:
-        task = folder.task
-        rules = load_file(task.config).data.text
-        words = layers.TextVectorization(
-            standardize=tags_as_spaces if rules.break_tags_as_spaces else "lower_and_strip_punctuation",
-            output_sequence_length=task.max_length,
-            vocabulary=[token.decode() for token in task.tokens[2:]],
-        )
-        build, _ = MODELS[task.workload]
-        model = keras.Sequential([keras.Input((None,), dtype="int64"), *build(len(task.tokens))])
-        model.set_weights([task.weights[name] for name in WEIGHTS[task.workload]])
-        text = keras.Input((1,), dtype="string")
-        self.model = keras.Model(text, model(words(text)))
-        sample = folder.reviews()[:3]
-        ways = [lambda text: self.model(text, training=False), self.model.predict_on_batch]
-        self.way = min(ways, key=lambda way: self.seconds(way, sample))
 
-    def seconds(self, way, reviews: list[bytes]) -> float:
-        self.way = way
-        self.single(reviews[0])  # compiles
-        started = time.perf_counter()
-        for review in reviews:
-            self.single(review)
-        return time.perf_counter() - started
+def start(task: Task, _: str) -> Server:
+    model = text_model(task)
 
-    def many(self, reviews: list[bytes]) -> np.ndarray:
-        return sigmoid(self.model.predict(tf.constant(reviews)[:, None], batch_size=BATCH, verbose=0)[:, 0])
+    def many(reviews: list[bytes]) -> np.ndarray:
+        return sigmoid(model.predict(tf.constant(reviews)[:, None], batch_size=BATCH, verbose=0)[:, 0])
 
-    def single(self, review: bytes) -> float:
-        return float(sigmoid(np.asarray(self.way(tf.constant([[review]])))[0, 0]))
+    def called(review: bytes) -> float:
+        return float(sigmoid(np.asarray(model(tf.constant([[review]]), training=False))[0, 0]))
+
+    def compiled(review: bytes) -> float:
+        return float(sigmoid(np.asarray(model.predict_on_batch(tf.constant([[review]])))[0, 0]))
+
+    few = task._replace(single=3)
+    servers = [Server(few, many, one) for one in (called, compiled)]
+    for server in servers:
+        server.single()  # compiles
+    return Server(task, many, min(servers, key=lambda server: server.single().sum()).probability)
 
 
 if __name__ == "__main__":
-    serve(lambda folder, _: Keras(folder))
+    serve(start)

@@ -6,38 +6,20 @@ from imdb_jax.inference.predictor import Predictor
 from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.run import Run
 from imdb_jax.runtime import set_up_process
-from scripts.peers.served import Folder, serve
+from scripts.peers.protocol import serve
+from scripts.peers.served import Server
+from scripts.peers.task import Task
 
 
-class Predict:
-    """What `python -m imdb_jax.predict` does."""
+def start(task: Task, variant: str) -> Server:
+    if variant == "exported":
+        return Server(task, JaxReader(task.folder / "model.zip").probabilities)
+    if variant == "exported-numpy":
+        return Server(task, NumpyReader(task.folder / "model.zip").probabilities)
+    set_up_process()
+    predictor = Predictor(Run(task.folder / "run"))
+    return Server(task, lambda reviews: np.array([each.probability for each in predictor.predict(reviews)]))
 
-    def __init__(self, folder: Folder) -> None:
-        set_up_process()
-        self.predictor = Predictor(Run(folder.run))
-
-    def many(self, reviews: list[bytes]) -> np.ndarray:
-        return np.array([prediction.probability for prediction in self.predictor.predict(reviews)])
-
-    def single(self, review: bytes) -> float:
-        return self.predictor.predict([review])[0].probability
-
-
-class Exported:
-    """What imdb_jax/inference/reader.py does."""
-
-    def __init__(self, reader: JaxReader | NumpyReader) -> None:
-        self.many = reader.probabilities
-
-    def single(self, review: bytes) -> float:
-        return float(self.many([review])[0])
-
-
-VARIANTS = {
-    "predict": Predict,
-    "jax": lambda folder: Exported(JaxReader(folder.model)),
-    "numpy": lambda folder: Exported(NumpyReader(folder.model)),
-}
 
 if __name__ == "__main__":
-    serve(lambda folder, variant: VARIANTS[variant](folder))
+    serve(start)

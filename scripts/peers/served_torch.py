@@ -8,23 +8,19 @@ import torch
 
 from imdb_jax.config import load_file
 from imdb_jax.data.vocabulary import Vocabulary
-from scripts.peers.served import BATCH, Folder, serve, sigmoid
+from scripts.peers.protocol import serve
+from scripts.peers.served import BATCH, Server, sigmoid
 from scripts.peers.task import Task
 from scripts.peers.torch_peer import Torch
 
 
-class Served:
-    """One of the models behind a vocabulary."""
-
-    def __init__(self, folder: Folder) -> None:
-        task: Task = folder.task
-        self.vocabulary = Vocabulary(task.tokens, load_file(task.config).data.text)
-        self.max_length = task.max_length
-        self.model = Torch(task, "bucketed").model.eval()
+def start(task: Task, _: str) -> Server:
+    vocabulary = Vocabulary(task.tokens, load_file(task.config).data.text)
+    model = Torch(task, "bucketed").model.eval()
 
     @torch.inference_mode()
-    def many(self, reviews: list[bytes]) -> np.ndarray:
-        encoded = [torch.tensor(self.vocabulary.encode(review)[: self.max_length]) for review in reviews]
+    def probabilities(reviews: list[bytes]) -> np.ndarray:
+        encoded = [torch.tensor(vocabulary.encode(review)[: task.max_length]) for review in reviews]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         logits = np.empty(len(encoded))
         for start in range(0, len(order), BATCH):
@@ -32,12 +28,11 @@ class Served:
             tokens = torch.nn.utils.rnn.pad_sequence([encoded[i] for i in rows], batch_first=True)
             tokens = torch.nn.functional.pad(tokens, (0, max(0, 3 - tokens.shape[1])))  # a window of the convolution
             lengths = torch.tensor([len(encoded[i]) for i in rows])
-            logits[rows] = self.model(tokens, lengths).numpy()
+            logits[rows] = model(tokens, lengths).numpy()
         return sigmoid(logits)
 
-    def single(self, review: bytes) -> float:
-        return float(self.many([review])[0])
+    return Server(task, probabilities)
 
 
 if __name__ == "__main__":
-    serve(lambda folder, _: Served(folder))
+    serve(start)

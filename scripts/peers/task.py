@@ -1,4 +1,4 @@
-"""What every competitor is given: the same reviews, as the same ids, and the same initial weights."""
+"""What every competitor is given: the same reviews, as the same ids, and the same weights."""
 
 import pickle
 from pathlib import Path
@@ -14,6 +14,7 @@ BUCKETS = (100, 150, 200, 300, 400)  # padded lengths below the longest that tun
 class Task(NamedTuple):
     """A workload with its data; reviews are cut to max_length already."""
 
+    folder: Path  # holds this task, and for servers the run directory `run` and the exported `model.zip`
     workload: str
     config: str  # file that imdb_jax trains from; peers write the same model in their own words
     batch_size: int
@@ -23,15 +24,17 @@ class Task(NamedTuple):
     test: Split
     tokens: tuple[bytes, ...]
     weights: dict[str, np.ndarray]  # by their names in imdb_jax's model, frozen ones included
+    texts: tuple[bytes, ...] = ()  # raw reviews for servers
+    single: int = 0  # how many of them are read one at a time
 
-    def save(self, path: Path) -> None:
+    def save(self) -> None:
         """Writes a file for `load`."""
-        path.write_bytes(pickle.dumps(self))
+        (self.folder / "task").write_bytes(pickle.dumps(self))
 
     @classmethod
-    def load(cls, path: Path) -> "Task":
+    def load(cls, folder: Path) -> "Task":
         """Reads what `save` wrote."""
-        return pickle.loads(path.read_bytes())
+        return pickle.loads((folder / "task").read_bytes())
 
 
 def lengths(split: Split) -> np.ndarray:

@@ -1,10 +1,9 @@
-"""The workloads: their data, initial weights, and the floating-point operations that training on them takes."""
+"""The workloads: their data, first weights, and the floating-point operations that training on them takes."""
 
-import dataclasses
 import importlib.metadata
 import os
 import platform
-import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from imdb_jax.config import Config, PretrainedEmbedding, load_file
+from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.training.build import batches, build_learner, build_model, padding
-from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import fill_missing, read_vectors
+from imdb_jax.training.step import Learner
 from scripts.peers.task import Task, lengths
 
 PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", "numpy")
@@ -60,44 +58,44 @@ WORKLOADS = {
 }
 
 
-def prepare(name: str, batch_size: int, reviews: int | None) -> tuple[Task, dict[str, Any]]:
-    """Makes the task of a workload, and says what there is to know of it.
+def prepare(name: str, folder: Path, batch_size: int, reviews: int | None) -> Task:
+    """Makes the task of a workload.
 
     Args:
       name: of the workload.
+      folder: for the task.
       batch_size: reviews per update.
       reviews: how many training and test reviews to take, evenly from all; None takes every one.
     """
-    workload = WORKLOADS[name]
-    config = load_file(workload.config)
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, batch_size=batch_size))
+    config = load_file(WORKLOADS[name].config)
     dataset = load_dataset(config.data)
-    train, test = (cut(split, config, reviews) for split in (dataset.train, dataset.test))
-    vectors = None
-    if isinstance(embedding := config.model.embedding, PretrainedEmbedding):
-        read = read_vectors(find_vectors(embedding.vectors), dataset.vocabulary.tokens)
-        vectors = fill_missing(read, embedding.missing, config.seed)
-    task = Task(
+    return Task(
+        folder=folder,
         workload=name,
-        config=workload.config,
+        config=WORKLOADS[name].config,
         batch_size=batch_size,
         eval_batch_size=config.training.eval_batch_size,
         max_length=config.data.max_length,
-        train=train,
-        test=test,
+        train=cut(dataset.train, config, reviews),
+        test=cut(dataset.test, config, reviews),
         tokens=dataset.vocabulary.tokens,
-        weights=initial_weights(config, dataset.vocabulary, vectors),
+        weights=first_weights(config, dataset.vocabulary),
     )
-    facts = {
-        "config": workload.config,
-        "batch_size": batch_size,
-        "train_reviews": len(train.labels),
-        "test_reviews": len(test.labels),
-        "train_words": int(lengths(train).sum()),
-        "padding": padding(batches(train, config, batch_size), config),
-        "gflop_per_epoch": float(workload.flops(lengths(train))) / 1e9,
+
+
+def facts(task: Task) -> dict[str, Any]:
+    """What there is to know of a task."""
+    config = load_file(task.config)
+    return {
+        "config": task.config,
+        "batch_size": task.batch_size,
+        "train_reviews": len(task.train.labels),
+        "test_reviews": len(task.test.labels),
+        "texts": len(task.texts),
+        "train_words": int(lengths(task.train).sum()),
+        "padding": padding(batches(task.train, config, task.batch_size), config),
+        "gflop_per_epoch": float(WORKLOADS[task.workload].flops(lengths(task.train))) / 1e9,
     }
-    return task, facts
 
 
 def cut(split: Split, config: Config, reviews: int | None) -> Split:
@@ -111,23 +109,29 @@ def cut(split: Split, config: Config, reviews: int | None) -> Split:
     return Split(ids, np.concatenate([[0], np.cumsum(kept)]), split.labels[rows])
 
 
-def initial_weights(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The weights that imdb_jax starts from, by name."""
+def first_weights(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The weights that imdb_jax starts from, by name; pretrained vectors are read unless given."""
     learner, state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)
-    leaves = jax.tree_util.tree_leaves_with_path((state.params, learner.frozen))
+    return by_name(learner, state.params)
+
+
+def by_name(learner: Learner, params: Any) -> dict[str, np.ndarray]:
+    """Weights, frozen ones included."""
+    leaves = jax.tree_util.tree_leaves_with_path((params, learner.frozen))
     return {jax.tree_util.keystr(path[1:], simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
 
 
 def machine() -> dict[str, Any]:
     """What the figures depend on, and how busy it is: a load well above 0 makes them worthless."""
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    installed = {each.name: each.version for each in importlib.metadata.distributions()}
     return {
         "cpu": cpu.partition(": ")[2],
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
         "peak_gflops": peak_gflops(),
         "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        | {name: installed[name] for name in PACKAGES if name in installed},
     }
 
 
@@ -135,10 +139,5 @@ def peak_gflops() -> float:
     """The best rate of five float32 products of two large matrices in JAX."""
     x = jnp.ones((MATRIX, MATRIX), jnp.float32)
     product = jax.jit(jnp.matmul)
-    product(x, x).block_until_ready()
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        product(x, x).block_until_ready()
-        seconds.append(time.perf_counter() - started)
+    _, *seconds = timeit.repeat(lambda: product(x, x).block_until_ready(), number=1, repeat=6)  # the first compiles
     return 2 * MATRIX**3 / min(seconds) / 1e9

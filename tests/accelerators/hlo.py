@@ -59,10 +59,9 @@ def _called(line: str) -> list[str]:
     """Computations that an operation calls, those of loops aside."""
     if " while(" in line:
         return []
-    one = re.findall(r"(?:calls|true_computation|false_computation)=%?([\w.\-]+)", line)
-    branches = re.search(r"branch_computations=\{([^}]*)\}", line)
-    many = re.findall(r"[\w.\-]+", branches[1]) if branches else []
-    return one + many + re.findall(r" call(?:-start)?\(.*to_apply=%?([\w.\-]+)", line)
+    several = re.findall(r"branch_computations=\{([^}]*)\}", line)
+    one = re.findall(r"(?:calls|to_apply|true_computation|false_computation)=(%?[\w.\-]+)", line)
+    return re.findall(r"[\w.\-]+", " ".join(several + one))
 
 
 def _bytes(shape: str) -> int:

@@ -1,0 +1,63 @@
+"""Measures this package beside Keras on TensorFlow and on JAX, Flax and PyTorch: the same reviews, weights and cores.
+
+W1 is configs/glove_bilstm.py, W2 is configs/conv1d.py. A round is an epoch of training and a reading of the test
+reviews; with --serving raw text goes in and probabilities come out, in batches and one review at a time. The table is
+printed; benchmark.json (or serving.json), with every round, and benchmark.png go to --out. Needs Linux and the data of
+`python -m imdb_jax.train`. Leave the machine alone meanwhile: about an hour for all on two cores.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from imdb_jax import cli
+from imdb_jax.errors import UserError
+from scripts.commands import say
+from scripts.environment import ROOT
+from scripts.peers import report, serving, training
+from scripts.peers.turns import OURS, ChildError
+from scripts.peers.workloads import WORKLOADS, facts, machine, prepare
+
+
+def main(arguments: Sequence[str]) -> None:
+    peers = {each.name for entrants in (*training.ENTRANTS.values(), serving.ENTRANTS) for each in entrants}
+    parser = argparse.ArgumentParser("scripts/benchmark", description=__doc__)
+    parser.add_argument("--serving", action="store_true", help="from text to probabilities, not training")
+    parser.add_argument("--workload", choices=(*WORKLOADS, "all"), default="all")
+    parser.add_argument("--batch", type=int, default=32, help="reviews per update")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--reviews", type=int, help="to take of each split (all), or to serve (5,000)")
+    parser.add_argument("--single", type=int, default=1_000, help="reviews to serve one at a time")
+    parser.add_argument(
+        "--only", nargs="+", choices=peers, default=peers, metavar="NAME", help=", ".join(sorted(peers))
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), help="below this repository")
+    args = parser.parse_args(arguments)
+    out = ROOT / args.out / ("serving.json" if args.serving else "benchmark.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine(), "workloads": {}}
+    for name in WORKLOADS if args.workload == "all" else [args.workload]:
+        say(f"{name}: preparing {WORKLOADS[name].config}")
+        with tempfile.TemporaryDirectory() as folder:
+            if args.serving:
+                task = serving.prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)
+                entrants, contest = serving.ENTRANTS, serving.contest
+            else:
+                task = prepare(name, Path(folder), args.batch, args.reviews)
+                entrants, contest = training.ENTRANTS[name], training.contest
+            try:
+                found = contest(task, [each for each in entrants if each.name in (OURS, *args.only)], args.rounds)
+            except ChildError as error:
+                raise UserError(f"{OURS} {error}") from None
+        results["workloads"][name] = facts(task) | {"rounds": args.rounds, "competitors": found}
+        out.write_text(json.dumps(results, indent=2) + "\n")
+    print(report.markdown(results))
+    if not args.serving:
+        report.chart(results, out.with_suffix(".png"))
+    say(f"wrote to {out.parent}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
