@@ -28,7 +28,12 @@ config = Config(
     training=TrainingConfig(batch_size=15, epochs=4),
 )
 """
-TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is the checksum of a file with times
+TIMES = {
+    "seconds",
+    "reviews_per_second",
+    "tokens_per_second",
+    "metrics",
+}  # the last is the checksum of a file with times
 PATIENCE = 1_200  # seconds after which a process is taken for hung, on a machine however busy
 
 
