@@ -77,7 +77,7 @@ def _stopped(rig: Rig) -> Path:
         training = rig.train(folder)
         training.wait_for_steps()
         epochs = len(rig.outcome.metrics)
-        while training.process.poll() is None and len(Run(folder).history()) < epochs - 4:
+        while training.process.poll() is None and len(Run(folder).history().epochs) < epochs - 4:
             time.sleep(0.005)
         training.process.send_signal(signal.SIGTERM)
         training.end()
@@ -85,7 +85,7 @@ def _stopped(rig: Rig) -> Path:
 
 
 def _use(rig: Rig, folder: Path) -> tuple[Outcome, list[float]]:
-    run_experiment(Run(rig.whole).config(), folder, time.perf_counter())
+    run_experiment(Run(rig.whole).config(), folder)
     return outcome(folder), _probabilities(folder)
 
 

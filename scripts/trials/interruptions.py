@@ -64,8 +64,8 @@ def _check_stopped(training: Training, signum: signal.Signals, folder: Path) -> 
         raise Failure(f"{signum.name} gave exit code {code}: {training.told()[-2_000:]}")
     asked = "saving a checkpoint" in training.told()
     run = Run(folder)
-    if asked and training.process.returncode > 0 and (history := run.history()):
+    if asked and training.process.returncode > 0 and (epochs := run.history().epochs):
         newest = Checkpoints(run.checkpoints, run.origin(), read_only=True).newest() or 0
-        if newest < history[-1]["step"]:
-            raise Failure(f"step {history[-1]['step']} was told of, but the newest checkpoint is of step {newest}")
+        if newest < epochs[-1].step:
+            raise Failure(f"step {epochs[-1].step} was told of, but the newest checkpoint is of step {newest}")
     return asked

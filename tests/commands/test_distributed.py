@@ -27,7 +27,7 @@ config = Config(
     training=TrainingConfig(batch_size=15, epochs=4),
 )
 """
-TIMES = {"seconds", "reviews_per_second", "tokens_per_second"}
+TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is a checksum of the others
 PATIENCE = 120  # seconds after which a process is taken for hung
 
 
