@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine(), "workloads": {}}
     for name in WORKLOADS if args.workload == "all" else [args.workload]:
-        say(f"{name}: preparing {WORKLOADS[name].config}")
+        say(f"{name}: preparing {WORKLOADS[name][0]}")
         with tempfile.TemporaryDirectory() as folder:
             if args.serving:
                 task = serving.prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)

@@ -90,7 +90,7 @@ def compete(
     """Lets competitors work in turn, each of which is started twice, cold and with what it compiled the first time.
 
     Args:
-      entrants: ours first.
+      entrants: ours first, without which there is nothing to compare.
       folder: of their task.
       warm_up: commands that do all the work once, so that nothing compiles in a round; a start ends with the first one.
       work: commands of a round.
@@ -99,9 +99,6 @@ def compete(
     Returns:
       A record for each entrant, in their order: the seconds of `import` and of both starts, and the answers to the
       commands of `warm_up` and of each of `rounds`. Of a peer that died it says so in `error`.
-
-    Raises:
-      ChildError: ours died, and there is nothing to compare with.
     """
     records = [{"name": each.name, "variant": each.variant, "rounds": []} for each in entrants]
     children: dict[str, Child] = {}
