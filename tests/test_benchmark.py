@@ -86,7 +86,7 @@ def test_competitors_take_turns_and_are_recorded(
 def test_a_peer_that_dies_is_named_and_the_others_go_on(fakes: list[Entrant], tmp_path: Path) -> None:
     ours, peer = training.contest(make_task("W1", tmp_path, UNLUCKY), fakes[:2], rounds=3)
     assert len(ours["rounds"]) == 3
-    assert peer["error"] == "ended with code 1: unlucky"
+    assert peer["error"] == "a ended with code 1: unlucky"
 
 
 def test_without_ours_there_is_no_comparison(fakes: list[Entrant], tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def make_results() -> dict:
     competitors = [
         record("imdb_jax", "ours", [1.0, 2.0, 4.0]),
         record("flax", "documented", [10.0, 20.0, 40.0]),
-        {"name": "pytorch", "variant": "documented", "error": "ended with code 1: unlucky"},
+        {"name": "pytorch", "variant": "documented", "error": "pytorch ended with code 1: unlucky"},
         record("pytorch-unmasked", "unmasked", [5.0, 5.0, 5.0]),
     ]
     workload = {
@@ -150,7 +150,7 @@ def test_report() -> None:
     rows = cells_of(text)
     assert rows["flax"][1:5] == ["50 (25-100)", "10.00", "25 (12-50)", "10.00"]
     assert rows["pytorch-unmasked"][:3] == [report.VARIANTS["unmasked"][0], "200 (200-200)", "2.50"]
-    assert "pytorch: ended with code 1: unlucky" in text
+    assert "pytorch ended with code 1: unlucky" in text
     assert "100,000 words/s and does 100 useful GFLOP/s, 25% of 400" in text
     assert "5.0% of the token slots" in text
 
@@ -175,13 +175,13 @@ def test_report_of_servers() -> None:
         return {"name": name, "rounds": rounds, "probabilities_differ": 2e-8}
 
     servers = [record("ours", 0.001, [2.0, 1.0, 4.0]), record("theirs", 0.011, [20.0, 10.0, 40.0])]
-    servers.append({"name": "unlucky", "error": "ended with code 1: unlucky"})
+    servers.append({"name": "unlucky", "error": "pytorch ended with code 1: unlucky"})
     workload = {"config": "configs/conv1d.py", "texts": 100, "rounds": 3, "competitors": servers}
     text = report.markdown({"machine": make_results()["machine"], "workloads": {"W2": workload}})
     rows = cells_of(text)
     assert rows["ours"] == ["50 (25-100)", "1.00", "1.00", "1.00", "2e-08"]
     assert rows["theirs"] == ["5 (2-10)", "10.00", "1.00", "11.00", "2e-08"]
-    assert "unlucky: ended with code 1: unlucky" in text
+    assert "pytorch ended with code 1: unlucky" in text
 
 
 def test_chart(tmp_path: Path) -> None:
