@@ -130,6 +130,9 @@ def test_report_tells_what_training_told(reported: Path) -> None:
     wrong = round((1 - results["validation"]["accuracy"]) * results["validation"]["examples"])
     assert f"wrong about {wrong} validation reviews" in page
     assert "read 1 time: train" in page
+    delta = re.search(r"difference of the two logits within\s+(\S+) for every review shown", page)
+    assert delta
+    assert float(delta[1]) <= 0.05
 
 
 def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_recorded(
