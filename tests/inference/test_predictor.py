@@ -19,6 +19,7 @@ from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from tests.conftest import CONFIGS
+from tests.untrained import begin
 
 ENCODERS = {*typing.get_args(typing.get_args(hyper.Encoder)[0])} - {hyper.OwnEncoderConfig}
 WORDS = [b"what", b"a", b"film", b"good", b"bad", b"not", b"it", b"was", b"dull", b"great"]
@@ -51,7 +52,7 @@ def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | Non
     run = Run(folder)
     vectors = VECTORS if isinstance(model.embedding, PretrainedEmbedding) else None
     with run.taken(config):
-        run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {}, "reviews", vectors)
+        begin(run, config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), vectors)
     _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
     state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
