@@ -12,16 +12,13 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imdb_jax.config import Config, differences, fields, from_json, to_json, with_fields
+from imdb_jax.config import Config, fields, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.runs.folder import Folder
-from imdb_jax.runs.records import Members, PopulationResults
+from imdb_jax.runs.records import Members, PopulationResults, Values
 from imdb_jax.runs.run import POPULATION, RESULTS, Run
 
 MOST = 1_000  # members
-
-
-Values = dict[str, int | float]  # of the fields in which the members of a population differ, by name
 
 
 def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
@@ -100,12 +97,8 @@ class Population(Folder):
     def taken(self, config: Config, members: dict[str, Values]) -> Iterator[dict[str, Values]]:
         """Makes the directory and takes it for this process.
 
-        Args:
-          config: what all members share.
-          members: those to train, as `grid.members` names them; more may join a population later.
-
         Yields:
-          All members there are to be.
+          All members there are to be: these may join those of an earlier start.
 
         Raises:
           UserError: not writable, in use, a single run, or a population of another config or of other fields.
@@ -120,11 +113,7 @@ class Population(Folder):
                     message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
                     raise UserError(f"{self.folder}: {message}; choose another --workdir")
                 same = next(iter(old.values()))  # what the grid sets is not of the shared config
-                if changes := differences(with_fields(self.config(), same), with_fields(config, same)):
-                    raise UserError(
-                        f"{self.folder}: begun with another config ({'; '.join(changes)}); "
-                        "go on with the old one or choose another --workdir"
-                    )
+                self.check_config(with_fields(self.config(), same), with_fields(config, same))
                 members = {**old, **members}
             if len(members) > MOST:
                 raise UserError(f"{self.folder}: {len(members):,} members; at most {MOST:,}")
@@ -136,14 +125,12 @@ class Population(Folder):
 
     def config(self) -> Config:
         """What all members share."""
-        return from_json(json.dumps(self._members().config), str(self.folder / POPULATION))
+        config = self.read_record(POPULATION, Members).config
+        return from_json(json.dumps(config), str(self.folder / POPULATION))
 
     def members(self) -> dict[str, Values]:
         """The fields in which members differ, by their names."""
-        return self._members().members
-
-    def _members(self) -> Members:
-        return self.read_record(POPULATION, Members)
+        return self.read_record(POPULATION, Members).members
 
     def run(self, name: str) -> Run:
         """A member."""

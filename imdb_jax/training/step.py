@@ -133,12 +133,8 @@ class Learner:
     ) -> tuple["Learner", TrainState]:
         """Splits a model into what is trained and what is not, and starts its state.
 
-        Args:
-          model: any module called as `model(tokens, lengths, keys)` that returns logits [B].
-          optimizer: the update.
-          seed: of dropout.
-          dtype: precision of activations.
-          ema_decay: of the moving average of the weights, if one is wanted.
+        The model may be any module called as `model(tokens, lengths, keys)` that returns logits [B]; the seed is that
+        of dropout.
         """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)
