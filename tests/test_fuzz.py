@@ -29,7 +29,10 @@ from imdb_jax.data import aclimdb
 from imdb_jax.data.files import FileReviews, read_csv, read_jsonl
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
+from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Run
+from imdb_jax.training.history import Epoch, Seconds
+from imdb_jax.training.metrics import Scores
 from imdb_jax.wordvectors.neighbours import neighbours
 from imdb_jax.wordvectors.table import read_all_vectors, read_vectors
 
@@ -159,13 +162,13 @@ def word_index(path: Path) -> None:
 def results(path: Path) -> None:
     """Of a run; its seal covers the metrics too, so that `history` reads them without results."""
     path.with_name("results.json").write_bytes(path.read_bytes())
-    assert isinstance(Run(path.parent).results(), dict)
+    assert isinstance(Run(path.parent).results(), Results)
 
 
 def history(path: Path) -> None:
     path.with_name("results.json").unlink(missing_ok=True)
     path.with_name("metrics.jsonl").write_bytes(path.read_bytes())
-    assert all(isinstance(record, dict) for record in Run(path.parent).history())
+    assert all(isinstance(record, Epoch) for record in Run(path.parent).history().epochs)
 
 
 def parsers(folder: Path) -> dict[str, Parser]:
@@ -184,11 +187,20 @@ def parsers(folder: Path) -> dict[str, Parser]:
     flags = [f"--config.{name}={value}" for name, value in fields(Config()).items() if isinstance(value, int | float)]
     typed = ["\n".join(["--output=json", *flags[i : i + 3]]).encode() for i in range(0, len(flags), 3)]
     scores = {"loss": 0.7, "accuracy": 0.5, "auc": 0.5, "f1": 0.5, "examples": 2}
-    seconds = {"compile": 0.5, "train": 1.0, "total": 2.0}
-    counts = {"seed": 0, "best_epoch": 1, "epochs": 1}
-    Run(folder).write_results(
-        {"validation": scores, "test": scores, **counts, "seconds": seconds, "versions": {}, "device": {}}
+    ended = Results(
+        validation=Scores(**scores),
+        test=Scores(**scores),
+        seed=0,
+        best_epoch=1,
+        epochs=1,
+        seconds=Seconds(compile=0.5, train=1.0, total=2.0),
+        versions={},
+        device={},
+        data="d",
+        reviews="r",
+        config={},
     )
+    Run(folder).write_results(ended)
     trained = {"loss": 0.7, "accuracy": 0.5}
     epoch = {"epoch": 1, "step": 50, "train": trained, "validation": scores | {"auc": float("nan")}, "seconds": 1.5}
     line = json.dumps(epoch).encode() + b"\n"

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.training.checkpoint_files import (
-    Epochs,
+    Json,
     Metadata,
     differing,
     read_metadata,
@@ -54,7 +54,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
 
-    def save(self, state: TrainState, history: Epochs, score: float | None = None) -> None:
+    def save(self, state: TrainState, history: Json, score: float | None = None) -> None:
         """Starts writing a checkpoint; when that fails, training goes on and the log says so."""
         self.wait()
         self._writing = self._writer.submit(self._save, state, history, score)
@@ -76,7 +76,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         """Step of the latest checkpoint."""
         return max(self._steps(), default=None)
 
-    def restore_latest(self, like: TrainState) -> tuple[TrainState, Epochs] | None:
+    def restore_latest(self, like: TrainState) -> tuple[TrainState, Json] | None:
         """Reads the latest checkpoint.
 
         Args:
@@ -117,7 +117,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         if not self._read_only:
             self._sweep()
 
-    def _save(self, state: TrainState, history: Epochs, score: float | None) -> None:
+    def _save(self, state: TrainState, history: Json, score: float | None) -> None:
         step = int(state.step)
         metadata = Metadata(step, score, history, fingerprints(state), self._origin, self._environment, {})
         if reason := self._write(state, metadata):

@@ -29,7 +29,7 @@ from imdb_jax.training.step import TrainState
 ARRAYS, METADATA = "arrays", "metadata.json"
 ROOM = 2**16  # bytes that a checkpoint takes beside its arrays
 
-Epochs = list[Any] | dict[str, Any]  # JSON; what it holds is the training loop's affair
+Json = Any  # of the run so far; what it holds is the training loop's affair
 
 
 class Metadata(NamedTuple):
@@ -38,7 +38,7 @@ class Metadata(NamedTuple):
     Attributes:
       step: updates so far.
       score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
-      history: the epochs so far, so that a resumed run has no hole in them.
+      history: the run so far, so that a resumed run has no hole in them.
       leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
       origin: what makes the run what it is, by name: checksums of its files and of its reviews.
       environment: versions and cores that the run's figures depend on.
@@ -47,7 +47,7 @@ class Metadata(NamedTuple):
 
     step: int
     score: float | None
-    history: Epochs
+    history: Json
     leaves: dict[str, tuple[str, str]]
     origin: dict[str, str]
     environment: dict[str, Any]

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+from imdb_jax.training.profile import TRACED
 
 from imdb_jax import cli
-from imdb_jax.training.profile import TRACED
 from scripts.commands import run
 
 SHOWN = 15  # operations of each thread

@@ -23,7 +23,7 @@ REVIEWS = ["a wonderful film", "dull, awful, silly", "the plot was not good"]
 RECORDS = {"train.log", "test_readings.jsonl", "tensorboard"}  # of what happened; no result depends on them
 
 
-def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
+def damage(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     """Damages one file of a copy, then trains, reads and predicts: all as before, or somebody is told."""
     finished = draw.random() < 0.7
     run = folder / "run"
@@ -32,7 +32,7 @@ def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     deep = draw.random() < 0.5
     path = draw.choice([path for path in files if ("checkpoints" in path.parts) == deep])
     where = f"{path.relative_to(run)} of a {'finished' if finished else 'stopped'} run"
-    how = damage(path, draw)
+    how = _damage(path, draw)
     if draw.random() < 0.1:
         return Counter({"damaged": 1, "through the command line": 1, _by_commands(rig, run, where, how): 1})
     with _log() as lines:
@@ -52,7 +52,7 @@ def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     return Counter({"damaged": 1, "another checkpoint with a notice": 1})
 
 
-def damage(path: Path, draw: random.Random) -> str:
+def _damage(path: Path, draw: random.Random) -> str:
     """Damages a file; says how."""
     content = bytearray(path.read_bytes())
     how = draw.choice(("flipped a bit of", "cut", "zeroed", "deleted")) if content else "deleted"
@@ -77,7 +77,7 @@ def _stopped(rig: Rig) -> Path:
         training = rig.train(folder)
         training.wait_for_steps()
         epochs = len(rig.outcome.metrics)
-        while training.process.poll() is None and len(Run(folder).history()) < epochs - 4:
+        while training.process.poll() is None and len(Run(folder).history().epochs) < epochs - 4:
             time.sleep(0.005)
         training.process.send_signal(signal.SIGTERM)
         training.end()
@@ -85,7 +85,7 @@ def _stopped(rig: Rig) -> Path:
 
 
 def _use(rig: Rig, folder: Path) -> tuple[Outcome, list[float]]:
-    run_experiment(Run(rig.whole).config(), folder, time.perf_counter())
+    run_experiment(Run(rig.whole).config(), folder)
     return outcome(folder), _probabilities(folder)
 
 

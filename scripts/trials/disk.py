@@ -15,10 +15,10 @@ SIZE = 3 * 2**20
 SPARE = 100_000  # at most so many bytes stay free: a checkpoint or two
 
 
-def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
+def disk(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     """Fills the disk while a run trains, makes room before or after its end, and lets it finish."""
-    with _small_disk(folder / "disk") as disk:
-        workdir, filler = disk / "run", disk / "filler"
+    with _small_disk(folder / "disk") as small:
+        workdir, filler = small / "run", small / "filler"
         training = rig.train(workdir)
         training.wait_for_steps()
         training.goes_on(rig.seconds * draw.uniform(0, 0.4))
@@ -29,9 +29,9 @@ def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
         code = training.end()
         told = training.told().splitlines()
         filler.unlink(missing_ok=True)
-        if code not in (0, IO_FAILED) or (code and not told[-1].startswith("error: ")):
+        if code not in (0, IO_FAILED) or (code and not any(line.startswith("error: ") for line in told)):
             raise Failure(f"exit code {code}: {told[-20:]}")
-        if left := [path for path in workdir.rglob("*") if "tmp" in str(path.relative_to(workdir))]:
+        if left := [path for path in workdir.rglob(".*") if path.name != ".lock"]:
             raise Failure(f"left behind with exit code {code}: {left}; the log ends with {told[-4:]}")
         not_written = [line.split("not written")[0] for line in told if "checkpoint of step" in line]
         if len(not_written) != len(set(not_written)):

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imdb_jax.runtime import set_up_process
-from scripts.trials import damage, disk, kills, repeats, signals, starts
+from scripts.trials.damage import damage
+from scripts.trials.disk import disk
+from scripts.trials.interruptions import kills, signals
 from scripts.trials.rig import Failure, Rig, Skipped, Trial
+from scripts.trials.starts import repeats, starts
 
 
 class Goal(NamedTuple):
@@ -25,12 +28,12 @@ class Goal(NamedTuple):
 
 
 GOALS = {
-    "kills": Goal(kills.trial, 3, {"kills": 1, "checkpoints restored": 1}),
-    "damage": Goal(damage.trial, 60, {"damaged": 1}),
-    "disk": Goal(disk.trial, 8, {"failed saves": 1}),
-    "signals": Goal(signals.trial, 6, {"SIGTERM": 0.5, "SIGINT": 0.5}),
-    "starts": Goal(starts.trial, 6, {"refused": 1}),
-    "repeats": Goal(repeats.trial, 10, {"on all cores": 0.2, "on one core": 0.2}),
+    "kills": Goal(kills, 3, {"kills": 1, "checkpoints restored": 1}),
+    "damage": Goal(damage, 60, {"damaged": 1}),
+    "disk": Goal(disk, 8, {"failed saves": 1}),
+    "signals": Goal(signals, 6, {"SIGTERM": 0.5, "SIGINT": 0.5}),
+    "starts": Goal(starts, 6, {"refused": 1}),
+    "repeats": Goal(repeats, 10, {"on all cores": 0.2, "on one core": 0.2}),
 }
 
 

@@ -1,19 +1,21 @@
-"""Two starts on one run directory."""
+"""The same run started twice: at once on one directory, or one after the other on two."""
 
+import contextlib
 import os
 import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from imdb_jax.errors import LOCKED
-from scripts.trials.rig import Failure, Rig, Training
+from scripts.trials.rig import Failure, Rig, Training, outcome
 
 PATIENCE = 10  # seconds from the start of the loser to its end, on a machine that is busy
 
 
-def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
+def starts(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
     """Starts two processes at once, or a second one while the first stands still."""
     at_once = draw.random() < 0.5
     winner, loser = (_at_once if at_once else _one_standing_still)(rig, draw, folder / "run")
@@ -26,6 +28,17 @@ def trial(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
         raise Failure(f"the winner ended with exit code {code}: {winner.told()[-2_000:]}")
     rig.finish(folder / "run")
     return Counter({"refused": 1, "started at once": at_once, "refused less than 2 s after their start": lived < 2})
+
+
+def repeats(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
+    """Trains once more on all cores, and on one of them, and compares with the runs before on as many."""
+    rig.finish(folder / "run")
+    for run in (rig.folder / "one-core", folder / "one-core"):
+        if not run.exists():
+            with _on(draw.choice(sorted(os.sched_getaffinity(0)))):
+                rig.run_through(run)
+    outcome(folder / "one-core").check_same(outcome(rig.folder / "one-core"))
+    return Counter({"on all cores": 1, "on one core": 1})
 
 
 def _at_once(rig: Rig, draw: random.Random, workdir: Path) -> tuple[Training, Training]:
@@ -55,3 +68,14 @@ def _one_standing_still(rig: Rig, draw: random.Random, workdir: Path) -> tuple[T
 
 def _contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextlib.contextmanager
+def _on(core: int) -> Iterator[None]:
+    """Processes that are started meanwhile have this core alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
