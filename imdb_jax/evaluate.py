@@ -38,16 +38,16 @@ def main(arguments: Sequence[str]) -> None:
     dataset = load_dataset(classifier.config.data)
     for member in classifier.members:
         member.run.check_data(dataset)
-    split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
         for member in classifier.members:
             member.run.record_test_reading({"command": "evaluate", "step": member.step})
+    split = getattr(dataset, args.split)
     logits = [member.logits(split) for member in classifier.members]
-    scores = score(mean_logits(logits), split.labels)
     steps = [member.step for member in classifier.members]
-    found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **dump(scores)}
+    found = {"split": args.split, "step": steps[0], **dump(score(mean_logits(logits), split.labels))}
     if len(steps) > 1:
-        found["members"] = dump(Spreads.of([score(of_member, split.labels) for of_member in logits]))
+        spreads = Spreads.of([score(of_member, split.labels) for of_member in logits])
+        found |= {"step": steps, "members": dump(spreads)}
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -41,11 +41,7 @@ class Keeper(contextlib.ExitStack):
         self._log: RunLog | None = None
 
     def take(self) -> Results | None:
-        """Takes the directory; the results of a run that is finished.
-
-        Raises:
-          UserError: it is in use, or of another config.
-        """
+        """Takes the directory, unless it is in use or of another config; the results of a run that is finished."""
         found = broadcast(dump(self._take()))
         return found and load(Results, found, str(self.run.folder))
 
@@ -119,11 +115,7 @@ class Keeper(contextlib.ExitStack):
         self._checkpoints.save(state, history.to_json(), rank)
 
     def best(self, chosen: Epoch) -> TrainState:
-        """The checkpoint of the epoch that was chosen.
-
-        Raises:
-          UserError: it, or the last one, could not be written, or is gone (74).
-        """
+        """The checkpoint of the epoch that was chosen."""
         return broadcast_state(self._best(chosen), self._like)
 
     @by_first

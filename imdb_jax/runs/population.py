@@ -22,12 +22,9 @@ MOST = 1_000  # members
 
 
 def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
-    """Every combination of seeds and values, by a name that says them.
+    """Every combination of seeds and of values of a grid's fields, by a name that says them.
 
-    Args:
-      config: what all members share.
-      seeds: such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
-      grid: values of fields, such as {"model.dropout": "0.3,0.5"}.
+    Seeds are such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
 
     Example: seeds "0,1" and {"model.dropout": "0.5"} give the members "seed=0,model.dropout=0.5" and
     "seed=1,model.dropout=0.5".
@@ -149,11 +146,7 @@ class Population(Folder):
         return results if known == self.members().keys() else None
 
     def chosen(self) -> list[Run]:
-        """The members of the point that validation chose: all of them where only seeds differ.
-
-        Raises:
-          UserError: not all members have ended, or no point is whole.
-        """
+        """The members of the point that validation chose, once all have ended: all of them where only seeds differ."""
         results = self.results()
         if results is None:
             raise UserError(f"{self.folder}: not all members have ended; train --workdir goes on", MISSING_INPUT)
@@ -169,11 +162,7 @@ def runs_in(folder: Path | str) -> list[Run]:
 
 
 def runs_for(folder: Path | str) -> list[Run]:
-    """The runs that answer for a folder: those whose mean logit is the ensemble's, or the run itself.
-
-    Raises:
-      UserError: a population of which not all members have ended.
-    """
+    """The runs that answer for a folder: those whose mean logit is the ensemble's, or the run itself."""
     population = Population(folder)
     return population.chosen() if population.begun else [Run(folder)]
 

@@ -36,12 +36,7 @@ POPULATION = "population.json"  # of a folder whose members are runs; see popula
 
 
 class Predictions(NamedTuple):
-    """What the chosen checkpoint of a run predicted for a split, review for review.
-
-    Attributes:
-      logits: positive is predicted above 0.
-      labels: 0 or 1.
-    """
+    """What the chosen checkpoint of a run predicted for a split, review for review; positive above a logit of 0."""
 
     logits: Float32[np.ndarray, " N"]
     labels: Int8[np.ndarray, " N"]
@@ -150,11 +145,7 @@ class Run(Folder):
             np.savez(file, **arrays)
 
     def predictions(self, split: str) -> Predictions:
-        """What a finished run predicted for a split, validation or test.
-
-        Raises:
-          UserError: training has not ended, its predictions were not kept, or they have changed since.
-        """
+        """What a finished run predicted for a split, validation or test; refused where that has changed since."""
         path, results = self.folder / PREDICTIONS, self.results()
         if results is None:
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
@@ -185,11 +176,7 @@ class Run(Folder):
         return [row for _, row in self._lines("test_readings.jsonl")]
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
-        """Notes that the test split was looked at: each look is a chance to choose by it.
-
-        Raises:
-          UserError: it can't be noted, such as on a disk that is full or read-only (74).
-        """
+        """Notes that the test split was looked at: each look is a chance to choose by it, so it must be noted."""
         path = self.folder / "test_readings.jsonl"
         try:
             with path.open("a") as file:

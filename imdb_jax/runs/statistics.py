@@ -53,7 +53,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of one figure for each run."""
+        """Of one value for each run."""
         mean = statistics.fmean(values)
         if len(values) == 1:
             return cls(mean, None, None, None)
@@ -92,21 +92,17 @@ def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray
 
 
 class McNemar(NamedTuple):
-    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews.
-
-    Attributes:
-      first_alone: reviews that only the first calls right.
-      second_alone: reviews that only the second calls right.
-      p: of a split as uneven or more, were both equally good.
-    """
+    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews."""
 
     first_alone: int
+    """Reviews that only the first calls right."""
     second_alone: int
     p: float
+    """Of a split as uneven or more, were both equally good."""
 
 
 def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> McNemar:
-    """Compares two classifiers by which reviews each calls right (McNemar 1947, with the binomial distribution)."""
+    """By which reviews each calls right (McNemar 1947, with the binomial distribution)."""
     from scipy import stats
 
     alone = int((first & ~second).sum()), int((second & ~first).sum())
@@ -114,20 +110,13 @@ def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> Mc
     return McNemar(*alone, p)
 
 
-def bootstrap_difference(
-    first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"], seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_difference(first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"]) -> tuple[float, float]:
     """95 % percentile interval of how much more accurate the second is (Efron 1979).
 
     Each resample draws N reviews, the same ones for both, and M and K members, for each by itself. Of a single member
-    there is nothing to draw.
-
-    Args:
-      first: for each member, which reviews it calls right.
-      second: the same reviews.
-      seed: of the draws.
+    there is nothing to draw. `first` and `second` say for each member which reviews it calls right.
     """
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     # Reviews that the same members call right are alike: how many of each kind are drawn is all that matters.
     kinds, counts = np.unique(np.concatenate([first, second]), axis=1, return_counts=True)
     kinds, reviews = kinds.astype(np.float64), counts.sum()

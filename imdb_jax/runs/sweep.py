@@ -38,7 +38,7 @@ def run_sweep(
     Args:
       config: what all members share.
       members: those to train beside the ones that are there, as `population.members` names them.
-      workdir: the population's directory; each member is a run directory in it.
+      workdir: each member is a run directory in it.
       code: Python files that a member's process runs first, such as one that defines an encoder.
       places: for one member at a time each; `places_for` chooses them unless given.
       started: `time.perf_counter()` when the command began.
