@@ -24,10 +24,7 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
     """Runs a command on the arguments of this process, then exits.
 
     A user's mistake is one line on stderr and its exit code; a traceback is for mistakes of ours, or for `--debug`.
-
-    Args:
-      command: gets the arguments that are left.
-      quiet: shows warnings and errors alone.
+    A quiet command shows warnings and errors alone.
     """
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -57,15 +54,10 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
 
 
 def parse(args: type[Args], arguments: Sequence[str], command: str, default: Args | None = None) -> Args:
-    """Parses arguments into a dataclass; `--help` lists its fields.
+    """Parses arguments into a dataclass; `--help` shows its docstring and lists its fields.
 
-    `--code FILE` runs a file first, such as one that defines an encoder.
-
-    Args:
-      args: a dataclass; its docstring opens the help.
-      arguments: as typed.
-      command: the module's name, for the help.
-      default: values of what is not typed; without it the dataclass' own.
+    `--code FILE` runs a file first, such as one that defines an encoder. What is not typed is as in `default`, or as
+    the dataclass has it.
 
     Raises:
       UserError: an unknown option or a value that does not fit, told in one line.
@@ -97,14 +89,9 @@ def _unframe(box: str) -> str:
 
 
 def start_config(arguments: Sequence[str], begun: Callable[[str], Config | None]) -> tuple[Config, list[str]]:
-    """Takes `--config FILE` from the arguments and loads it.
+    """The config that overrides start from, and the arguments left to parse.
 
-    Args:
-      arguments: as typed.
-      begun: finds the config in a `--workdir`, where no file is named.
-
-    Returns:
-      The config that overrides start from, and the arguments left to parse.
+    It is that of `--config FILE`, or where no file is named the one that `begun` finds in `--workdir`.
     """
     file, rest = take("--config", arguments)
     if file is not None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 
@@ -37,65 +37,52 @@ def main(arguments: Sequence[str]) -> None:
 
     from imdb_jax.runs.population import runs_for
     from imdb_jax.runs.statistics import bootstrap_difference, mcnemar, mean_logits
-    from imdb_jax.training.metrics import score
+    from imdb_jax.training.tables import text_table
 
-    sides = {name: runs_for(name) for name in dict.fromkeys((args.first, args.second))}
-    if len(sides) < 2:
+    names = args.first, args.second
+    if args.first == args.second:
         raise UserError(f"{args.first}: given twice; name two runs or populations")
-    predictions = {name: [run.predictions(args.split) for run in runs] for name, runs in sides.items()}
-    first, *others = (run for runs in sides.values() for run in runs)
+    sides = [runs_for(name) for name in names]
+    predictions = [[run.predictions(args.split) for run in runs] for runs in sides]
+    first, *others = [*sides[0], *sides[1]]
     if not all(first.has_reviews_of(other) for other in others):
         raise UserError(f"{args.first}, {args.second}: not of the same reviews; compare runs that share them", BAD_DATA)
     if args.split == "test":
-        for run in (run for runs in sides.values() for run in runs):
+        for run in (first, *others):
             run.record_test_reading({"command": "compare"})
 
-    labels = predictions[args.first][0].labels
-    right = {name: np.stack([(each.logits > 0) == labels for each in kept]) for name, kept in predictions.items()}
-    ensembles = {name: mean_logits([each.logits for each in kept]) for name, kept in predictions.items()}
-    accuracy = {name: float(of_side.mean()) for name, of_side in right.items()}
-    low, high = bootstrap_difference(right[args.first], right[args.second])
-    found = {
-        "split": args.split,
-        "reviews": len(labels),
-        "runs": [
-            {
-                "name": name,
-                "members": len(runs),
-                "accuracy": accuracy[name],
-                "ensemble_accuracy": score(ensembles[name], labels).accuracy,
-            }
-            for name, runs in sides.items()
-        ],
-        "difference": {"accuracy": accuracy[args.second] - accuracy[args.first], "low": low, "high": high},
-        "mcnemar": mcnemar(*((ensembles[name] > 0) == labels for name in sides))._asdict(),
-    }
-    sys.stdout.write((json.dumps(found) if args.output == "json" else _table(found)) + "\n")
-
-
-def _table(found: dict[str, Any]) -> str:
-    """The comparison as text."""
-    from rich.table import Table
-
-    from imdb_jax.training.tables import render
-
-    table = Table(title=f"{found['reviews']:,} {found['split']} reviews")
-    table.add_column("", overflow="fold")
-    for column in ("members", "accuracy, %", "ensemble, %"):
-        table.add_column(column, justify="right")
-    for run in found["runs"]:
-        cells = (100 * run["accuracy"], 100 * run["ensemble_accuracy"])
-        table.add_row(run["name"], str(run["members"]), *(f"{cell:.2f}" for cell in cells))
-    several = any(run["members"] > 1 for run in found["runs"])
-    difference, test = found["difference"], found["mcnemar"]
-    return "\n".join(
-        [
-            render(table),
-            f"second - first: {100 * difference['accuracy']:+.2f} points, 95 % interval {100 * difference['low']:+.2f} "
-            f"to {100 * difference['high']:+.2f} (bootstrap over reviews{' and members' if several else ''})",
-            f"right alone, {'ensembles' if several else 'runs'}: first {test['first_alone']:,}, "
-            f"second {test['second_alone']:,} reviews; p = {test['p']:.2g} (McNemar, exact)",
-        ]
+    labels = predictions[0][0].labels
+    right = [np.stack([(each.logits > 0) == labels for each in kept]) for kept in predictions]
+    together = [(mean_logits([each.logits for each in kept]) > 0) == labels for kept in predictions]
+    accuracies = [float(of_members.mean()) for of_members in right]
+    ensembles = [float(of_ensemble.mean()) for of_ensemble in together]
+    difference = accuracies[1] - accuracies[0]
+    low, high = bootstrap_difference(*right)
+    test = mcnemar(*together)
+    rows = [*zip(names, map(len, sides), accuracies, ensembles, strict=True)]
+    if args.output == "json":
+        keys = ("name", "members", "accuracy", "ensemble_accuracy")
+        found = {
+            "split": args.split,
+            "reviews": len(labels),
+            "runs": [dict(zip(keys, row, strict=True)) for row in rows],
+            "difference": {"accuracy": difference, "low": low, "high": high},
+            "mcnemar": test._asdict(),
+        }
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
+    several = len(others) > 1
+    table = text_table(
+        f"{len(labels):,} {args.split} reviews",
+        ("", "members", "accuracy, %", "ensemble, %"),
+        [(name, str(members), f"{100 * mean:.2f}", f"{100 * joint:.2f}") for name, members, mean, joint in rows],
+    )
+    sys.stdout.write(
+        f"{table}\n"
+        f"second - first: {100 * difference:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
+        f"(bootstrap over reviews{' and members' if several else ''})\n"
+        f"right alone, {'ensembles' if several else 'runs'}: first {test.first_alone:,}, "
+        f"second {test.second_alone:,} reviews; p = {test.p:.2g} (McNemar, exact)\n"
     )
 
 

@@ -28,26 +28,26 @@ def main(arguments: Sequence[str]) -> None:
     args = cli.parse(Args, arguments, "evaluate")
     from imdb_jax.data.dataset import load_dataset
     from imdb_jax.inference.predictor import open_classifier
-    from imdb_jax.runs.records import dump
     from imdb_jax.runs.statistics import Spreads, mean_logits
     from imdb_jax.runtime import set_up_process
     from imdb_jax.training.metrics import score
+    from imdb_jax.training.records import dump
 
     set_up_process()
     classifier = open_classifier(args.workdir)
     dataset = load_dataset(classifier.config.data)
     for member in classifier.members:
         member.run.check_data(dataset)
-    split = dataset.test if args.split == "test" else dataset.validation
     if args.split == "test":
         for member in classifier.members:
             member.run.record_test_reading({"command": "evaluate", "step": member.step})
+    split = getattr(dataset, args.split)
     logits = [member.logits(split) for member in classifier.members]
-    scores = score(mean_logits(logits), split.labels)
     steps = [member.step for member in classifier.members]
-    found = {"split": args.split, "step": steps if len(steps) > 1 else steps[0], **dump(scores)}
+    found = {"split": args.split, "step": steps[0], **dump(score(mean_logits(logits), split.labels))}
     if len(steps) > 1:
-        found["members"] = dump(Spreads.of([score(of_member, split.labels) for of_member in logits]))
+        spreads = Spreads.of([score(of_member, split.labels) for of_member in logits])
+        found |= {"step": steps, "members": dump(spreads)}
     sys.stdout.write(json.dumps(found) + "\n")
 
 

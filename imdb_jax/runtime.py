@@ -54,11 +54,9 @@ def usable_cores() -> list[int]:
 def set_up_process(*, cpu_devices: int | None = None) -> None:
     """Sets JAX up for a command; must come before JAX looks for devices.
 
-    Compiled programs are kept in the cache folder, so that the next run of the same program need not compile.
-
-    Args:
-      cpu_devices: how many devices the CPU is; unless given each usable core is one. One of several processes has one:
-        collectives between cores are what `Replicas` avoids.
+    Compiled programs are kept in the cache folder, so that the next run of the same program need not compile. Unless
+    `cpu_devices` says how many devices the CPU is, each usable core is one. One of several processes has one:
+    collectives between cores are what `Replicas` avoids.
     """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # other C libraries: none
         mallopt(M_ARENA_MAX, HEAPS)

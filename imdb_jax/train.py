@@ -52,9 +52,13 @@ def main(arguments: Sequence[str]) -> None:
     many = args.seeds is not None or bool(grid)
     found = members(args.config, args.seeds, grid) if many else {}
     goes_on = Population(args.workdir).begun and cli.take("--config", arguments)[0] is None
+    for option in ("coordinator", "processes", "process_id"):
+        if getattr(args, option) is not None and not args.distributed:
+            raise UserError(f"--{option}: {getattr(args, option)!r}; goes with --distributed alone")
+    if args.distributed and (many or goes_on):
+        raise UserError("--distributed: a population trains in one process; start one on each host, with other seeds")
     from imdb_jax.runtime import set_up_process  # after the arguments: JAX takes a second to import
 
-    _check_processes(args, many or goes_on)
     set_up_process(cpu_devices=1 if args.distributed else None)
     if args.distributed:
         from imdb_jax.training.processes import join
@@ -69,15 +73,6 @@ def main(arguments: Sequence[str]) -> None:
         from imdb_jax.runs.experiment import run_experiment
 
         run_experiment(args.config, args.workdir, started=started)
-
-
-def _check_processes(args: Args, many: bool) -> None:
-    """Refuses options that do not go together."""
-    for option in ("coordinator", "processes", "process_id"):
-        if getattr(args, option) is not None and not args.distributed:
-            raise UserError(f"--{option}: {getattr(args, option)!r}; goes with --distributed alone")
-    if args.distributed and many:
-        raise UserError("--distributed: a population trains in one process; start one on each host, with other seeds")
 
 
 def _take_grid(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:

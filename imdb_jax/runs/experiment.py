@@ -5,10 +5,8 @@ import logging
 from pathlib import Path
 
 from flax import nnx
-from rich.table import Table
 
 from imdb_jax.config import Config, to_json
-from imdb_jax.data.batches import Batches
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.keeper import Keeper
@@ -18,14 +16,12 @@ from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.clock import Stopwatch
-from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
-from imdb_jax.training.parallel import Replicas, replicate
+from imdb_jax.training.parallel import replicate
 from imdb_jax.training.processes import agree, first_then_others, with_peers
 from imdb_jax.training.signals import StopSignal
-from imdb_jax.training.step import TrainState
-from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, render, score_cells
+from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, score_cells, text_table
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +49,7 @@ def run_experiment(
     """
     with with_peers(), Keeper(Run(workdir), config) as keeper, Stopwatch(started) as stopwatch:
         stopwatch.lap("start")
-        results = keeper.results()
+        results = keeper.take()
         if results is None:
             data = dataset or first_then_others(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
@@ -69,17 +65,9 @@ def run_experiment(
 
 
 def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> Results:
-    """Trains a model in a run directory, as `run_experiment` does, for those who build it themselves.
+    """`run_experiment` for those who build model and dataset themselves, by the same config.
 
-    Args:
-      model: of the config; in the end it has the weights of the best epoch.
-      dataset: of the config.
-      config: of the run; must equal that of the directory if it holds a run already.
-      workdir: the run directory; training goes on where it stopped there.
-
-    Raises:
-      UserError: a workdir in use or of another config, diverging loss.
-      Interrupted: by a signal, after a checkpoint.
+    In the end the model has the weights of the best epoch.
     """
     results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
@@ -119,22 +107,13 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)
     keeper.record_test_reading(chosen.step)
-    predictions = _predictions(replicas, best, {"validation": validation, "test": test})
+    models = replicas.eval_models(replicas.place(best))
+    predictions = {
+        "validation": Predictions(replicas.logits(models, validation), dataset.validation.labels),
+        "test": Predictions(replicas.logits(models, test), dataset.test.labels),
+    }
     stopwatch.lap("evaluation")
-    results = _results(config, dataset, history, chosen, predictions)
-    keeper.conclude(results, predictions)
-    return results
-
-
-def _predictions(replicas: Replicas, state: TrainState, splits: dict[str, Batches]) -> dict[str, Predictions]:
-    models = replicas.eval_models(replicas.place(state))
-    return {name: Predictions(replicas.logits(models, split), split.split.labels) for name, split in splits.items()}
-
-
-def _results(
-    config: Config, dataset: Dataset, history: History, chosen: Epoch, predictions: dict[str, Predictions]
-) -> Results:
-    return Results(
+    results = Results(
         validation=score(*predictions["validation"]),
         test=score(*predictions["test"]),
         seed=config.seed,
@@ -147,16 +126,17 @@ def _results(
         reviews=dataset.reviews,
         config=json.loads(to_json(config)),
     )
+    keeper.conclude(history, results, predictions)
+    return results
 
 
 def results_table(results: Results) -> str:
     """Scores on validation and test, as text."""
-    table = Table(title=f"Best epoch: {results.best_epoch} of {results.epochs}, seed {results.seed}")
-    table.add_column("split")
-    for column in SCORE_COLUMNS:
-        table.add_column(column, justify="right")
-    table.add_row("validation", *score_cells(results.validation))
-    table.add_row("test", *score_cells(results.test))
+    rows = [(split, *score_cells(getattr(results, split))) for split in ("validation", "test")]
     seconds = results.seconds
-    table.caption = f"{seconds.total:.1f} s in all, {seconds.train:.1f} s training, {seconds.compile:.1f} s compiling"
-    return render(table)
+    return text_table(
+        f"Best epoch: {results.best_epoch} of {results.epochs}, seed {results.seed}",
+        ("split", *SCORE_COLUMNS),
+        rows,
+        caption=f"{seconds.total:.1f} s in all, {seconds.train:.1f} s training, {seconds.compile:.1f} s compiling",
+    )

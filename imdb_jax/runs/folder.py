@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
+from imdb_jax.config import Config, differences
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
-from imdb_jax.runs import records
 from imdb_jax.storage import atomic_file
+from imdb_jax.training.records import dump, load
 
 R = TypeVar("R")
 
@@ -20,10 +21,7 @@ MAX_ARRAYS = 8 << 30  # vectors of 7 million words of 300 numbers
 
 
 class Folder:
-    """A folder that a command writes and later ones read.
-
-    Args:
-      folder: its place (`--workdir`).
+    """A folder that a command writes and later ones read (`--workdir`).
 
     Attributes:
       mark: the file that is written once the folder can no longer become another.
@@ -70,25 +68,30 @@ class Folder:
                 (self.folder / name).unlink(missing_ok=True)
             self.folder.rmdir()
 
+    def check_config(self, begun_with: Config, config: Config) -> None:
+        """Refuses to go on with another config than the folder was begun with."""
+        if changes := differences(begun_with, config):
+            raise UserError(
+                f"{self.folder}: begun with another config ({'; '.join(changes)}); "
+                "go on with the old one or choose another --workdir"
+            )
+
     def write_text(self, name: str, text: str) -> None:
         """Writes a file that is whole or not there."""
-        self.write_bytes(name, text.encode())
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Writes a file that is whole or not there."""
         with atomic_file(self.folder / name) as file:
-            file.write(content)
+            file.write(text.encode())
 
     def write_record(self, name: str, record: Any) -> None:
         """Writes one of `records` as JSON whose last key is a checksum of all others."""
-        content = records.dump(record)
-        self.write_text(name, json.dumps({**content, "checksum": _checksum(content)}, indent=2) + "\n")
+        content = dump(record)
+        content["checksum"] = _checksum(content)
+        self.write_text(name, json.dumps(content, indent=2) + "\n")
 
     def read_record(self, name: str, kind: type[R]) -> R:
         """Reads what `write_record` wrote.
 
         Raises:
-          UserError: it has changed since, or is not of that kind.
+          UserError: it has changed since, or is not of that kind (65).
         """
         path = self.folder / name
         try:
@@ -98,7 +101,7 @@ class Folder:
             checksum = content = None
         if content is None or checksum != _checksum(content):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
-        return records.load(kind, content, str(path))
+        return load(kind, content, str(path))
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -108,5 +111,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     return path.read_bytes()
 
 
+def sha256(content: bytes) -> str:
+    """The checksum of what a file holds."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return sha256(json.dumps(content).encode())

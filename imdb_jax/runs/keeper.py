@@ -6,8 +6,6 @@ others are told, and where it fails all fail. With a single process nothing of t
 
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -16,7 +14,6 @@ from imdb_jax.config import Config, PretrainedEmbedding
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.runs import records
 from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Predictions, Run
 from imdb_jax.runtime import environment
@@ -25,52 +22,36 @@ from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.logs import RunLog, log_file
-from imdb_jax.training.processes import agree, broadcast, broadcast_state, is_first
+from imdb_jax.training.processes import agree, broadcast, broadcast_state, by_first
+from imdb_jax.training.records import dump, load
 from imdb_jax.training.step import Learner, TrainState
 from imdb_jax.wordvectors.table import coverage
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 
-
-class Keeper:
-    """Inside `with`, holds a run directory; the methods are called in the order in which they stand.
-
-    Args:
-      run: its directory.
-      config: of the run; must equal that of the directory if it holds a run already.
-
-    Raises:
-      UserError: at `with`, a directory in use or of another config.
-    """
+class Keeper(contextlib.ExitStack):
+    """A run directory, for as long as `with` lasts; the methods are called in the order in which they stand."""
 
     def __init__(self, run: Run, config: Config) -> None:
+        super().__init__()
         self.run = run
         self._config = config
         self._checkpoints: Checkpoints | None = None  # of process 0, once there is something to save
         self._log: RunLog | None = None
 
-    def __enter__(self) -> "Keeper":
-        with contextlib.ExitStack() as stack:
+    def take(self) -> Results | None:
+        """Takes the directory, unless it is in use or of another config; the results of a run that is finished."""
+        found = broadcast(dump(self._take()))
+        return found and load(Results, found, str(self.run.folder))
 
-            def take() -> None:
-                stack.enter_context(self.run.taken(self._config))
-                stack.enter_context(log_file(self.run.folder / "train.log"))
+    @by_first
+    def _take(self) -> Results | None:
+        self.enter_context(self.run.taken(self._config))
+        self.enter_context(log_file(self.run.folder / "train.log"))
+        return self.run.results()
 
-            _first(take)
-            self._held = stack.pop_all()
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        self._held.__exit__(*raised)
-
-    def results(self) -> Results | None:
-        """Those of a run that is finished."""
-        found = _first(self.run.results)
-        content = broadcast(found and records.dump(found))
-        return content and records.load(Results, content, str(self.run.folder))
-
+    @by_first
     def begin(self, dataset: Dataset, model: TextClassifier | None = None) -> np.ndarray | None:
         """Writes what later commands need, unless the run has begun; then its reviews must be those of the dataset.
 
@@ -82,9 +63,6 @@ class Keeper:
           The vectors [V, D] that a pretrained embedding starts from; None where there is none, and in all processes
           but the first.
         """
-        return _first(lambda: self._begin(dataset, model))
-
-    def _begin(self, dataset: Dataset, model: TextClassifier | None) -> np.ndarray | None:
         if self.run.begun:
             self.run.check_data(dataset)
             return self.run.load_vectors()
@@ -101,11 +79,7 @@ class Keeper:
         return table
 
     def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
-        """Makes sure that all processes read the same reviews and start from the same vectors.
-
-        Raises:
-          UserError: this or another process has others than process 0.
-        """
+        """Makes sure that all processes read the same reviews and start from the same vectors."""
         mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
         those = broadcast(mine)
 
@@ -118,39 +92,33 @@ class Keeper:
     def restore(self, fresh: TrainState) -> tuple[TrainState, History]:
         """The latest checkpoint, or a fresh state where there is none yet; from now on `keep` may be called."""
         self._like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), fresh)
-        state, history = _first(self._restore) or (fresh, History())
-        state = broadcast_state(state, self._like)
-        history = History.from_json(broadcast(history.to_json()))
-        _first(lambda: self._open_log(history))
-        return state, history
+        state, history = self._restore() or (fresh, History())
+        return broadcast_state(state, self._like), History.from_json(broadcast(history.to_json()))
 
+    @by_first
     def _restore(self) -> tuple[TrainState, History] | None:
         checkpoints = Checkpoints(self.run.checkpoints, self.run.origin(), environment())
-        self._checkpoints = self._held.enter_context(checkpoints)
+        self._checkpoints = self.enter_context(checkpoints)
         found = checkpoints.restore_latest(self._like)
-        return found and (found[0], History.from_json(found[1]))
-
-    def _open_log(self, history: History) -> None:
-        self._log = self._held.enter_context(RunLog(self.run.folder, history.epochs))
+        history = History.from_json(found[1]) if found else History()
+        self._log = self.enter_context(RunLog(self.run.folder, history.epochs))
+        return (found[0], history) if found else None
 
     def keep(self, state: TrainState, history: History) -> None:
         """Begins to save a state; where it ends an epoch, the epoch's figures are written first."""
         if self._checkpoints is None or self._log is None:
             return
-        ended = bool(history.epochs) and history.epochs[-1].step == int(state.step)
-        if ended:
-            self._log.write()
-        rank = history.epochs[-1].rank(self._config.training.monitor) if ended else None
+        rank = None
+        if history.epochs and history.epochs[-1].step == int(state.step):
+            self._log.write(history.epochs)
+            rank = history.epochs[-1].rank(self._config.training.monitor)
         self._checkpoints.save(state, history.to_json(), rank)
 
     def best(self, chosen: Epoch) -> TrainState:
-        """The checkpoint of the epoch that was chosen.
+        """The checkpoint of the epoch that was chosen."""
+        return broadcast_state(self._best(chosen), self._like)
 
-        Raises:
-          UserError: it, or the last one, could not be written, or is gone (74).
-        """
-        return broadcast_state(_first(lambda: self._best(chosen)), self._like)
-
+    @by_first
     def _best(self, chosen: Epoch) -> TrainState:
         assert self._checkpoints is not None
         self._checkpoints.wait()
@@ -165,22 +133,15 @@ class Keeper:
             raise UserError(f"{where}: {message}", IO_FAILED)
         return best
 
+    @by_first
     def record_test_reading(self, step: int) -> None:
         """Notes that the test split is about to be looked at."""
-        _first(lambda: self.run.record_test_reading({"command": "train", "step": step}))
+        self.run.record_test_reading({"command": "train", "step": step})
 
-    def conclude(self, results: Results, predictions: dict[str, Predictions]) -> None:
+    @by_first
+    def conclude(self, history: History, results: Results, predictions: dict[str, Predictions]) -> None:
         """Ends the run."""
-
-        def conclude() -> None:
-            if self._log is not None:
-                self._log.finish()
-            self.run.write_predictions(predictions)
-            self.run.write_results(results)
-
-        _first(conclude)
-
-
-def _first(action: Callable[[], T]) -> T | None:
-    """Runs an action in process 0; where it fails, all processes fail."""
-    return agree(lambda: action() if is_first() else None)
+        assert self._log is not None
+        self._log.finish(history.epochs)
+        self.run.write_predictions(predictions)
+        self.run.write_results(results)

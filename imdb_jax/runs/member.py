@@ -30,15 +30,11 @@ print(devices[0].platform, len({getattr(device, "coords", device.id) for device 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where one run at a time can train.
-
-    Attributes:
-      cores: numbers of the processor cores.
-      environment: variables that show one accelerator to the process; none on a CPU.
-    """
+    """Where one run at a time can train."""
 
     cores: Sequence[int]
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Variables that show one accelerator to the process; none on a CPU."""
 
 
 def find_devices() -> tuple[str, int]:
@@ -53,12 +49,8 @@ def find_devices() -> tuple[str, int]:
 def places_for(members: int, platform: str, count: int) -> list[Place]:
     """A place for each of the runs that train at the same time: an accelerator, or a core of this CPU.
 
-    A core loses less time with a whole batch than with its share (LOG.md).
-
-    Args:
-      members: runs in all.
-      platform: as `find_devices` says.
-      count: of accelerators.
+    A core loses less time with a whole batch than with its share (LOG.md). Platform and count are those that
+    `find_devices` says.
 
     Example: a CPU of 8 cores and 3 members give 4 places of 2 cores, of which 3 are taken.
     """
@@ -87,11 +79,7 @@ def _showing(platform: str, number: int) -> dict[str, str]:
 class Member:
     """A run in a process that has just been started.
 
-    Args:
-      config: of the run.
-      folder: the run directory.
-      place: where it trains.
-      code: Python files to run before, such as one that defines an encoder.
+    The process runs the Python files of `code` before, such as one that defines an encoder.
     """
 
     def __init__(self, config: Config, folder: Path, place: Place, code: Sequence[str] = ()) -> None:
@@ -117,14 +105,7 @@ class Member:
         self._process.send_signal(signum)
 
     def watch(self, tell: Callable[[str], None]) -> None:
-        """Waits for the end of the run.
-
-        Args:
-          tell: gets each warning of the run.
-
-        Raises:
-          UserError: the run's own.
-        """
+        """Waits for the end of the run, tells its warnings, and raises its `UserError`."""
         last = ""
         assert self._process.stderr is not None
         with self._process:

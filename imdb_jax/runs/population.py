@@ -12,25 +12,19 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from imdb_jax.config import Config, differences, fields, from_json, to_json, with_fields
+from imdb_jax.config import Config, fields, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.runs.folder import Folder
-from imdb_jax.runs.records import Members, PopulationResults
+from imdb_jax.runs.records import Members, PopulationResults, Values
 from imdb_jax.runs.run import POPULATION, RESULTS, Run
 
 MOST = 1_000  # members
 
 
-Values = dict[str, int | float]  # of the fields in which the members of a population differ, by name
-
-
 def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
-    """Every combination of seeds and values, by a name that says them.
+    """Every combination of seeds and of values of a grid's fields, by a name that says them.
 
-    Args:
-      config: what all members share.
-      seeds: such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
-      grid: values of fields, such as {"model.dropout": "0.3,0.5"}.
+    Seeds are such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
 
     Example: seeds "0,1" and {"model.dropout": "0.5"} give the members "seed=0,model.dropout=0.5" and
     "seed=1,model.dropout=0.5".
@@ -100,12 +94,8 @@ class Population(Folder):
     def taken(self, config: Config, members: dict[str, Values]) -> Iterator[dict[str, Values]]:
         """Makes the directory and takes it for this process.
 
-        Args:
-          config: what all members share.
-          members: those to train, as `grid.members` names them; more may join a population later.
-
         Yields:
-          All members there are to be.
+          All members there are to be: these may join those of an earlier start.
 
         Raises:
           UserError: not writable, in use, a single run, or a population of another config or of other fields.
@@ -120,11 +110,7 @@ class Population(Folder):
                     message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
                     raise UserError(f"{self.folder}: {message}; choose another --workdir")
                 same = next(iter(old.values()))  # what the grid sets is not of the shared config
-                if changes := differences(with_fields(self.config(), same), with_fields(config, same)):
-                    raise UserError(
-                        f"{self.folder}: begun with another config ({'; '.join(changes)}); "
-                        "go on with the old one or choose another --workdir"
-                    )
+                self.check_config(with_fields(self.config(), same), with_fields(config, same))
                 members = {**old, **members}
             if len(members) > MOST:
                 raise UserError(f"{self.folder}: {len(members):,} members; at most {MOST:,}")
@@ -136,14 +122,12 @@ class Population(Folder):
 
     def config(self) -> Config:
         """What all members share."""
-        return from_json(json.dumps(self._members().config), str(self.folder / POPULATION))
+        config = self.read_record(POPULATION, Members).config
+        return from_json(json.dumps(config), str(self.folder / POPULATION))
 
     def members(self) -> dict[str, Values]:
         """The fields in which members differ, by their names."""
-        return self._members().members
-
-    def _members(self) -> Members:
-        return self.read_record(POPULATION, Members)
+        return self.read_record(POPULATION, Members).members
 
     def run(self, name: str) -> Run:
         """A member."""
@@ -162,11 +146,7 @@ class Population(Folder):
         return results if known == self.members().keys() else None
 
     def chosen(self) -> list[Run]:
-        """The members of the point that validation chose: all of them where only seeds differ.
-
-        Raises:
-          UserError: not all members have ended, or no point is whole.
-        """
+        """The members of the point that validation chose, once all have ended: all of them where only seeds differ."""
         results = self.results()
         if results is None:
             raise UserError(f"{self.folder}: not all members have ended; train --workdir goes on", MISSING_INPUT)
@@ -182,11 +162,7 @@ def runs_in(folder: Path | str) -> list[Run]:
 
 
 def runs_for(folder: Path | str) -> list[Run]:
-    """The runs that answer for a folder: those whose mean logit is the ensemble's, or the run itself.
-
-    Raises:
-      UserError: a population of which not all members have ended.
-    """
+    """The runs that answer for a folder: those whose mean logit is the ensemble's, or the run itself."""
     population = Population(folder)
     return population.chosen() if population.begun else [Run(folder)]
 

@@ -1,19 +1,11 @@
-"""What the files of a run, or of a population, hold; each is written and read by the same definition."""
+"""What the files of a run, or of a population, hold."""
 
 import dataclasses
-import functools
-import json
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from imdb_jax.config import describe
-from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.runs.statistics import Spreads
 from imdb_jax.training.history import Seconds
 from imdb_jax.training.metrics import Scores
-
-R = TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +44,15 @@ class Results:
     """Checksum of predictions.npz."""
 
 
+Values = dict[str, int | float]  # of the fields in which the members of a population differ, by name
+
+
 @dataclasses.dataclass(frozen=True)
 class Members:
     """population.json: the config that the members share, and the fields in which each differs, by its name."""
 
     config: dict[str, Any]
-    members: dict[str, dict[str, int | float]]
+    members: dict[str, Values]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +60,7 @@ class MemberResults:
     """A member that has ended."""
 
     name: str
-    fields: dict[str, int | float]
+    fields: Values
     best_epoch: int
     epochs: int
     validation: Scores
@@ -106,28 +101,3 @@ class PopulationResults:
     seconds: float
     versions: dict[str, str]
     device: dict[str, Any]
-
-
-_adapter = functools.cache(TypeAdapter)
-
-
-def dump(record: Any) -> Any:
-    """A record as JSON holds it; a number that is none, such as the AUC of a single class, becomes null."""
-    return json.loads(_adapter(type(record)).dump_json(record))
-
-
-def load(kind: type[R], content: Any, where: str) -> R:
-    """What `dump` gave.
-
-    Args:
-      kind: the class of the record.
-      content: JSON; keys that the class does not know are left alone.
-      where: file, or file and line.
-
-    Raises:
-      UserError: a key is missing or holds something else (65).
-    """
-    try:
-        return _adapter(kind).validate_json(json.dumps(content), strict=True)
-    except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}", BAD_DATA) from None

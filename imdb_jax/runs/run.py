@@ -8,7 +8,6 @@ split.
 
 import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -18,16 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int8
 
-from imdb_jax.config import Config, differences, from_json, to_json
+from imdb_jax.config import Config, from_json, to_json
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import jsonl_rows
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs import records
-from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
+from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes, sha256
 from imdb_jax.runs.records import Manifest, Results
 from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch, History, Seconds
+from imdb_jax.training.records import load
 from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest
@@ -37,23 +36,14 @@ POPULATION = "population.json"  # of a folder whose members are runs; see popula
 
 
 class Predictions(NamedTuple):
-    """What the chosen checkpoint of a run predicted for a split, review for review.
-
-    Attributes:
-      logits: positive is predicted above 0.
-      labels: 0 or 1.
-    """
+    """What the chosen checkpoint of a run predicted for a split, review for review; positive above a logit of 0."""
 
     logits: Float32[np.ndarray, " N"]
     labels: Int8[np.ndarray, " N"]
 
 
 class Run(Folder):
-    """The files of one run.
-
-    Args:
-      folder: the run directory (`--workdir`).
-    """
+    """The files of one run; see `Folder`."""
 
     mark = MANIFEST
 
@@ -71,14 +61,11 @@ class Run(Folder):
         if (self.folder / POPULATION).exists():
             raise UserError(f"{self.folder}: a population of runs, not a single one; choose another --workdir")
         with self.locked():
-            if not self.begun and self.checkpoints.exists():
+            if self.begun:
+                self.check_config(self.config(), config)
+            elif self.checkpoints.exists():
                 message = f"has checkpoints but no {MANIFEST}; put that back or choose another --workdir"
                 raise UserError(f"{self.folder}: {message}", BAD_DATA)
-            if self.begun and (changes := differences(self.config(), config)):
-                raise UserError(
-                    f"{self.folder}: begun with another config ({'; '.join(changes)}); "
-                    "go on with the old one or choose another --workdir"
-                )
             yield
 
     def begin(
@@ -86,11 +73,7 @@ class Run(Folder):
     ) -> None:
         """Writes what later commands need; until that is done the directory can still become another run.
 
-        Args:
-          config: of the run.
-          dataset: of the config.
-          vectors: float32 [V, D] that a pretrained embedding starts from.
-          coverage: how much of the vocabulary they knew.
+        A pretrained embedding starts from the vectors, float32 [V, D], which know a part of the vocabulary (coverage).
         """
         self.write_text("config.json", to_json(config))
         self.write_text("audit.json", json.dumps(dataset.audit, indent=2) + "\n")
@@ -103,7 +86,7 @@ class Run(Folder):
             with atomic_file(self.folder / "vectors.npy") as file:
                 np.save(file, vectors)
             names.append("vectors.npy")
-        sums = {name: _checksum(self.folder / name) for name in names}
+        sums = {name: self._checksum(name) for name in names}
         self.write_record(MANIFEST, Manifest(dataset.fingerprint, sums, MANIFEST_FORMAT))
 
     def config(self) -> Config:
@@ -122,11 +105,7 @@ class Run(Folder):
         return {name: sums[name][:16] for name in (*ORIGIN, "reviews") if name in sums}
 
     def check_data(self, dataset: Dataset) -> None:
-        """Makes sure that the reviews are those the run was begun with.
-
-        Raises:
-          UserError: they, or what makes ids of them, have changed since.
-        """
+        """Refuses reviews that, or whose ids, are not those the run was begun with."""
         manifest = self._manifest()
         same = manifest.data == dataset.fingerprint
         if manifest.format < MANIFEST_FORMAT:
@@ -156,10 +135,8 @@ class Run(Folder):
 
     def write_results(self, results: Results) -> None:
         """Ends the run: checksums of its metrics and predictions join the results."""
-        sums = {
-            name: _checksum(self.folder / file) for name, file in (("metrics", METRICS), ("predictions", PREDICTIONS))
-        }
-        self.write_record(RESULTS, dataclasses.replace(results, **sums))
+        metrics, predictions = self._checksum(METRICS), self._checksum(PREDICTIONS)
+        self.write_record(RESULTS, dataclasses.replace(results, metrics=metrics, predictions=predictions))
 
     def write_predictions(self, predictions: dict[str, Predictions]) -> None:
         """Keeps what the run predicted for each split, so that nobody need read it again; before `write_results`."""
@@ -168,18 +145,14 @@ class Run(Folder):
             np.savez(file, **arrays)
 
     def predictions(self, split: str) -> Predictions:
-        """What a finished run predicted for a split, validation or test.
-
-        Raises:
-          UserError: training has not ended, its predictions were not kept, or they have changed since.
-        """
+        """What a finished run predicted for a split, validation or test; refused where that has changed since."""
         path, results = self.folder / PREDICTIONS, self.results()
         if results is None:
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
         found = read_bytes(path, MAX_ARRAYS)
-        if results.predictions != hashlib.sha256(found).hexdigest():
+        if results.predictions != sha256(found):
             raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
         with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
             return Predictions(arrays[f"{split}_logits"], arrays[f"{split}_labels"])
@@ -191,15 +164,11 @@ class Run(Folder):
         return Coverage(**json.loads(self._read("coverage.json")))
 
     def history(self) -> History:
-        """What has been reached so far.
-
-        Raises:
-          UserError: it has changed since the run has ended.
-        """
+        """What has been reached so far; refused where it has changed since the run has ended."""
         results = self.results()
-        if results is not None and results.metrics != _checksum(self.folder / METRICS):
+        if results is not None and results.metrics != self._checksum(METRICS):
             raise UserError(f"{self.folder / METRICS}: has changed since the run has ended", BAD_DATA)
-        epochs = [records.load(Epoch, row, where) for where, row in self._lines(METRICS)]
+        epochs = [load(Epoch, row, where) for where, row in self._lines(METRICS)]
         return History(epochs, Seconds() if results is None else results.seconds)
 
     def test_readings(self) -> list[dict[str, Any]]:
@@ -207,11 +176,7 @@ class Run(Folder):
         return [row for _, row in self._lines("test_readings.jsonl")]
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
-        """Notes that the test split was looked at: each look is a chance to choose by it.
-
-        Raises:
-          UserError: it can't be noted, such as on a disk that is full or read-only (74).
-        """
+        """Notes that the test split was looked at: each look is a chance to choose by it, so it must be noted."""
         path = self.folder / "test_readings.jsonl"
         try:
             with path.open("a") as file:
@@ -226,18 +191,14 @@ class Run(Folder):
         return list(jsonl_rows(lines, str(path)))
 
     def _read(self, name: str) -> bytes:
-        """A file that `begin` wrote, as it wrote it.
-
-        Raises:
-          UserError: the run was not begun, or the file is gone or has changed.
-        """
+        """A file that `begin` wrote, as it wrote it."""
         path = self.folder / name
         sums = self._manifest().sha256
         try:
             found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
-        if hashlib.sha256(found).hexdigest() != sums.get(name):
+        if sha256(found) != sums.get(name):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found
 
@@ -247,7 +208,7 @@ class Run(Folder):
             raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
         return self.read_record(MANIFEST, Manifest)
 
-
-def _checksum(path: Path) -> str:
-    """Of a file's content; of no file that of nothing."""
-    return hashlib.sha256(path.read_bytes() if path.exists() else b"").hexdigest()
+    def _checksum(self, name: str) -> str:
+        """Of a file's content; of no file that of nothing."""
+        path = self.folder / name
+        return sha256(path.read_bytes() if path.exists() else b"")

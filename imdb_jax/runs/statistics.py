@@ -9,14 +9,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Shaped
+from jaxtyping import Bool, Float, Float64
 
 from imdb_jax.training.metrics import Figure, Scores
 
 Name = TypeVar("Name", bound=Hashable)
 
 RESAMPLES = 10_000
-CHUNK = 100  # resamples at a time, for little memory
 
 
 def seeds_together(configs: Mapping[Name, Mapping[str, Any]]) -> list[list[Name]]:
@@ -54,7 +53,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of one figure for each run."""
+        """Of one value for each run."""
         mean = statistics.fmean(values)
         if len(values) == 1:
             return cls(mean, None, None, None)
@@ -93,21 +92,17 @@ def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray
 
 
 class McNemar(NamedTuple):
-    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews.
-
-    Attributes:
-      first_alone: reviews that only the first calls right.
-      second_alone: reviews that only the second calls right.
-      p: of a split as uneven or more, were both equally good.
-    """
+    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews."""
 
     first_alone: int
+    """Reviews that only the first calls right."""
     second_alone: int
     p: float
+    """Of a split as uneven or more, were both equally good."""
 
 
 def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> McNemar:
-    """Compares two classifiers by which reviews each calls right (McNemar 1947, with the binomial distribution)."""
+    """By which reviews each calls right (McNemar 1947, with the binomial distribution)."""
     from scipy import stats
 
     alone = int((first & ~second).sum()), int((second & ~first).sum())
@@ -115,40 +110,20 @@ def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> Mc
     return McNemar(*alone, p)
 
 
-def bootstrap_difference(
-    first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"], seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_difference(first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"]) -> tuple[float, float]:
     """95 % percentile interval of how much more accurate the second is (Efron 1979).
 
     Each resample draws N reviews, the same ones for both, and M and K members, for each by itself. Of a single member
-    there is nothing to draw.
-
-    Args:
-      first: for each member, which reviews it calls right.
-      second: the same reviews.
-      seed: of the draws.
+    there is nothing to draw. `first` and `second` say for each member which reviews it calls right.
     """
-    draw = np.random.default_rng(seed)
-    kinds, counts = _distinct(np.concatenate([first, second]))
+    draw = np.random.default_rng(0)
+    # Reviews that the same members call right are alike: how many of each kind are drawn is all that matters.
+    kinds, counts = np.unique(np.concatenate([first, second]), axis=1, return_counts=True)
+    kinds, reviews = kinds.astype(np.float64), counts.sum()
     differences = []
-    for _ in range(0, RESAMPLES, CHUNK):
-        reviews = draw.multinomial(counts.sum(), counts / counts.sum(), CHUNK)
-        rates = reviews @ kinds / counts.sum()  # of each member, in each resample
-        means = [
-            (_members(draw, len(side)) * rates[:, at : at + len(side)]).sum(1)
-            for side, at in ((first, 0), (second, len(first)))
-        ]
-        differences.append(means[1] - means[0])
-    low, high = np.quantile(np.concatenate(differences), [0.025, 0.975])
+    for _ in range(RESAMPLES):
+        rates = kinds @ draw.multinomial(reviews, counts / reviews) / reviews  # of each member
+        one, other = rates[: len(first)], rates[len(first) :]
+        differences.append(draw.choice(other, len(other)).mean() - draw.choice(one, len(one)).mean())
+    low, high = np.quantile(differences, [0.025, 0.975])
     return float(low), float(high)
-
-
-def _distinct(right: Bool[np.ndarray, "M N"]) -> tuple[Shaped[np.ndarray, "K M"], Shaped[np.ndarray, " K"]]:
-    """Reviews that the same members call right are alike; how many there are of each kind."""
-    packed, counts = np.unique(np.packbits(right, axis=0), axis=1, return_counts=True)
-    return np.unpackbits(packed, axis=0, count=len(right)).T.astype(np.float64), counts
-
-
-def _members(draw: np.random.Generator, members: int) -> Float[np.ndarray, "R M"]:
-    """The share of each member in each resample."""
-    return draw.multinomial(members, np.full(members, 1 / members), CHUNK) / members

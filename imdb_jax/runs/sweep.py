@@ -1,35 +1,27 @@
 """Many runs from a grid of configs to results: their spread, the point that validation chooses, the ensemble."""
 
 import logging
-import math
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-
-from rich.table import Table
+from typing import Any
 
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import Population, Values, name_of
-from imdb_jax.runs.records import EnsembleResults, MemberResults, Point, PopulationResults, Results
-from imdb_jax.runs.statistics import Spread, Spreads, mean_and_std, mean_logits, seeds_together
+from imdb_jax.runs.population import Population, name_of
+from imdb_jax.runs.records import EnsembleResults, MemberResults, Point, PopulationResults, Results, Values
+from imdb_jax.runs.statistics import Spread, Spreads, mean_logits, seeds_together
 from imdb_jax.runtime import versions
-from imdb_jax.training.metrics import Scores, score
+from imdb_jax.training.history import rank
+from imdb_jax.training.metrics import score
 from imdb_jax.training.signals import Interrupted, StopSignal
-from imdb_jax.training.tables import render
+from imdb_jax.training.tables import text_table
 
 log = logging.getLogger(__name__)
-
-SPLITS = ("validation", "test")
-COLUMNS = (
-    ("validation", "accuracy", 100, 2),
-    ("test", "accuracy", 100, 2),
-    ("test", "loss", 1, 4),
-)  # split, figure, scale, digits
 
 
 def run_sweep(
@@ -46,7 +38,7 @@ def run_sweep(
     Args:
       config: what all members share.
       members: those to train beside the ones that are there, as `population.members` names them.
-      workdir: the population's directory; each member is a run directory in it.
+      workdir: each member is a run directory in it.
       code: Python files that a member's process runs first, such as one that defines an encoder.
       places: for one member at a time each; `places_for` chooses them unless given.
       started: `time.perf_counter()` when the command began.
@@ -125,18 +117,15 @@ def _train(
                         failed[name] = error
                         log.warning(f"{name}: {error}")
                 else:
-                    log.info(f"{_line(results[name], name)}  ({len(results) + len(failed)} of {len(configs)})")
+                    each, ended = results[name], len(results) + len(failed)
+                    log.info(
+                        f"{name}  best epoch {each.best_epoch} of {each.epochs}  "
+                        f"validation accuracy {each.validation.accuracy:.2%}  {each.seconds.total:.1f} s  "
+                        f"({ended} of {len(configs)})"
+                    )  # the test split is for the table at the end
         finally:
             pool.shutdown(cancel_futures=True)
     return {name: results[name] for name in configs if name in results}, failed
-
-
-def _line(results: Results, name: str) -> str:
-    """One line about a member that has ended; the test split is for the table at the end."""
-    return (
-        f"{name}  best epoch {results.best_epoch} of {results.epochs}  "
-        f"validation accuracy {results.validation.accuracy:.2%}  {results.seconds.total:.1f} s"
-    )
 
 
 def _results(
@@ -157,7 +146,8 @@ def _results(
         for names in seeds_together(members)
         if not failed.keys() & set(names)
     ]
-    chosen = max(points, key=lambda point: _rank(point, config.training.monitor), default=None)
+    monitor = config.training.monitor
+    chosen = max(points, key=lambda point: rank(getattr(point.validation, monitor).mean, monitor), default=None)
     return PopulationResults(
         members=[
             MemberResults(
@@ -174,15 +164,10 @@ def _results(
     )
 
 
-def _rank(point: Point, monitor: str) -> float:
-    mean = getattr(point.validation, monitor).mean
-    return (-mean if monitor == "loss" else mean) if math.isfinite(mean) else -math.inf
-
-
 def _ensemble(population: Population, point: Point) -> EnsembleResults:
     """What the mean logit of a point's members reaches, by the logits that they kept: no split is read again."""
     scores = {}
-    for split in SPLITS:
+    for split in ("validation", "test"):
         kept = [population.run(name).predictions(split) for name in point.members]
         scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
     return EnsembleResults(point.name, point.members, **scores)
@@ -190,36 +175,44 @@ def _ensemble(population: Population, point: Point) -> EnsembleResults:
 
 def results_table(results: PopulationResults) -> str:
     """A row for each member, each point of the grid and the ensemble, as text."""
-    table = Table(title=f"{len(results.members)} members")
-    table.add_column("", overflow="fold")
-    for column in ("best epoch", "validation, %", "test, %", "test loss", "s"):
-        table.add_column(column, justify="right", no_wrap=True)
-    by_name = {member.name: member for member in results.members}
-    for member in by_name.values():
-        cells = [_mean([member], *where) for where in COLUMNS]
-        table.add_row(member.name, f"{member.best_epoch}/{member.epochs}", *cells, f"{member.seconds:.1f}")
+    members = [
+        [each.name, f"{each.best_epoch}/{each.epochs}", *_cells(each, _figure), f"{each.seconds:.1f}"]
+        for each in results.members
+    ]
+    sections = [members]
     for point in results.points:
-        table.add_section()
-        cells = [_mean([by_name[name] for name in point.members], *where) for where in COLUMNS]
-        table.add_row(point.name or "mean ± std", "", *cells)
+        rows = [[point.name or "mean ± std", "", *_cells(point, _mean)]]
         if len(point.members) > 1:
-            table.add_row("95 % interval of the mean", "", *(_interval(point, *where) for where in COLUMNS))
+            rows.append(["95 % interval of the mean", "", *_cells(point, _interval)])
+        sections.append(rows)
+    caption = f"{results.seconds:.1f} s in all"
     if (ensemble := results.ensemble) is not None:
-        table.add_section()
-        table.add_row(f"ensemble of {len(ensemble.members)}", "", *(_mean([ensemble], *where) for where in COLUMNS))
-    table.caption = f"{results.seconds:.1f} s in all"
-    if len(results.points) > 1 and ensemble is not None:
-        table.caption += f"; validation chooses {ensemble.name}, the ensemble is of its members"
-    return render(table)
+        sections.append([[f"ensemble of {len(ensemble.members)}", "", *_cells(ensemble, _figure)]])
+        if len(results.points) > 1:
+            caption += f"; validation chooses {ensemble.name}, the ensemble is of its members"
+    columns = ("", "best epoch", "validation, %", "test, %", "test loss", "s")
+    return text_table(f"{len(members)} members", columns, *sections, caption=caption)
 
 
-def _mean(scored: Sequence[MemberResults | EnsembleResults], split: str, figure: str, scale: int, digits: int) -> str:
-    of_split: list[Scores] = [getattr(each, split) for each in scored]
-    return mean_and_std([scale * getattr(scores, figure) for scores in of_split], f"{{:.{digits}f}}")
+def _cells(of: MemberResults | Point | EnsembleResults, show: Callable[[Any, float, str], str]) -> list[str]:
+    """Accuracy on both splits in percent, and loss on test."""
+    return [
+        show(of.validation.accuracy, 100.0, ".2f"),
+        show(of.test.accuracy, 100.0, ".2f"),
+        show(of.test.loss, 1.0, ".4f"),
+    ]
 
 
-def _interval(point: Point, split: str, figure: str, scale: int, digits: int) -> str:
-    spread: Spread = getattr(getattr(point, split), figure)
+def _figure(value: float, scale: float, form: str) -> str:
+    return f"{scale * value:{form}}"
+
+
+def _mean(spread: Spread, scale: float, form: str) -> str:
+    mean = _figure(spread.mean, scale, form)
+    return f"{mean} ± {_figure(spread.std, scale, form)}" if spread.std else mean
+
+
+def _interval(spread: Spread, scale: float, form: str) -> str:
     if spread.low is None or spread.high is None:
         return "-"
-    return f"{scale * spread.low:.{digits}f} – {scale * spread.high:.{digits}f}"
+    return f"{_figure(spread.low, scale, form)} – {_figure(spread.high, scale, form)}"

@@ -38,11 +38,7 @@ def _skips_padding(config: Config) -> bool:
 
 
 def initial_vectors(embedding: PretrainedEmbedding, vocabulary: Vocabulary, seed: int) -> Vectors:
-    """The vectors that a pretrained embedding starts from, those of missing words filled in.
-
-    Raises:
-      UserError: they can't be found, fetched or read.
-    """
+    """The vectors that a pretrained embedding starts from, those of missing words filled in."""
     vectors = read_vectors(find_vectors(embedding.vectors), vocabulary.tokens)
     return vectors._replace(table=fill_missing(vectors, embedding.missing, seed))
 
@@ -50,10 +46,7 @@ def initial_vectors(embedding: PretrainedEmbedding, vocabulary: Vocabulary, seed
 def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
     """The model of a config before its first step, a Flax NNX module.
 
-    Args:
-      config: of the run.
-      vocabulary: its size is the model's.
-      vectors: float32 [V, D] that a pretrained embedding starts from; found and read unless given.
+    A pretrained embedding starts from `vectors`, float32 [V, D]; they are found and read unless given.
     """
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
@@ -67,12 +60,6 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
 
 
 def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Learner, TrainState]:
-    """How a model learns under a config, and its state before the first step.
-
-    Args:
-      model: with the weights to start from.
-      config: of the run.
-      steps: updates over all epochs, for the learning rate's schedule.
-    """
+    """How a model learns under a config, and its state before the first of `steps` updates over all epochs."""
     optimizer = build_optimizer(config.optimizer, steps)
     return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)

@@ -11,12 +11,7 @@ from imdb_jax.training.history import Seconds
 class Stopwatch:
     """Inside `with`, sums up the seconds of each phase, and counts compilations.
 
-    Args:
-      started: `time.perf_counter()` from when on the first phase counts; now, unless given.
-
-    Attributes:
-      seconds: so far.
-      compilations: programs compiled by this process so far.
+    The first phase counts from `started` on, a `time.perf_counter()`; from now on, unless given.
     """
 
     def __init__(self, started: float | None = None) -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
-UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32, 8: jnp.uint32}  # by bytes of a number; 8 are two words
+UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}  # by bytes of a number
 
 
 def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
@@ -21,10 +21,9 @@ def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
 
 def shapes(tree: PyTree[Array | jax.ShapeDtypeStruct]) -> dict[str, str]:
     """Dtype with shape of each leaf, by its path."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in leaves
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
 
 
@@ -43,7 +42,7 @@ def _mark(leaf: Array) -> UInt32[Array, "2"]:
 
 
 def _words(leaf: Array) -> UInt32[Array, " N"]:
-    """The bits of an array: a word for each number of at most 32 bits, two for each longer one."""
+    """The bits of each number, of at most 32 bits: JAX has no longer ones here."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     if jnp.iscomplexobj(leaf):

@@ -1,14 +1,19 @@
 """The epochs of a run so far, the seconds they took, and which epoch is best."""
 
 import dataclasses
-import json
 import math
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from imdb_jax.config import TrainingConfig
 from imdb_jax.training.metrics import Figure, Scores, TrainScores
+from imdb_jax.training.records import dump, load
+
+
+def rank(figure: float, monitor: str) -> float:
+    """A metric as one to choose by: the higher the better, and NaN never best."""
+    if not math.isfinite(figure):
+        return -math.inf
+    return -figure if monitor == "loss" else figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +32,8 @@ class Epoch:
     tokens_per_second: Figure = math.nan
 
     def rank(self, monitor: str) -> float:
-        """By a validation metric; the best epoch has the highest, and NaN is never best."""
-        value = getattr(self.validation, monitor)
-        value = -value if monitor == "loss" else value
-        return value if math.isfinite(value) else -math.inf
+        """By a validation metric; the best epoch has the highest."""
+        return rank(getattr(self.validation, monitor), monitor)
 
 
 @dataclasses.dataclass
@@ -50,12 +53,12 @@ class Seconds:
 
     def add(self, other: "Seconds") -> None:
         """Adds the seconds of an earlier start."""
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for phase, seconds in dataclasses.asdict(other).items():
+            setattr(self, phase, getattr(self, phase) + seconds)
 
     def rounded(self) -> "Seconds":
         """To milliseconds."""
-        return Seconds(**{name: round(value, 3) for name, value in dataclasses.asdict(self).items()})
+        return Seconds(**{phase: round(seconds, 3) for phase, seconds in dataclasses.asdict(self).items()})
 
 
 @dataclasses.dataclass
@@ -67,7 +70,7 @@ class History:
 
     def best(self, monitor: str) -> Epoch:
         """The first of the best epochs."""
-        return max(self.epochs, key=lambda epoch: (epoch.rank(monitor), -epoch.epoch))
+        return max(self.epochs, key=lambda epoch: epoch.rank(monitor))
 
     def is_finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are done or patience is at its end; the epochs alone decide, so resuming is exact."""
@@ -78,12 +81,9 @@ class History:
 
     def to_json(self) -> Any:
         """As checkpoints hold it."""
-        return json.loads(_ADAPTER.dump_json(self))
+        return dump(self)
 
     @classmethod
     def from_json(cls, content: Any) -> "History":
         """What `to_json` gave, or the list of epochs alone that version 0.1 wrote."""
-        return _ADAPTER.validate_python({"epochs": content} if isinstance(content, list) else content)
-
-
-_ADAPTER = TypeAdapter(History)
+        return load(cls, {"epochs": content} if isinstance(content, list) else content, "history")

@@ -1,6 +1,7 @@
 """What a run tells: lines for people, metrics.jsonl for programs, TensorBoard events for plots."""
 
 import contextlib
+import json
 import logging
 import sys
 import time
@@ -9,34 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch
+from imdb_jax.training.records import dump
 
-
-@contextlib.contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Makes a module look absent, unless it is imported already."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = cast(Any, None)
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
-with _without("torch"):  # tensorboardX imports it where it is installed: 0.6 s and 190 MB that serve nothing here
+# tensorboardX imports torch where it is installed: 0.6 s and 190 MB that serve nothing here. Let it look absent.
+sys.modules.setdefault("torch", cast(Any, None))
+try:
     from tensorboardX.event_file_writer import EventsWriter
     from tensorboardX.proto.event_pb2 import Event, SessionLog  # pyright: ignore  (generated names)
     from tensorboardX.summary import scalar
+finally:
+    if sys.modules["torch"] is None:
+        del sys.modules["torch"]
 
 log = logging.getLogger(__name__)
-
-EPOCH = TypeAdapter(Epoch)
 
 
 @contextlib.contextmanager
@@ -60,15 +50,13 @@ class RunLog:
 
     Args:
       folder: the run directory.
-      epochs: of an earlier part of the run; lines of later steps, which are about to be repeated, are dropped. It may
-        grow meanwhile: `write` writes what is new.
+      epochs: of an earlier part of the run; lines of later steps, which are about to be repeated, are dropped.
     """
 
     def __init__(self, folder: Path, epochs: list[Epoch]) -> None:
         self._path = folder / "metrics.jsonl"
-        self._epochs = epochs
         self._written: int | None = None  # lines that are known to be there
-        self._write_metrics()
+        self._write_metrics(epochs)
         last_step = epochs[-1].step if epochs else 0
         (folder / "tensorboard").mkdir(exist_ok=True)
         # Not SummaryWriter: its thread dies of a full disk, and then whoever adds a figure waits for it forever.
@@ -76,15 +64,14 @@ class RunLog:
         start = SessionLog(status=SessionLog.START)  # pyright: ignore  (generated names)
         self._events.write_event(Event(wall_time=time.time(), step=last_step + 1, session_log=start))
 
-    def write(self) -> None:
-        """Writes the last epoch to metrics.jsonl and TensorBoard."""
-        epoch = self._epochs[-1]
-        figures = {
-            f"{name}/{split}": x for split in ("train", "validation") for name, x in asdict(epoch)[split].items()
-        }
+    def write(self, epochs: list[Epoch]) -> None:
+        """Writes what is new to metrics.jsonl, and the last epoch to TensorBoard."""
+        epoch = epochs[-1]
+        figures = {f"{name}/train": x for name, x in asdict(epoch.train).items()}
+        figures |= {f"{name}/validation": x for name, x in asdict(epoch.validation).items()}
         figures["speed/reviews_per_second"] = epoch.reviews_per_second
         try:
-            self._write_metrics()
+            self._write_metrics(epochs)
             for name, value in figures.items():
                 event = Event(wall_time=time.time(), step=epoch.step, summary=scalar(name, value))
                 self._events.write_event(event)
@@ -92,14 +79,14 @@ class RunLog:
         except OSError as error:
             log.warning(f"{self._path.parent}: figures not written ({error.strerror}); training goes on")
 
-    def finish(self) -> None:
+    def finish(self, epochs: list[Epoch]) -> None:
         """Writes what there was no room for before.
 
         Raises:
           OSError: there is still none.
         """
-        if self._written != len(self._epochs):
-            self._write_metrics()
+        if self._written != len(epochs):
+            self._write_metrics(epochs)
 
     def __enter__(self) -> "RunLog":
         return self
@@ -108,17 +95,13 @@ class RunLog:
         with contextlib.suppress(OSError):
             self._events.close()
 
-    def _write_metrics(self) -> None:
+    def _write_metrics(self, epochs: list[Epoch]) -> None:
         """Appends what is new, so that `tail -f` sees it; writes all anew where an earlier write has failed."""
         first, self._written = self._written, None
-        lines = b"".join(EPOCH.dump_json(epoch) + b"\n" for epoch in self._epochs[first or 0 :])
-        if first is None:
-            with atomic_file(self._path) as file:
-                file.write(lines)
-        else:
-            with self._path.open("ab") as file:
-                file.write(lines)
-        self._written = len(self._epochs)
+        lines = "".join(json.dumps(dump(epoch)) + "\n" for epoch in epochs[first or 0 :]).encode()
+        with atomic_file(self._path) if first is None else self._path.open("ab") as file:
+            file.write(lines)
+        self._written = len(epochs)
 
 
 def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
@@ -134,15 +117,7 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
 
 
 def epoch_line(epoch: Epoch, epochs: int, remaining_seconds: float, best: bool, compiled: int) -> str:
-    """One line about an epoch, for people.
-
-    Args:
-      epoch: that has just ended.
-      epochs: at most.
-      remaining_seconds: at most, until training ends.
-      best: whether no epoch before was as good.
-      compiled: programs compiled in the epoch.
-    """
+    """One line about an epoch of at most `epochs`, for people; the best so far has a star."""
     train, validation = epoch.train, epoch.validation
     minutes, seconds = divmod(round(remaining_seconds), 60)
     return (

@@ -45,10 +45,10 @@ def train_epochs(
       history: up to the step of the states; it grows by an epoch at a time.
       config: how long, and what to choose by.
       seed: of the order of batches.
-      train: batches to learn from.
-      validation: batches to choose the best epoch by.
-      keep: saves the state, and what has been reached up to it: after each epoch, and where a signal stops the run.
-      stopwatch: of the run; counts the programs that are compiled.
+      train: what to learn from.
+      validation: what to choose the best epoch by.
+      keep: called after each epoch, and where a signal stops the run.
+      stopwatch: counts the programs that are compiled, too.
       stop: asked after each step, of several processes after each `LOOK`.
 
     Raises:

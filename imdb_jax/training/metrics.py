@@ -34,12 +34,7 @@ class Scores:
 
 
 def score(logits: Float[np.ndarray, " N"], labels: np.ndarray) -> Scores:
-    """Scores a split exactly, in float64.
-
-    Args:
-      logits: positive is predicted above 0.
-      labels: 0 or 1.
-    """
+    """Scores a split exactly, in float64: positive, label 1, is predicted above a logit of 0."""
     logits, positive = np.asarray(logits, np.float64), np.asarray(labels) == 1
     predicted = logits > 0
     losses = np.logaddexp(0, logits) - logits * positive

@@ -13,7 +13,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ from typing_extensions import override
 
 from imdb_jax.data.batches import Batch, Batches
 from imdb_jax.training.step import EvalModel, Learner, Shard, TrainState, evaluate
+
+T = TypeVar("T")
 
 DEPTH = 2  # batches sent ahead of their use: copies run while the devices compute
 CORE_ROWS = 16  # of a batch that keep one core busy
@@ -38,11 +40,9 @@ CPU_OPTIONS = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
 class Replicas:
-    """A model on devices that share the rows of each batch; here cores of one CPU, or any single device.
+    """A model on cores of one CPU, or on any single device.
 
-    Args:
-      learner: the model and how it learns.
-      devices: each takes an equal share of a batch's rows.
+    Each device takes an equal share of a batch's rows.
     """
 
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
@@ -70,12 +70,7 @@ class Replicas:
 
     def send(self, batches: Iterable[Batch]) -> Iterator[Any]:
         """Shares out batches over the devices, ahead of their use."""
-        waiting: deque[Any] = deque()
-        for batch in batches:
-            waiting.append(self._put(batch))
-            if len(waiting) > DEPTH:
-                yield waiting.popleft()
-        yield from waiting
+        return _ahead(map(self._put, batches), DEPTH)
 
     def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
         """The states after a step on what `send` gives; it consumes those it is given."""
@@ -94,18 +89,8 @@ class Replicas:
     def logits(self, models: list[EvalModel], batches: Batches) -> Float[np.ndarray, " N"]:
         """Logits of a whole split in its own order, in every process."""
         logits = np.empty(len(batches.lengths), np.float32)
-        pending: deque = deque()
-
-        def collect() -> None:
-            rows, output = pending.popleft()
+        for rows, output in _ahead(self._read(models, batches), DEPTH * len(models)):
             logits[rows] = np.asarray(output)[: len(rows)]
-
-        for rows, output in self._read(models, batches):
-            pending.append((rows, output))
-            if len(pending) > DEPTH * len(models):
-                collect()
-        while pending:
-            collect()
         return logits
 
     def _put(self, batch: Batch) -> Any:
@@ -122,6 +107,16 @@ class Replicas:
             batches.sorted(), itertools.cycle(zip(self.devices, models, strict=True)), strict=False
         ):
             yield rows, self._evaluate(model, *jax.device_put((batch.tokens, batch.lengths), device))
+
+
+def _ahead(begun: Iterable[T], depth: int) -> Iterator[T]:
+    """The same items, each once some more are begun: copies and devices work meanwhile."""
+    waiting: deque[T] = deque()
+    for item in begun:
+        waiting.append(item)
+        if len(waiting) > depth:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _flat_gradients(learner: Learner, state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
@@ -203,11 +198,6 @@ def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> Repli
 
     A model with many weights stays on one CPU device, whose large matrix products use all cores anyway (LOG.md).
     Several processes on CPUs are a mesh too.
-
-    Args:
-      learner: the model.
-      params: trained weights.
-      batch_size: rows to share.
     """
     devices = jax.devices()
     if devices[0].platform != "cpu" or jax.process_count() > 1:

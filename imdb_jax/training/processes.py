@@ -5,12 +5,13 @@ others are told. With a single process nothing here costs anything.
 """
 
 import contextlib
+import functools
 import json
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -27,15 +28,17 @@ WAIT = 300  # seconds that processes wait for each other at the start
 LOST = "Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|[Hh]eartbeat|[Cc]onnection"  # in errors of exchanges that fail
 GONE = "another process of this run has ended, or can't be reached; start all of them again to go on"
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
     """Makes this process one of several; must come before JAX looks for devices.
 
+    On TPU pods and under SLURM, Open MPI or Kubernetes JAX finds all three out itself.
+
     Args:
-      coordinator: HOST:PORT where process 0 listens. On TPU pods and under SLURM, Open MPI or Kubernetes JAX finds all
-        three out itself.
+      coordinator: HOST:PORT where process 0 listens.
       processes: how many there are.
       process_id: which one this is, from 0.
 
@@ -111,40 +114,42 @@ def broadcast(value: T) -> T:
     return value if is_alone() else json.loads(_bytes_of(0, json.dumps(value).encode()))
 
 
+def by_first(action: Callable[P, T]) -> Callable[P, T | None]:
+    """The action in process 0 alone, None in the others; where it fails, all processes fail."""
+
+    @functools.wraps(action)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        return agree(lambda: action(*args, **kwargs) if is_first() else None)
+
+    return run
+
+
 def first_then_others(action: Callable[[], T]) -> T:
     """Runs an action in process 0 and then in the others, which may find what it has prepared."""
     if is_alone():
         return action()
-    first = agree(lambda: action() if is_first() else None)
+    first = by_first(action)()
     others = agree(lambda: None if is_first() else action())
     return first if is_first() else others  # pyright: ignore
 
 
 def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
-    """The state of process 0, bit for bit, in all processes.
-
-    Args:
-      state: that of process 0; of no account in others.
-      like: its structure, shapes and dtypes.
-    """
+    """The state of process 0, bit for bit, in all processes; they know its shapes and dtypes from another."""
     if is_alone() and state is not None:
         return state
-    mine = b""
-    if is_first() and state is not None:
-        mine = b"".join(leaf.tobytes() for leaf in jax.tree.leaves(jax.device_get(state.plain())))
-    found, given, offset = _bytes_of(0, mine), [], 0
-    leaves, structure = jax.tree.flatten(jax.eval_shape(TrainState.plain, like))
-    for leaf in leaves:
-        given.append(jnp.asarray(np.frombuffer(found, leaf.dtype, leaf.size, offset).reshape(leaf.shape)))
-        offset += leaf.size * leaf.dtype.itemsize
-    return TrainState.of_plain(jax.tree.unflatten(structure, given))
+    shapes = jax.eval_shape(TrainState.plain, like)
+    arrays = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes) if state is None else state.plain()
+    # as bytes: an exchange adds up what all have, and -0.0 + 0.0 is 0.0
+    sent = jax.tree.map(lambda x: np.frombuffer(np.asarray(x).tobytes(), np.uint8), arrays)
+    received = multihost_utils.broadcast_one_to_all(sent)
+    return TrainState.of_plain(
+        jax.tree.map(lambda x, found: jnp.asarray(found.view(x.dtype).reshape(x.shape)), shapes, received)
+    )
 
 
 def largest(value: int) -> int:
     """The largest of the values of all processes."""
-    if is_alone():
-        return value
-    return int(multihost_utils.process_allgather(np.int32(value)).max())
+    return value if is_alone() else int(multihost_utils.process_allgather(np.int32(value)).max())
 
 
 def _bytes_of(process: int, content: bytes) -> bytes:

@@ -21,8 +21,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 class StopSignal:
     """Inside `with`, the first SIGINT or SIGTERM asks `fit` to stop; the second stops at once.
 
-    Args:
-      pass_on: gets the first signal too, such as for processes that this one has started.
+    `pass_on` gets the first signal too, such as for processes that this one has started.
 
     Raises:
       Interrupted: at the end of `with`, where a signal came too late for `fit` to see it.

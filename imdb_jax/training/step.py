@@ -47,23 +47,19 @@ class Metrics(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All arrays of a run that change: with these a run goes on exactly where it stopped.
-
-    Attributes:
-      step: updates so far.
-      params: trained weights, float32.
-      opt_state: of the optax update.
-      key: fixed; each step folds its number in.
-      metrics: sums over the current epoch.
-      ema: exponential moving average of params, or None.
-    """
+    """All arrays of a run that change: with these a run goes on exactly where it stopped."""
 
     step: Int[Array, ""]
+    """Updates so far."""
     params: Params
+    """Trained weights, float32."""
     opt_state: Any
     key: Key[Array, ""]
+    """Fixed; each step folds its number in."""
     metrics: Metrics
+    """Sums over the current epoch."""
     ema: Params | None
+    """Exponential moving average of params."""
 
     @property
     def eval_params(self) -> Params:
@@ -90,36 +86,28 @@ def evaluate(eval_model: EvalModel, tokens: Array, lengths: Array) -> Float[Arra
 
 
 class Shard(NamedTuple):
-    """Rows of a batch on one device.
-
-    Attributes:
-      batch: the rows.
-      first_row: the number of the first of them in the batch.
-      total_weight: sum of the weights of all rows of the batch, at least 1.
-    """
+    """Rows of a batch on one device."""
 
     batch: Batch
     first_row: np.int32 | Int[Array, ""]
+    """The number of the first of them in the batch."""
     total_weight: np.float32 | Float[Array, ""]
+    """Sum of the weights of all rows of the batch, at least 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Learner:
-    """A model and how it learns, as pure functions of a `TrainState`.
-
-    Attributes:
-      graph: the model without its weights.
-      frozen: the weights that training leaves as they are.
-      optimizer: the update.
-      dtype: precision of activations; parameters are cast on their way into the model.
-      ema_decay: keeps a moving average of the parameters with this decay per step.
-    """
+    """A model and how it learns, as pure functions of a `TrainState`."""
 
     graph: nnx.GraphDef
+    """The model without its weights."""
     frozen: PyTree[Array]
+    """The weights that training leaves as they are."""
     optimizer: optax.GradientTransformation
     dtype: str
+    """Precision of activations; parameters are cast on their way into the model."""
     ema_decay: float | None
+    """Of a moving average of the parameters, per step; None keeps none."""
 
     @classmethod
     def create(
@@ -133,12 +121,8 @@ class Learner:
     ) -> tuple["Learner", TrainState]:
         """Splits a model into what is trained and what is not, and starts its state.
 
-        Args:
-          model: any module called as `model(tokens, lengths, keys)` that returns logits [B].
-          optimizer: the update.
-          seed: of dropout.
-          dtype: precision of activations.
-          ema_decay: of the moving average of the weights, if one is wanted.
+        The model may be any module called as `model(tokens, lengths, keys)` that returns logits [B]; the seed is that
+        of dropout.
         """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)

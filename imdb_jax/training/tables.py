@@ -1,6 +1,7 @@
 """Tables for people: parameters and scores."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -39,14 +40,23 @@ def parameters(params: PyTree, frozen: PyTree) -> list[Parameter]:
 
 def parameter_table(params: PyTree, frozen: PyTree) -> str:
     """Name, shape, count and whether trained, of every weight, with the sums below."""
-    rows = parameters(params, frozen)
-    table = Table(title="Parameters")
-    for column in ("name", "shape", "count", "trained"):
-        table.add_column(column, justify="right" if column == "count" else "left")
-    for row in rows:
-        table.add_row(row.name, str(row.shape), f"{row.size:,}", "yes" if row.trained else "no")
-    total, trained = sum(row.size for row in rows), sum(row.size for row in rows if row.trained)
-    table.caption = f"{total:,} in all: {trained:,} trained, {total - trained:,} frozen"
+    found = parameters(params, frozen)
+    rows = [(each.name, str(each.shape), f"{each.size:,}", "yes" if each.trained else "no") for each in found]
+    total, trained = sum(each.size for each in found), sum(each.size for each in found if each.trained)
+    sums = f"{total:,} in all: {trained:,} trained, {total - trained:,} frozen"
+    return text_table("Parameters", ("name", "shape", "count", "trained"), rows, caption=sums)
+
+
+def text_table(title: str, columns: Sequence[str], *sections: Iterable[Sequence[str]], caption: str = "") -> str:
+    """A table whose first column names the rows; a line is drawn between its sections."""
+    table = Table(title=title, caption=caption)
+    for number, column in enumerate(columns):
+        # names are broken over lines where room is short, figures never
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+    for rows in sections:
+        table.add_section()
+        for row in rows:
+            table.add_row(*row)
     return render(table)
 
 

@@ -26,15 +26,15 @@ def numbers(metrics: Path) -> list[str]:
 
 def test_lines_are_appended_and_those_of_later_steps_dropped(tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.jsonl"
-    metrics.write_text("".join(f'{{"epoch":{number},\n' for number in (1, 2, 3)))
+    metrics.write_text("".join(f'{{"epoch": {number},\n' for number in (1, 2, 3)))
     epochs = [epoch(1)]
     with RunLog(tmp_path, epochs) as run_log, metrics.open() as tail:
         assert len(tail.read().splitlines()) == 1
         for number in (2, 3):
             epochs.append(epoch(number))
-            run_log.write()
-            assert f'"epoch":{number}' in tail.read()  # as `tail -f` sees it
-    assert '"auc":null' in metrics.read_text()
+            run_log.write(epochs)
+            assert f'"epoch": {number}' in tail.read()  # as `tail -f` sees it
+    assert '"auc": null' in metrics.read_text()
 
 
 def test_figures_wait_until_there_is_room(
@@ -46,14 +46,14 @@ def test_figures_wait_until_there_is_room(
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", full_disk)
             epochs.append(epoch(2))
-            run_log.write()
+            run_log.write(epochs)
         assert metrics.read_bytes() == before
         assert [line.getMessage() for line in caplog.records] == [
             f"{tmp_path}: figures not written (No space left on device); training goes on"
         ]
         epochs.append(epoch(3))
-        run_log.write()
-    assert numbers(metrics) == [f'{{"epoch":{number}' for number in (1, 2, 3)]
+        run_log.write(epochs)
+    assert numbers(metrics) == [f'{{"epoch": {number}' for number in (1, 2, 3)]
 
 
 def test_a_run_does_not_end_without_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +62,11 @@ def test_a_run_does_not_end_without_its_figures(tmp_path: Path, monkeypatch: pyt
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", full_disk)
             epochs.append(epoch(2))
-            run_log.write()
+            run_log.write(epochs)
             patch.setattr(logs, "atomic_file", full_disk)
             with pytest.raises(OSError, match="No space"):
-                run_log.finish()
-        run_log.finish()
+                run_log.finish(epochs)
+        run_log.finish(epochs)
     assert len(numbers(tmp_path / "metrics.jsonl")) == 2
 
 

@@ -27,10 +27,10 @@ from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs import experiment
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.keeper import Keeper
-from imdb_jax.runs.records import dump
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.parallel import Replicas
+from imdb_jax.training.records import dump
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
@@ -115,6 +115,7 @@ def test_seconds_are_sums_over_all_starts(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(Interrupted):
             run_experiment(CONFIG, str(tmp_path))
     with Keeper(Run(tmp_path), CONFIG) as keeper:
+        assert keeper.take() is None
         dataset = load_dataset(CONFIG.data)
         _, before = keeper.restore(build_learner(build_model(CONFIG, dataset.vocabulary), CONFIG, steps=18)[1])
     assert len(before.epochs) == 1
