@@ -40,8 +40,10 @@ def write_run_page(path: Path, run: Run, split: Literal["validation", "test"]) -
     calibrated = calibration(logits, encoded.labels)
     negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
     mistakes = explain(predictor, reviews, [*negative, *positive])
-    scores = {"validation": results.validation, "test": results.test} if results else None
-    scores = scores or {split: score(logits, encoded.labels)}
+    if results:
+        scores = {"validation": results.validation, "test": results.test}
+    else:
+        scores = {split: score(logits, encoded.labels)}
     _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
     write_page(
         path,
