@@ -14,7 +14,7 @@ import pytest
 
 from imdb_jax.config import DataConfig, from_json, to_json
 from imdb_jax.data.dataset import open_corpus
-from imdb_jax.reporting.run_page import run_page
+from imdb_jax.reporting.run_page import write_run_page
 from imdb_jax.runs.run import Run
 from tests.untrained import begin
 
@@ -141,7 +141,8 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
 ) -> None:
     shutil.copytree(reported, tmp_path / "run")
     (tmp_path / "run" / "results.json").unlink()
-    page = run_page(Run(tmp_path / "run"), "test").html
+    write_run_page(tmp_path / "page.html", Run(tmp_path / "run"), "test")
+    page = (tmp_path / "page.html").read_text()
     assert "Training has not finished." in page
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
