@@ -1,5 +1,6 @@
 """Bad input as a user gives it: one line that names the place, an exit code, and nothing written."""
 
+import contextlib
 import fcntl
 import gzip
 import io
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import LSTMConfig
+from imdb_jax.data.dataset import load_dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runs.folder import MAX_BYTES
 from imdb_jax.runs.run import Run
@@ -208,7 +210,7 @@ def test_a_damaged_checkpoint_is_told_in_one_line(odd: tuple[Path, str], tmp_pat
     """Not by what each of Orbax's tasks has to say of it."""
     shutil.copytree(odd[0], tmp_path / "run")
     (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
-    for index in (checkpoint / "state" / "d").iterdir():
+    for index in checkpoint.glob("arrays/state/d/*"):
         index.unlink()
     *notices, line = run(*PREDICT, cwd=tmp_path).stderr.decode().splitlines()
     assert ["damaged (" in notice for notice in notices] == [True]
@@ -219,8 +221,8 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
     old, new = Run(odd[0]), Run(tmp_path / "run")
     config = old.config()
     config = replace(config, model=replace(config.model, encoder=LSTMConfig(hidden_dim=3)))
-    with new.taken(config):
-        new.begin(config, old.vocabulary(), {}, "reviews", old.load_vectors())
+    with new.taken(config), contextlib.chdir(odd[0].parent):
+        new.begin(config, load_dataset(config.data), old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
     assert "encoder.backward.bias is float32[8] there but float32[12] in this run" in said
@@ -229,8 +231,9 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
 def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, str], tmp_path: Path) -> None:
     old, new = Run(odd[0]), Run(tmp_path / "run")
     *others, last, first = old.vocabulary().tokens
-    vocabulary = Vocabulary([*others, first, last], old.config().data.text)
-    with new.taken(old.config()):
-        new.begin(old.config(), vocabulary, {}, "reviews", old.load_vectors())
+    config = old.config()
+    vocabulary = Vocabulary([*others, first, last], config.data.text)
+    with new.taken(config), contextlib.chdir(odd[0].parent):
+        new.begin(config, load_dataset(config.data)._replace(vocabulary=vocabulary), old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))
