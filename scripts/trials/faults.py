@@ -1,9 +1,10 @@
 """Breaks real training runs on purpose and checks that nothing is lost, and that runs repeat bit for bit.
 
 Prints one line for each goal, with counts. Every trial is drawn from the seed, the goal and its number; one that fails
-leaves its folder and tells how to repeat it, and the script ends with code 1, as it does where a goal was hardly tested,
-such as no kill at all. The second of two starts must end within 10 s of its start; on a quiet machine it takes less than
-2 s, which is counted. The full disk is a small tmpfs, which only root can mount. Takes about ten minutes on two cores.
+leaves its folder and tells how to repeat it, and the script ends with code 1, as it does where a goal was hardly
+tested, such as no kill at all. The second of two starts must end within 10 s of its start; on a quiet machine it takes
+less than 2 s, which is counted. The full disk is a small tmpfs, which only root can mount. Takes about ten minutes on
+two cores.
 """
 
 import argparse
