@@ -12,7 +12,6 @@ from imdb_jax import cli
 from scripts.commands import epochs
 from scripts.environment import ROOT
 
-
 PATIENCE = 3_600  # seconds after which a run is taken for hung
 
 
@@ -28,15 +27,13 @@ def main(arguments: Sequence[str]) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "imdb_jax.train", *options, "--workdir", folder]
-            code = subprocess.run(command, cwd=ROOT, timeout=PATIENCE).returncode
-            done = len(epochs(folder)) if code == 0 else 0
-    except subprocess.TimeoutExpired:
-        sys.exit(f"error: hung: not done after {PATIENCE} s")
+            subprocess.run(command, cwd=ROOT, timeout=PATIENCE, check=True)
+            done = len(epochs(folder))
+    except subprocess.SubprocessError as error:
+        sys.exit(f"error: {error}")  # its code, or that it timed out
     finally:
         for process in busy:
             process.kill()
-    if code:
-        sys.exit(f"error: training ended with code {code}")
     print(f"{done} epochs beside {args.busy} busy processes in {time.monotonic() - started:.0f} s: no hang, no abort")
 
 
