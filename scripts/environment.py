@@ -46,7 +46,8 @@ def _call(advice, *command):
         sys.exit(f"error: {' '.join(map(str, command))} failed ({told[0]}); {advice}")
 
 
-def run(module, *extras):
-    """Runs a module with the arguments of this script, and exits as it does; --help needs no extra."""
+def run(module, *extras, arguments=None, **variables):
+    """Runs a module and exits as it does, with the arguments of this script unless given; --help needs no extra."""
     executable = python(*([] if {"-h", "--help"} & set(sys.argv) else extras))
-    sys.exit(subprocess.run([executable, "-m", module, *sys.argv[1:]], cwd=ROOT).returncode)
+    command = [executable, "-m", module, *(sys.argv[1:] if arguments is None else arguments)]
+    sys.exit(subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}).returncode)

@@ -29,7 +29,7 @@ class ChildError(UserError):
     """A competitor ended without an answer."""
 
 
-class Child:
+class Child(contextlib.AbstractContextManager):
     """A competitor that waits for commands; see `protocol`.
 
     Args:
@@ -77,9 +77,6 @@ class Child:
             return json.loads(line)
         last = self._log.read_text().strip().splitlines()[-1:]
         raise ChildError(f"{self._name} ended with code {self._process.wait()}: {''.join(last)}")
-
-    def __enter__(self) -> "Child":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
