@@ -21,7 +21,7 @@ from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.records import dump
 
-PATIENCE = 120  # seconds after which a process is taken for hung
+PATIENCE = 900  # seconds after which a process is taken for hung; 5 are enough on a quiet machine
 OURS = re.compile(r'File ".*/imdb_jax/')  # in a traceback: Orbax's threads print theirs when a disk fills up, and
 # Python prints one where SIGINT comes before it has found the package
 TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is a checksum of the others
