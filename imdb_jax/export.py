@@ -12,7 +12,8 @@ from imdb_jax import cli
 class Args:
     """Writes the best checkpoint of a run, its vocabulary and its text rules as one file.
 
-    `imdb_jax/inference/reader.py` reads it with JAX or with NumPy alone, and needs nothing else: copy it.
+    `imdb_jax/inference/reader.py` reads it with JAX, or with NumPy alone where `numpy_model.py` lies beside it. Neither
+    needs anything else of this package: copy them.
     """
 
     workdir: str

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     """Reports; see `Args`."""
     started = time.perf_counter()
     args = cli.parse(Args, arguments, "report")
-    folders = [*([args.workdir] if args.workdir is not None else []), *args.runs]
+    folders = [Path(folder) for folder in (args.workdir, *args.runs) if folder is not None]
     if not folders:
         raise UserError("--workdir: needs the directory of a training run")
     several = len(folders) > 1 or Population(folders[0]).begun
@@ -48,18 +48,15 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
+    path = Path(args.out or ("comparison.html" if len(folders) > 1 else folders[0] / "report.html"))
     if several:
-        from imdb_jax.reporting.comparison import comparison_page
+        from imdb_jax.reporting.comparison import write_comparison
 
-        page = comparison_page(list(map(Path, folders)))
-        path = Path("comparison.html") if len(folders) > 1 else Path(folders[0]) / "report.html"
+        write_comparison(path, folders)
     else:
-        from imdb_jax.reporting.run_page import run_page
+        from imdb_jax.reporting.run_page import write_run_page
 
-        run = Run(folders[0])
-        page, path = run_page(run, args.split), run.folder / "report.html"
-    path = path if args.out is None else Path(args.out)
-    page.write(path)
+        write_run_page(path, Run(folders[0]), args.split)
     sys.stdout.write(f"{path}  ({time.perf_counter() - started:.1f} s)\n")
 
 

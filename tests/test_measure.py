@@ -40,7 +40,7 @@ def test_sizes_that_grow() -> None:
 def test_profile_names_operations(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.measurements.profile", "--config", "configs/quickstart.py"]
     done = subprocess.run(
-        [*command, *SMALL, "--config.training.batch_size=4", "--trace", str(tmp_path)],
+        [*command, *SMALL, "--steps", "2", "--trace", str(tmp_path)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -36,7 +36,7 @@ def write_artefact(
     """Writes a model and all that it takes to read reviews with it.
 
     Args:
-      path: of the file, which is replaced if it is there; the same runs give the same bytes.
+      path: replaced if it is there; the same runs give the same bytes.
       predictors: members whose logits are averaged, or a single one.
       table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
 
@@ -46,8 +46,8 @@ def write_artefact(
     """
     first = predictors[0]
     for number, other in enumerate(predictors[1:], start=2):
-        for what, one, another in zip(("vocabulary", "data", "model"), *map(_shared, (first, other)), strict=True):
-            if one != another:
+        for what, own in _shared(other).items():
+            if own != _shared(first)[what]:
                 raise UserError(f"member {number}: its {what} differs from that of member 1; members must share it")
     members = [_weights(predictor.model) for predictor in predictors]
     contents = {
@@ -55,18 +55,22 @@ def write_artefact(
         reader.MODEL_PROGRAM: _program(first.model, members),
     }
     for number, weights in enumerate(members):
-        stored = {**weights, **(_float16_table(weights) if table == "float16" else {})}
-        contents |= {f"weights/{number}/{name}.npy": _npy(weight) for name, weight in stored.items()}
+        stored = weights | _float16_table(weights) if table == "float16" else weights
+        for name, weight in stored.items():
+            file = io.BytesIO()
+            np.save(file, np.asarray(weight), allow_pickle=False)
+            contents[f"weights/{number}/{name}.npy"] = file.getvalue()
     manifest = json.dumps(_manifest(predictors, contents), indent=2).encode()
-    with output_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with output_file(path) as output, zipfile.ZipFile(output, "w") as archive:
         for name, content in {reader.MODEL_MANIFEST: manifest, **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
 
 
-def _shared(member: Predictor) -> tuple[Any, ...]:
-    """What members must have in common, in the order in which errors name it."""
+def _shared(member: Predictor) -> dict[str, Any]:
+    """What members must have in common."""
     data, vocabulary = member.config.data, member.vocabulary
-    return vocabulary.tokens, (vocabulary.text, data.max_length, data.keep), member.config.model
+    rules = vocabulary.text, data.max_length, data.keep
+    return {"vocabulary": vocabulary.tokens, "data": rules, "model": member.config.model}
 
 
 def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> dict[str, Any]:
@@ -97,19 +101,13 @@ def _weights(model: TextClassifier) -> Weights:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.astype(jnp.float32) for path, leaf in leaves}
 
 
-def _float16_table(weights: Weights) -> dict[str, np.ndarray]:
+def _float16_table(weights: Weights) -> dict[str, Any]:
     if TABLE not in weights:
         raise UserError("table: float16; the words are one-hot, there is no table")
     table = np.asarray(weights[TABLE])
     if (largest := np.abs(table).max()) > np.finfo(np.float16).max:
         raise UserError(f"table: float16; can't hold {largest:g}, which stands in the table")
     return {TABLE: table.astype(np.float16)}
-
-
-def _npy(weight: Array | np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.asarray(weight), allow_pickle=False)
-    return file.getvalue()
 
 
 def _program(model: TextClassifier, members: list[Weights]) -> bytes:

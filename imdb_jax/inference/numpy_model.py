@@ -12,14 +12,7 @@ Weights = dict[str, np.ndarray]
 
 
 def logits(weights: Weights, manifest: dict[str, Any], tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Logits [B] of encoded reviews.
-
-    Args:
-      weights: of one member, by name.
-      manifest: of the model; names the encoder and how many layers follow it.
-      tokens: ids.
-      lengths: words per review.
-    """
+    """Logits [B] of encoded reviews by the weights of one member, of the encoder and layers that the manifest names."""
     words = NumpyWords(weights.get("embedding.table"), weights.get("embedding.pairs"), tokens, lengths)
     encoder = manifest["encoder"]
     x = FEATURES[encoder["kind"]](words, weights, encoder)
@@ -34,8 +27,6 @@ class NumpyWords:
     Args:
       table: their vectors [V, D], or None for one-hot words, which are never spelt out.
       pairs: vectors [H, D] of pairs of a word and the next by their hash, or None.
-      tokens: ids.
-      lengths: words per review.
     """
 
     def __init__(

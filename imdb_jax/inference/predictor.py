@@ -1,6 +1,5 @@
 """A trained run, or the ensemble of several, ready to read reviews."""
 
-import abc
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +8,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Float32
 
-from imdb_jax.config import Config
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
-from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.population import runs_for
@@ -64,22 +61,20 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     return np.asarray(modules["embedding"]["table"], np.float32)
 
 
-class Classifier(abc.ABC):
-    """What tells positive reviews from negative ones: the run or runs whose mean logit decides.
+class Ensemble:
+    """Runs on one data set, read as one: their mean logit decides.
 
-    Attributes:
-      config: of the run, or of the first of several.
-      vocabulary: of all of them.
-      members: the runs.
+    The config that says how to read reviews, and the vocabulary, are those of the first member.
     """
 
-    config: Config
-    vocabulary: Vocabulary
-    members: "list[Predictor]"
+    def __init__(self, members: "Sequence[Predictor]") -> None:
+        self.members = members
+        self.config = members[0].config
+        self.vocabulary = members[0].vocabulary
 
-    @abc.abstractmethod
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
+        return mean_logits([member.logits(split, batch_size) for member in self.members])
 
     def predict(self, reviews: Sequence[bytes | str] | bytes | str, batch_size: int | None = None) -> list[Prediction]:
         """Reads reviews exactly as training did.
@@ -117,11 +112,10 @@ class Classifier(abc.ABC):
         return [flag for flag, raised in flags.items() if raised]
 
 
-class Predictor(Classifier):
-    """The best checkpoint of a run, whose directory alone is read.
+class Predictor(Ensemble):
+    """The best checkpoint of a run, whose directory alone is read: an ensemble of one.
 
     Attributes:
-      run: as given.
       step: of the checkpoint.
       model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
 
@@ -130,11 +124,11 @@ class Predictor(Classifier):
     """
 
     def __init__(self, run: Run | Path | str) -> None:
-        self.run = run = run if isinstance(run, Run) else Run(run)
-        self.members = [self]
-        self.config = run.config()
-        self.vocabulary = run.vocabulary()
-        learner, state = restore_best(run)
+        self.run = run if isinstance(run, Run) else Run(run)
+        self.config = self.run.config()
+        self.vocabulary = self.run.vocabulary()
+        super().__init__([self])
+        learner, state = restore_best(self.run)
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
         self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
@@ -146,31 +140,14 @@ class Predictor(Classifier):
         return self._replicas.logits(self._models, split_batches)
 
 
-class Ensemble(Classifier):
-    """Runs on one data set, read as one: their mean logit decides.
-
-    Raises:
-      UserError: one is no run, or none of its epochs has ended yet.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.members = [Predictor(run) for run in runs]
-        self.config = self.members[0].config
-        self.vocabulary = self.members[0].vocabulary
-
-    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
-        """Mean logits of encoded reviews, in their order."""
-        return mean_logits([member.logits(split, batch_size) for member in self.members])
-
-
-def open_classifier(folder: Path | str) -> Classifier:
+def open_classifier(folder: Path | str) -> Ensemble:
     """A run ready to read reviews, or the members of a population that validation chose.
 
     Raises:
       UserError: no run there, none of its epochs has ended yet, or not all members have ended.
     """
-    runs = runs_for(folder)
-    return Predictor(runs[0]) if len(runs) == 1 else Ensemble(runs)
+    members = [Predictor(run) for run in runs_for(folder)]
+    return members[0] if len(members) == 1 else Ensemble(members)
 
 
 def texts_of(reviews: Any) -> list[bytes]:

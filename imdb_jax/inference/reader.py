@@ -53,8 +53,8 @@ class ModelError(ValueError):
         self.exit_code = exit_code
 
 
-class ModelFile:
-    """An exported model as it lies on disk, each part compared with its checksum.
+class ModelReader(abc.ABC):
+    """An exported model, ready to read reviews: a `JaxReader` or a `NumpyReader`.
 
     Attributes:
       manifest: what `imdb_jax.inference.artefact` wrote of text, encoder, config and versions.
@@ -75,8 +75,12 @@ class ModelFile:
             raise
         except Exception as error:  # of zipfile, json and NumPy: a dozen types
             raise ModelError(f"{path}: not a model of imdb_jax ({type(error).__name__}: {error})") from None
+        special = self.manifest["special_tokens"]
+        self._ids = {token: i for i, token in enumerate(self.tokens) if i >= special["count"]}
+        self._unknown, self._start = special["unknown"], special["start"]
 
     def _read(self, archive: zipfile.ZipFile) -> None:
+        """Reads the file, each part compared with its checksum."""
         self.manifest = json.loads(self._content(archive, MODEL_MANIFEST, MAX_MANIFEST))
         checksum = self.manifest.pop("seal")
         if (found := self.manifest["format"]) != FORMAT:
@@ -113,22 +117,6 @@ class ModelFile:
             raise ModelError(f"{self.path}: {name}: {info.file_size:,} bytes; must be at most {limit:,}")
         return archive.read(info)
 
-
-def checksum_of(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its own checksum, which stands there as "seal"."""
-    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-
-
-class ModelReader(abc.ABC):
-    """An exported model, ready to read reviews: a `JaxReader` or a `NumpyReader`."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.file = ModelFile(path)
-        self.manifest = self.file.manifest
-        special = self.manifest["special_tokens"]
-        self._ids = {token: i for i, token in enumerate(self.file.tokens) if i >= special["count"]}
-        self._unknown, self._start = special["unknown"], special["start"]
-
     def probabilities(self, reviews: Sequence[str | bytes] | str | bytes) -> np.ndarray:
         """The probability that each review is positive, float64 [N].
 
@@ -153,7 +141,12 @@ class ModelReader(abc.ABC):
 
     @abc.abstractmethod
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
-        """Logits [B] of encoded reviews, which come from the longest to the shortest."""
+        """Logits [B] of encoded reviews, from the longest to the shortest."""
+
+
+def checksum_of(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its own checksum, which stands there as "seal"."""
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
 def split_words(review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool) -> list[bytes]:
@@ -183,7 +176,7 @@ class JaxReader(ModelReader):
         import jax.export
 
         try:
-            program = jax.export.deserialize(bytearray(self.file.program))
+            program = jax.export.deserialize(bytearray(self.program))
             outside = calls_outside(program.mlir_module())
         except ImportError:
             raise ModelError(f"{path}: {MODEL_PROGRAM}: reading it takes flatbuffers; install that package") from None
@@ -192,12 +185,12 @@ class JaxReader(ModelReader):
         if outside:
             raise ModelError(f"{path}: {MODEL_PROGRAM}: calls what is outside of it ({outside[0]})")
         self._call: Callable[..., Any] = jax.jit(program.call)
-        self._members = jax.device_put(self.file.members)
+        self.members = jax.device_put(self.members)
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         rows, width = (1 << (size - 1).bit_length() for size in (len(reviews), len(reviews[0])))
         width = max(SHORTEST, min(width, self.manifest["max_length"]))
-        return np.asarray(self._call(self._members, *padded(reviews, rows, width)))[: len(reviews)]
+        return np.asarray(self._call(self.members, *padded(reviews, rows, width)))[: len(reviews)]
 
 
 def calls_outside(program: str) -> list[str]:
@@ -221,7 +214,7 @@ class NumpyReader(ModelReader):
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         batch = padded(reviews, len(reviews), max(len(reviews[0]), SHORTEST))
-        return np.mean([self._of_member(member, self.manifest, *batch) for member in self.file.members], axis=0)
+        return np.mean([self._of_member(member, self.manifest, *batch) for member in self.members], axis=0)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -33,11 +34,7 @@ from imdb_jax.models.recurrent import LSTM, SimpleRNN
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What turns words into the features of a review.
-
-    Attributes:
-      features: F, how many.
-    """
+    """What turns words into the F features of a review."""
 
     features: int
 
@@ -62,11 +59,8 @@ class TextClassifier(nnx.Module):
     """Scores reviews: the logit of "positive".
 
     Args:
-      config: sizes and rates.
-      vocabulary_size: ids are below it.
       unknown: the id that word dropout puts in a word's place.
       vectors: for a pretrained embedding.
-      rngs: draws the weights.
     """
 
     def __init__(
@@ -83,8 +77,9 @@ class TextClassifier(nnx.Module):
         self.embedding = _build_embedding(config, vocabulary_size, vectors, rngs)
         self.encoder = _build_encoder(config.encoder, self.embedding.dim, rngs)
         widths = [self.encoder.features, *config.hidden_dims]
-        self.hidden = nnx.List([_linear(d, f, rngs) for d, f in itertools.pairwise(widths)])
-        self.output = _linear(widths[-1], 1, rngs)
+        linear = partial(nnx.Linear, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
+        self.hidden = nnx.List([linear(*sizes) for sizes in itertools.pairwise(widths)])
+        self.output = linear(widths[-1], 1)
 
     def __call__(
         self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], keys: Key[Array, " B"] | None = None
@@ -97,12 +92,15 @@ class TextClassifier(nnx.Module):
           keys: draw the dropout of each row; without them nothing is dropped.
         """
         mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
-        of_words, of_numbers, of_features = _seeds(keys)
-        if of_words is not None and self.config.word_dropout:
+        if keys is None:
+            return self.of_words(self.words(tokens, mask), mask)
+        seeds = jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys)
+        of_words, of_numbers, of_features = jnp.unstack(seeds, axis=1)
+        if self.config.word_dropout:
             dropped = bernoulli(of_words, self.config.word_dropout, tokens.shape[1:])
             tokens = jnp.where(dropped, self.unknown, tokens)
         words = self.words(tokens, mask)
-        if of_numbers is not None and self.config.embedding_dropout:
+        if self.config.embedding_dropout:
             words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
         return self.of_words(words, mask, of_features)
 
@@ -133,16 +131,9 @@ class TextClassifier(nnx.Module):
         return model
 
 
-def _seeds(keys: Key[Array, " B"] | None) -> tuple[UInt32[Array, "B 2"] | None, ...]:
-    """Seeds for the three places where dropout can happen."""
-    if keys is None:
-        return None, None, None
-    return tuple(jnp.unstack(jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys), axis=1))
-
-
 def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:
     if not isinstance(config, OwnEncoderConfig):
-        options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        options = dataclasses.asdict(config)
         del options["kind"]
         return ENCODERS[type(config)](input_dim, rngs=rngs, **options)
     if config.name not in OWN_ENCODERS:
@@ -172,7 +163,3 @@ def _build_embedding(
         shape = None if vectors is None else vectors.shape
         raise ValueError(f"vectors: {shape}; a pretrained embedding needs one row for each of {vocabulary_size} tokens")
     return Embedding(jnp.asarray(vectors), trainable=embedding.trainable)
-
-
-def _linear(input_dim: int, features: int, rngs: nnx.Rngs) -> nnx.Linear:
-    return nnx.Linear(input_dim, features, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)

@@ -54,11 +54,8 @@ class ConvStack(nnx.Module):
     convolution is filled up with zero vectors.
 
     Args:
-      input_dim: numbers per word.
-      features: filters of each convolution.
       kernel_size: words, then stretches, in a window.
       pool_size: windows of the first convolution in a stretch.
-      rngs: draws the weights.
     """
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, pool_size: int, *, rngs: nnx.Rngs) -> None:
@@ -119,9 +116,7 @@ def _one_hot_max(
     """`convolve_max` of one-hot words: sums of the kernel's rows, none where the mask is false."""
     batch, length = ids.shape
     size = kernel.shape[0]
-    stretch = (
-        max(1, KERNEL_ROWS // batch) if isinstance(batch, int) else 1
-    )  # windows; an exported program has any batch
+    stretch = max(1, KERNEL_ROWS // batch) if isinstance(batch, int) else 1  # windows; 1 for an export's any batch
     starts = jnp.arange(0, length - size + 1, stretch, dtype=jnp.int32)
     rows = jnp.where(mask, ids, kernel.shape[1]).T  # out of range: the row of padding is zero
     rows = jnp.pad(rows, ((0, stretch - 1), (0, 0)), constant_values=kernel.shape[1])

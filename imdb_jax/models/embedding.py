@@ -44,24 +44,17 @@ class Words(NamedTuple):
         return self.table[self.ids]
 
 
-PRIME = 0x9E3779B1  # spreads the ids of first words over 32 bits
-
-
-class Frozen(nnx.Variable):
-    """A weight that training leaves as it is."""
-
-
 class Embedding(nnx.Module):
     """A table of word vectors; unless it is trainable it has no gradient and is none of the trained parameters."""
 
     def __init__(self, table: Float[Array, "V D"], *, trainable: bool = True) -> None:
-        self.table = (nnx.Param if trainable else Frozen)(jnp.asarray(table))
+        self.table = (nnx.Param if trainable else nnx.Variable)(jnp.asarray(table))
         self.dim = table.shape[1]
 
     def __call__(self, tokens: Int[Array, "B T"]) -> Words:
         """Words whose vectors are rows of the table."""
         table = self.table[...]
-        return Words(tokens, jax.lax.stop_gradient(table) if isinstance(self.table, Frozen) else table)
+        return Words(tokens, table if isinstance(self.table, nnx.Param) else jax.lax.stop_gradient(table))
 
 
 class BigramEmbedding(nnx.Module):
@@ -84,7 +77,8 @@ class BigramEmbedding(nnx.Module):
 
 def bigram_buckets(first: Int[Array, "B T"], second: Int[Array, "B T"], size: int) -> Int[Array, "B T"]:
     """The row, below `size`, of each pair of ids."""
-    pair = first.astype(jnp.uint32) * jnp.uint32(PRIME) + second.astype(jnp.uint32)
+    spread = first.astype(jnp.uint32) * jnp.uint32(0x9E3779B1)  # over all 32 bits
+    pair = spread + second.astype(jnp.uint32)
     return (mix(pair) % jnp.uint32(size)).astype(jnp.int32)
 
 
@@ -95,5 +89,5 @@ class OneHot(nnx.Module):
         self.dim = vocabulary_size
 
     def __call__(self, tokens: Int[Array, "B T"]) -> Words:
-        """One-hot words."""
+        """Words without a table."""
         return Words(tokens, None)

@@ -91,7 +91,6 @@ def recur(
     Works under jit, grad, vmap, jax.export with symbolic T and B, and shard_map over rows with `check_vma=False`.
 
     Args:
-      cell: what a step does.
       ids: rows of the table, a step after the other.
       table: input vectors; None stands for the identity, so that inputs are one-hot.
       valid: false at padding. Before a row's first word it leaves the state at zero; after the last word the state
@@ -127,7 +126,7 @@ def _forward(cell: Cell, all_states: bool, *arguments: Any):
 
 def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bias) -> tuple[Carry, Carry]:
     """The last carry, and the first `keep` parts of all carries [T + 1, B, H], from those before step 0 on."""
-    dtype = _state_dtype(kernel)
+    dtype = jnp.promote_types(kernel.dtype, jnp.float32)  # of all sums over many steps
 
     def step(carry, z):
         h = carry[0].astype(recurrent_kernel.dtype)
@@ -138,7 +137,8 @@ def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bia
         carry, history = carry
         start = index * CHUNK
         carry, after = lax.scan(step, carry, _inputs(cell, _at(ids, start), table, _at(valid, start), kernel, bias))
-        return carry, tuple(_put(kept, new, start + 1) for kept, new in zip(history, after, strict=True))
+        put = partial(lax.dynamic_update_slice_in_dim, start_index=start + 1, axis=0)
+        return carry, jax.tree.map(put, history, after)
 
     zero = jnp.zeros((ids.shape[1], recurrent_kernel.shape[0]), dtype)
     history = (jnp.zeros((ids.shape[0] + 1, *zero.shape), dtype),) * keep
@@ -147,7 +147,7 @@ def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bia
 
 def _backward(cell: Cell, all_states: bool, residuals, gradient):
     (ids, table, valid, kernel, recurrent_kernel, bias), history, tune_table = residuals
-    dtype = _state_dtype(kernel)
+    dtype = jnp.promote_types(kernel.dtype, jnp.float32)
     transposed = recurrent_kernel.T.astype(dtype)
 
     def step(carry, inputs):
@@ -187,14 +187,9 @@ def _backward(cell: Cell, all_states: bool, residuals, gradient):
 _recur.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
-def _state_dtype(weights: Array) -> Any:
-    """What sums over many steps are kept in: float32, or float64 for weights of that dtype."""
-    return weights.dtype if weights.dtype.itemsize > 4 else jnp.float32
-
-
 def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"]:
     """The part x W + b of a chunk's pre-activations; padding closes the cell."""
-    dtype = _state_dtype(kernel)
+    dtype = jnp.promote_types(kernel.dtype, jnp.float32)
     z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
     closed = cell.closed(bias.shape[0] // cell.gates).astype(dtype)
     return jnp.where(valid[:, :, None], z + bias.astype(dtype), closed)
@@ -216,10 +211,6 @@ def _occupied(valid: Bool[Array, "T B"]) -> tuple[Array, Array]:
 
 def _at(x: Array, start: Array, size: int = CHUNK) -> Array:
     return lax.dynamic_slice_in_dim(x, start, size)
-
-
-def _put(x: Array, part: Array, start: Array) -> Array:
-    return lax.dynamic_update_slice_in_dim(x, part, start, 0)
 
 
 CLOSED = -1e4  # pre-activation at which a sigmoid is 0 in every float format
@@ -265,15 +256,7 @@ def _simple_rnn_factors(z: Float[Array, "C B G"], carries: Carry, valid: Bool[Ar
     return jnp.where(valid[:, :, None], 1 - h * h, 0)
 
 
-LSTM_CELL = Cell(
-    carried=2,
-    gates=4,
-    bias=_lstm_bias,
-    closed=_lstm_closed,
-    step=_lstm_step,
-    factors=_lstm_factors,
-    back=_lstm_back,
-)
+LSTM_CELL = Cell(2, 4, _lstm_bias, _lstm_closed, _lstm_step, _lstm_factors, _lstm_back)
 
 SIMPLE_RNN_CELL = Cell(
     carried=1,

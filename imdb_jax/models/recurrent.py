@@ -14,7 +14,6 @@ from imdb_jax.models.pooling import attend, pool
 from imdb_jax.models.recurrence import LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
 Pooling = Literal["last", "mean", "max", "attention"]
-Weights = tuple[Array, Array, Array]  # W, U and b of a direction
 
 
 class Direction(nnx.Module):
@@ -29,10 +28,6 @@ class Direction(nnx.Module):
         self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
         self.bias = nnx.Param(cell.bias(hidden_dim))
 
-    def fold(self, table: Float[Array, "V D"]) -> None:
-        """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
-        self.kernel = nnx.Param(table @ self.kernel[...])
-
 
 class Recurrent(nnx.Module):
     """Encodes a review by the states of a recurrence in one or two directions.
@@ -40,23 +35,15 @@ class Recurrent(nnx.Module):
     A subclass says by its `cell` what one step does. The features of both directions stand side by side.
 
     Args:
-      input_dim: numbers per word.
       hidden_dim: units of each direction.
       bidirectional: also read from the end.
       pooling: the last state of each direction, or the mean, maximum or attention over the states of all words.
-      rngs: draws the weights.
     """
 
     cell: Cell
 
     def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool,
-        pooling: Pooling,
-        rngs: nnx.Rngs,
+        self, input_dim: int, hidden_dim: int, *, bidirectional: bool, pooling: Pooling, rngs: nnx.Rngs
     ) -> None:
         self.forward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
@@ -67,9 +54,11 @@ class Recurrent(nnx.Module):
 
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernels: from now on words are one-hot."""
-        self.forward.fold(table)
-        if self.backward is not None:
-            self.backward.fold(table)
+        for direction in self._directions():
+            direction.kernel = nnx.Param(table @ direction.kernel[...])
+
+    def _directions(self) -> list[Direction]:
+        return [self.forward] if self.backward is None else [self.forward, self.backward]
 
     def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         """Features [B, F] of words; the mask is true from a review's first word to its last."""
@@ -90,14 +79,13 @@ class Recurrent(nnx.Module):
 
     def _states(self, ids: Int[Array, "N T B"], table: Array | None, valid: Bool[Array, "T B"]) -> Array:
         """States [N, T, B, H] of N directions, or [N, B, H] where the last alone are wanted."""
-        directions = [self.forward] if self.backward is None else [self.forward, self.backward]
-        weights = [(each.kernel[...], each.recurrent_kernel[...], each.bias[...]) for each in directions]
+        weights = [(each.kernel[...], each.recurrent_kernel[...], each.bias[...]) for each in self._directions()]
         run = partial(recur, self.cell, all_states=self.pooling != "last")
 
-        def apart(*weights: Weights) -> Array:
+        def apart(*weights: tuple[Array, ...]) -> Array:
             return jnp.stack([run(each, table, valid, *own) for each, own in zip(ids, weights, strict=True)])
 
-        def together(*weights: Weights) -> Array:
+        def together(*weights: tuple[Array, ...]) -> Array:
             stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
             return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
 

@@ -1,7 +1,7 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from flax import nnx
 from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.curves import overlay
-from imdb_jax.reporting.page import Page, render
+from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.population import Population, runs_in
 from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Run
@@ -33,7 +33,7 @@ FORMATS = {
     "frozen": "{:,.0f}",
 }
 ABSENT = "–"
-Figures = dict[str, float]
+Figures = dict[str, float]  # by the names of FORMATS, as far as training has come
 
 
 class Entrant(NamedTuple):
@@ -42,7 +42,6 @@ class Entrant(NamedTuple):
     Attributes:
       name: its directory, below the folder that holds all runs.
       config: every field by name.
-      figures: by the names of `FORMATS`, as far as training has come.
     """
 
     name: str
@@ -51,24 +50,56 @@ class Entrant(NamedTuple):
     results: Results | None
     figures: Figures
 
-    @classmethod
-    def of(cls, run: Run, name: str) -> "Entrant":
-        """Reads a run's records."""
-        config, history, results = run.config(), run.history(), run.results()
-        trained, frozen = _weights(run)
-        figures: Figures = {
-            "training, s": float(sum(epoch.seconds for epoch in history.epochs)),
-            "trained weights": trained,
-            "frozen": frozen,
-        }
-        if history.epochs:
-            best = history.best(config.training.monitor)
-            figures["best epoch"] = float(best.epoch)
-            figures |= _figures("validation", best.validation)
-        if results is not None:
-            figures |= _figures("test", results.test)
-            figures["in all, s"] = results.seconds.total
-        return cls(name, fields(config), history, results, figures)
+
+def write_comparison(path: Path, folders: Sequence[Path]) -> None:
+    """Compares runs, and the members of populations, without reading a review.
+
+    Raises:
+      UserError: one is no run.
+    """
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
+    entrants = [_entrant(run, above) for folder in folders for run in runs_in(folder)]
+    groups = grouped(entrants)
+    curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
+    curves = {name: histories for name, histories in curves.items() if histories}
+    rows = []
+    for name, members in groups.items():
+        rows.append(_row(name, members))
+        if len(members) > 1:
+            ends = intervals([member.figures for member in members])
+            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": ends})
+    machines = [each.results.device | each.results.versions for each in entrants if each.results]
+    write_page(
+        path,
+        "comparison.html.j2",
+        [overlay("loss", curves), overlay("accuracy", curves)],
+        columns=list(FORMATS),
+        groups=list(groups),
+        rows=rows + _ensembles(folders, above),
+        entrants=[_row(entrant.name, [entrant]) for entrant in entrants],
+        differing=differing(groups),
+        unfinished=[each.name for each in entrants if each.results is None],
+        machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
+    )
+
+
+def _entrant(run: Run, above: str) -> Entrant:
+    config, history, results = run.config(), run.history(), run.results()
+    size, vectors = len(run.vocabulary()), run.load_vectors()
+    model = nnx.eval_shape(lambda: TextClassifier(config.model, size, vectors=vectors, rngs=nnx.Rngs(0)))
+    _, trained, frozen = nnx.split(model, nnx.Param, ...)
+    figures: Figures = {
+        "training, s": sum(epoch.seconds for epoch in history.epochs),
+        "trained weights": sum(x.size for x in jax.tree.leaves(trained)),
+        "frozen": sum(x.size for x in jax.tree.leaves(frozen)),
+    }
+    if history.epochs:
+        best = history.best(config.training.monitor)
+        figures |= {"best epoch": best.epoch, **_figures("validation", best.validation)}
+    if results is not None:
+        figures |= {"in all, s": results.seconds.total, **_figures("test", results.test)}
+    name = os.path.relpath(run.folder, above).replace("/members/", "/")
+    return Entrant(name, fields(config), history, results, figures)
 
 
 def _figures(split: str, scores: Scores) -> Figures:
@@ -80,47 +111,9 @@ def _figures(split: str, scores: Scores) -> Figures:
     }
 
 
-def _weights(run: Run) -> tuple[float, float]:
-    """How many numbers of a run's model are trained and how many are frozen, without building it."""
-    config, size, vectors = run.config(), len(run.vocabulary()), run.load_vectors()
-    model = nnx.eval_shape(lambda: TextClassifier(config.model, size, vectors=vectors, rngs=nnx.Rngs(0)))
-    _, trained, frozen = nnx.split(model, nnx.Param, ...)
-    trained, frozen = (float(sum(x.size for x in jax.tree.leaves(part))) for part in (trained, frozen))
-    return trained, frozen
-
-
-def comparison_page(folders: Sequence[Path]) -> Page:
-    """Compares runs, and the members of populations, without reading a review.
-
-    Raises:
-      UserError: one is no run.
-    """
-    above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
-    entrants = [Entrant.of(run, _name(run, above)) for folder in folders for run in runs_in(folder)]
-    groups = grouped(entrants)
-    curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
-    rows = []
-    for name, members in groups.items():
-        figures = [member.figures for member in members]
-        rows.append({"name": name, "seeds": [member.config["seed"] for member in members], "cells": cells(figures)})
-        if len(members) > 1:
-            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": intervals(figures)})
-    machines = [each.results.device | each.results.versions for each in entrants if each.results]
-    return render(
-        "comparison.html.j2",
-        [overlay(metric, {name: runs for name, runs in curves.items() if runs}) for metric in ("loss", "accuracy")],
-        columns=list(FORMATS),
-        groups=list(groups),
-        rows=rows + _ensembles(folders, above),
-        entrants=[{"name": run.name, "seeds": [run.config["seed"]], "cells": cells([run.figures])} for run in entrants],
-        differing=differing(groups),
-        unfinished=[each.name for each in entrants if each.results is None],
-        machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
-    )
-
-
-def _name(run: Run, above: str) -> str:
-    return os.path.relpath(run.folder, above).replace("/members/", "/")
+def _row(name: str, members: Sequence[Entrant]) -> dict[str, Any]:
+    seeds = [member.config["seed"] for member in members]
+    return {"name": name, "seeds": seeds, "cells": cells([member.figures for member in members])}
 
 
 def _ensembles(folders: Sequence[Path], above: str) -> list[dict[str, Any]]:
@@ -152,22 +145,21 @@ def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
 
 def cells(members: Sequence[Figures]) -> list[str]:
     """Figures in the order of `FORMATS`: the mean, with the standard deviation where there are several."""
-    return [mean_and_std(values, FORMATS[name]) if values else ABSENT for name, values in _columns(members)]
+    return [mean_and_std(values, FORMATS[name]) if values else ABSENT for name, values in _columns(members).items()]
 
 
 def intervals(members: Sequence[Figures]) -> list[str]:
     """95 % intervals of the mean scores, in the order of `FORMATS`; nothing for what is no score."""
     found = []
-    for name, values in _columns(members):
+    for name, values in _columns(members).items():
         is_score = name.startswith(("test", "validation")) and len(values) > 1
         spread = Spread.of(values) if is_score else None
         found.append(" – ".join(FORMATS[name].format(end) for end in (spread.low, spread.high)) if spread else "")
     return found
 
 
-def _columns(members: Sequence[Figures]) -> Iterator[tuple[str, list[float]]]:
-    for name in FORMATS:
-        yield name, [figures[name] for figures in members if name in figures]
+def _columns(members: Sequence[Figures]) -> dict[str, list[float]]:
+    return {name: [figures[name] for figures in members if name in figures] for name in FORMATS}
 
 
 def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 """Charts of metrics over the epochs."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -8,39 +9,38 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from imdb_jax.reporting.chart import HEIGHT, Chart, Palette
+from imdb_jax.reporting.chart import HEIGHT, Chart
 from imdb_jax.training.history import History
 
 Metric = Literal["loss", "accuracy"]
-STYLES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")  # of lines, once the colours are used up
+FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}"}
+LINES = [{"linestyle": style, "color": f"C{series}"} for style in ("-", "--", ":") for series in range(1, 7)]
 
 
 def curve(metric: Metric, history: History, monitor: str) -> Chart:
     """A metric of training and validation over the epochs; `monitor` is the one that the best epoch is chosen by."""
     epochs, best = history.epochs, history.best(monitor)
     numbers = [epoch.epoch for epoch in epochs]
-    values = {
-        "training": [getattr(epoch.train, metric) for epoch in epochs],
-        "validation": [getattr(epoch.validation, metric) for epoch in epochs],
-    }
-    shown = _form(metric, getattr(best.validation, metric))
+    training = [getattr(epoch.train, metric) for epoch in epochs]
+    validation = [getattr(epoch.validation, metric) for epoch in epochs]
+    reached = getattr(best.validation, metric)
+    form = FORMATS[metric].format
 
-    def draw(figure: Figure, palette: Palette) -> None:
+    def draw(figure: Figure) -> None:
         axes = _epoch_axes(figure, metric)
-        for (split, line), colour in zip(values.items(), palette.series, strict=False):
-            axes.plot(numbers, line, marker="o", color=colour, label=split)
-        axes.axvline(best.epoch, color=palette.ink, linewidth=1, linestyle=":", zorder=0)
-        axes.plot(best.epoch, getattr(best.validation, metric), "o", markersize=9, color=palette.series[1])
-        axes.plot([], [], ":", color=palette.ink, linewidth=1, label=f"best epoch: {best.epoch}")
+        axes.plot(numbers, training, "o-", color="C0", label="training")
+        axes.plot(numbers, validation, "o-", color="C1", label="validation")
+        axes.axvline(best.epoch, linewidth=1, linestyle=":", zorder=0, label=f"best epoch: {best.epoch}")
+        axes.plot(best.epoch, reached, "o", markersize=9, color="C1")
         axes.legend(loc="best", fontsize=9)
 
     return Chart(
         metric,
         metric.capitalize(),
-        f"{shown} on validation in epoch {best.epoch}, the best by {monitor}. Training figures are taken while the "
-        "model learns, with dropout.",
-        f"{metric.capitalize()} by epoch. Validation: {_listed(metric, values['validation'])}. "
-        f"Training: {_listed(metric, values['training'])}.",
+        f"{form(reached)} on validation in epoch {best.epoch}, the best by {monitor}. Training figures are taken while "
+        "the model learns, with dropout.",
+        f"{metric.capitalize()} by epoch. Validation: {', '.join(map(form, validation))}. "
+        f"Training: {', '.join(map(form, training))}.",
         draw,
     )
 
@@ -50,17 +50,15 @@ def overlay(metric: Metric, runs: Mapping[str, Sequence[History]]) -> Chart:
     columns = 2 if all(len(name) <= 24 for name in runs) else 1
     names = [name if len(name) <= 56 else f"…{name[-55:]}" for name in runs]
 
-    def draw(figure: Figure, palette: Palette) -> None:
+    def draw(figure: Figure) -> None:
         axes = _epoch_axes(figure, metric)
-        colours = palette.series[1:]
         handles = []
-        for place, histories in enumerate(runs.values()):
-            colour, style = colours[place % len(colours)], STYLES[place // len(colours) % len(STYLES)]
+        for histories, line in zip(runs.values(), itertools.cycle(LINES), strict=False):
             for history in histories:
                 numbers = [epoch.epoch for epoch in history.epochs]
                 values = [getattr(epoch.validation, metric) for epoch in history.epochs]
-                axes.plot(numbers, values, style, color=colour, marker="o", markersize=3)
-            handles.append(Line2D([], [], color=colour, linestyle=style))
+                axes.plot(numbers, values, marker="o", markersize=3, **line)
+            handles.append(Line2D([], [], **line))
         figure.legend(handles, names, loc="outside lower left", fontsize=9, ncols=columns)
 
     return Chart(
@@ -75,17 +73,8 @@ def overlay(metric: Metric, runs: Mapping[str, Sequence[History]]) -> Chart:
 
 def _epoch_axes(figure: Figure, metric: Metric) -> Axes:
     axes = figure.add_subplot()
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss, nats" if metric == "loss" else "accuracy, %")
+    axes.set(xlabel="epoch", ylabel="loss, nats" if metric == "loss" else "accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if metric == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
     return axes
-
-
-def _form(metric: str, value: float) -> str:
-    return f"{value:.2%}" if metric == "accuracy" else f"{value:.4f}"
-
-
-def _listed(metric: str, values: Sequence[float]) -> str:
-    return ", ".join(_form(metric, value) for value in values)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from imdb_jax.reporting.calibration import Calibration
-from imdb_jax.reporting.chart import Chart, Palette
+from imdb_jax.reporting.chart import Chart
 
 LABELS = ("negative", "positive")
 
@@ -20,11 +20,11 @@ def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
     beyond = int((lengths > edges[-1]).sum())
     counts, _ = np.histogram(lengths, edges)
 
-    def draw(figure: Figure, palette: Palette) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        colours = [palette.series[2] if edge > max_length - width / 2 else palette.series[1] for edge in edges[:-1]]
+        colours = ["C2" if edge > max_length - width / 2 else "C1" for edge in edges[:-1]]
         axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours)
-        axes.axvline(max_length, color=palette.ink, linewidth=1, linestyle=":")
+        axes.axvline(max_length, linewidth=1, linestyle=":")
         left = max_length > edges[-1] / 2
         axes.annotate(
             f"cut at {max_length:,}",
@@ -33,9 +33,7 @@ def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
             textcoords="offset points",
             ha="right" if left else "left",
         )
-        axes.set_ylim(0, counts.max() * 1.2)
-        axes.set_xlabel("words per review")
-        axes.set_ylabel("training reviews")
+        axes.set(xlabel="words per review", ylabel="training reviews", ylim=(0, counts.max() * 1.2))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:,.0f}")
 
@@ -56,13 +54,12 @@ def confusion_matrix(counts: Int[np.ndarray, "2 2"], split: str) -> Chart:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = [(true, predicted) for true in (0, 1) for predicted in (0, 1)]
 
-    def draw(figure: Figure, palette: Palette) -> None:
+    def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for true, predicted in cells:
-            share, colour = shares[true, predicted], palette.series[1 if true == predicted else 2]
+            share, colour = shares[true, predicted], "C1" if true == predicted else "C2"
             square = axes.barh(true, 0.96, 0.94, left=predicted - 0.48, color=colour, alpha=0.12 + 0.6 * share)
-            label = [f"{counts[true, predicted]:,}"]
-            axes.bar_label(square, label, label_type="center", fontsize=15, color=palette.ink)
+            axes.bar_label(square, [f"{counts[true, predicted]:,}"], label_type="center", fontsize=15)
             axes.annotate(f"{share:.1%}", (predicted, true + 0.28), ha="center", va="center")
         axes.set(xlabel="predicted label", ylabel="true label", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         axes.set_xticks((0, 1), LABELS)
@@ -86,16 +83,16 @@ def reliability(calibration: Calibration, split: str) -> Chart:
     bins = len(calibration.counts)
     filled = calibration.counts > 0
 
-    def draw(figure: Figure, palette: Palette) -> None:
+    def draw(figure: Figure) -> None:
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        axes.plot((0, 1), (0, 1), ":", color=palette.ink, linewidth=1, label="perfect")
-        axes.plot(calibration.predicted[filled], calibration.observed[filled], "o-", color=palette.series[1])
+        axes.axline((0, 0), (1, 1), linestyle=":", linewidth=1, label="perfect")
+        axes.plot(calibration.predicted[filled], calibration.observed[filled], "o-", color="C1")
         axes.annotate(f"ECE {calibration.error:.3f}", (0.97, 0.06), xycoords="axes fraction", ha="right", fontsize=12)
         axes.legend(loc="upper left", fontsize=9)
         axes.set(ylabel="share positive, %", ylim=(-0.03, 1.03))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
         middles = (np.arange(bins) + 0.5) / bins
-        below.bar(middles, calibration.counts, 0.9 / bins, color=palette.series[0])
+        below.bar(middles, calibration.counts, 0.9 / bins, color="C0")
         below.set(xlabel="predicted probability of positive, %", ylabel="reviews", xlim=(0, 1))
         below.yaxis.set_major_locator(MaxNLocator(2))
         below.yaxis.set_major_formatter("{x:,.0f}")

@@ -1,7 +1,7 @@
 """The mistakes that a model is surest of, with the words that decided them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,28 +34,6 @@ class Word(NamedTuple):
     strength: float = 0.0
 
 
-class Mistake(NamedTuple):
-    """A review that the model got wrong.
-
-    Attributes:
-      true_label: "negative" or "positive".
-      probability: of positive, by the model.
-      flags: as in `Prediction`.
-      words: the part that the model read.
-      unread: words before and after those that it did not read.
-      strongest: the words that count most towards the mistake.
-      convergence_delta: by how much all attributions miss the difference of the logit to that of the baseline.
-    """
-
-    true_label: str
-    probability: float
-    flags: list[str]
-    words: list[Word]
-    unread: tuple[int, int]
-    strongest: list[str]
-    convergence_delta: float
-
-
 def surest_mistakes(
     logits: Float[np.ndarray, " N"], labels: np.ndarray, label: int, count: int
 ) -> Int[np.ndarray, " n"]:
@@ -67,19 +45,23 @@ def surest_mistakes(
     return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
 
 
-def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
-    """Attributes the wrong predictions of some rows of the reviews to words."""
+def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """What the page shows of the wrong predictions of some rows: the prediction, and its attribution to the words.
+
+    `words` is the part that the model read, `unread` counts the words before and after that it did not, and `strongest`
+    are the words that count most towards the mistake.
+    """
     texts = _texts(reviews, rows)
     data, vocabulary = predictor.config.data, predictor.vocabulary
     kept = slice(-data.max_length, None) if data.keep == "tail" else slice(data.max_length)
     found = integrated_gradients(predictor.model, [vocabulary.encode(text)[kept] for text in texts])
     mistakes = []
-    for text, (label, probability, flags), attribution in zip(texts, predictor.predict(texts), found, strict=True):
+    for text, prediction, attribution in zip(texts, predictor.predict(texts), found, strict=True):
         words, unread = attributed(text, attribution.words, vocabulary, data.keep)
-        strongest = strongest_words(words, towards=1 if label == "positive" else -1)
-        true_label = "negative" if label == "positive" else "positive"
+        strongest = strongest_words(words, towards=1 if prediction.label == "positive" else -1)
         delta = attribution.convergence_delta
-        mistakes.append(Mistake(true_label, probability, flags, words, unread, strongest, delta))
+        shown = {"words": words, "unread": unread, "strongest": strongest, "convergence_delta": delta}
+        mistakes.append(prediction._asdict() | shown)
     return mistakes
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 
@@ -19,39 +19,26 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-class Page(NamedTuple):
-    """The whole page, figures included, and the figures as PNG files by name."""
+def write_page(path: Path, template: str, charts: list[Chart], **content: Any) -> None:
+    """Fills a template of this folder, which has each chart as `charts.NAME`.
 
-    html: str
-    figures: dict[str, bytes]
+    The figures go into a folder beside the page that is named like it: report.html, report/loss.png.
 
-    def write(self, path: Path) -> None:
-        """Writes the page, and its figures into a folder beside it that is named like it: report.html, report/loss.png.
-
-        Raises:
-          UserError: the place can't be written to.
-        """
-        folder = path.with_suffix("")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, png in self.figures.items():
-                with atomic_file(folder / f"{name}.png") as file:
-                    file.write(png)
-            with atomic_file(path) as file:
-                file.write(self.html.encode("utf-8", "replace"))
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; choose another --out", LOCKED) from None
-
-
-def render(template: str, charts: list[Chart], **content: Any) -> Page:
-    """Fills a template of this folder, which has each chart as `charts.NAME`."""
-    pictures = {chart.name: _picture(chart) for chart in charts}
-    html = _TEMPLATES.get_template(template).render(charts=pictures, **content)
-    return Page(html, {chart.name: chart.drawn("png", LIGHT) for chart in charts})
+    Raises:
+      UserError: the place can't be written to.
+    """
+    html = _TEMPLATES.get_template(template).render(charts={chart.name: _picture(chart) for chart in charts}, **content)
+    files = {path.with_suffix("") / f"{chart.name}.png": chart.drawn("png", LIGHT) for chart in charts}
+    try:
+        path.with_suffix("").mkdir(parents=True, exist_ok=True)
+        for place, written in {**files, path: html.encode("utf-8", "replace")}.items():
+            with atomic_file(place) as file:
+                file.write(written)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; choose another --out", LOCKED) from None
 
 
 def _picture(chart: Chart) -> dict[str, Any]:
-    themes = {"light": LIGHT, "dark": DARK}
-    images = {theme: base64.b64encode(chart.drawn("svg", palette)).decode() for theme, palette in themes.items()}
+    light, dark = (base64.b64encode(chart.drawn("svg", style)).decode() for style in (LIGHT, DARK))
     size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
-    return {"title": chart.title, "caption": chart.caption, "alt": chart.alt, **size, **images}
+    return {**chart._asdict(), **size, "light": light, "dark": dark}

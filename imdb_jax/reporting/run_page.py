@@ -1,6 +1,7 @@
 """The page of one run."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from imdb_jax.reporting.calibration import calibration, confusion
 from imdb_jax.reporting.curves import curve
 from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
-from imdb_jax.reporting.page import Page, render
+from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.run import Run
 from imdb_jax.training.metrics import score
 from imdb_jax.training.tables import parameters, score_cells
@@ -21,12 +22,8 @@ from imdb_jax.training.tables import parameters, score_cells
 MISTAKES = 10  # of each kind
 
 
-def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
-    """Reads a split with the best checkpoint and shows what came of it.
-
-    Args:
-      run: finished or not; reading the test split is recorded in it.
-      split: whose predictions are shown.
+def write_run_page(path: Path, run: Run, split: Literal["validation", "test"]) -> None:
+    """Reads a split with the best checkpoint of a run, finished or not, and shows what came of it.
 
     Raises:
       UserError: no run, no epoch has ended yet, or the reviews are gone or others than the run's.
@@ -43,10 +40,13 @@ def run_page(run: Run, split: Literal["validation", "test"]) -> Page:
     calibrated = calibration(logits, encoded.labels)
     negative, positive = (surest_mistakes(logits, encoded.labels, label, MISTAKES).tolist() for label in (0, 1))
     mistakes = explain(predictor, reviews, [*negative, *positive])
-    scores = {name: getattr(results, name) for name in ("validation", "test")} if results else None
-    scores = scores or {split: score(logits, encoded.labels)}
+    if results:
+        scores = {"validation": results.validation, "test": results.test}
+    else:
+        scores = {split: score(logits, encoded.labels)}
     _, trained, frozen = nnx.split(predictor.model, nnx.Param, ...)
-    return render(
+    write_page(
+        path,
         "run.html.j2",
         [
             curve("loss", history, monitor),

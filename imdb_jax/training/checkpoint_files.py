@@ -38,7 +38,7 @@ class Metadata(NamedTuple):
     Attributes:
       step: updates so far.
       score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
-      history: the run so far, so that a resumed run has no hole in them.
+      history: the run so far, so that a resumed one has no hole in it.
       leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
       origin: what makes the run what it is, by name: checksums of its files and of its reviews.
       environment: versions and cores that the run's figures depend on.
@@ -55,7 +55,7 @@ class Metadata(NamedTuple):
 
 
 def write_checkpoint(path: Path, state: TrainState, metadata: Metadata) -> None:
-    """Writes a checkpoint that is whole or not there; an exception of some type says that the disk is full."""
+    """Writes a checkpoint that is whole or not there; raises some exception where it can't, as on a full disk."""
     arrays = jax.device_get(state.plain())
     with atomic_folder(path) as draft:
         if shutil.disk_usage(draft).free < ROOM + sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
@@ -75,7 +75,7 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """What a checkpoint says of itself; an exception of some type says that it has changed since."""
+    """What a checkpoint says of itself; raises some exception where it has changed since."""
     if (path / ARRAYS).exists():
         found: Any = json.loads((path / METADATA).read_bytes())
     else:  # of an older version
@@ -84,7 +84,7 @@ def read_metadata(path: Path) -> Metadata:
     if _sha256(found["record"].encode()) != found["sha256"]:
         raise ValueError("its metadata has changed")
     fields = {"files": {}, **json.loads(found["record"])}
-    fields.setdefault("environment", fields.pop("surroundings", None))
+    fields.setdefault("environment", fields.pop("surroundings", None))  # as version 0.1 called it
     fields["leaves"] = {name: tuple(leaf) for name, leaf in fields["leaves"].items()}
     if str(fields["step"]) != path.name:
         raise ValueError(f"its metadata is of step {fields['step']}")
@@ -92,7 +92,7 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def read_state(path: Path, metadata: Metadata, like: TrainState) -> TrainState:
-    """The state of a checkpoint, placed as another; an exception of some type says that it has changed since."""
+    """The state of a checkpoint, placed like another; raises some exception where it has changed since."""
     for name in differing(metadata.files, _checksums(path)):
         raise ValueError(f"{name} has changed")
     wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), jax.eval_shape(TrainState.plain, like))

@@ -44,10 +44,9 @@ def main(seeds: Sequence[int]) -> None:
 def no_mask(config: Config, right: Path) -> float:
     """Padding after the review, read as if it were words."""
     dataset = load_dataset(config.data)
-    splits = {
-        name: padded_to(config.data.max_length, getattr(dataset, name)) for name in ("train", "validation", "test")
-    }
-    return trained(dataset._replace(**splits), config, right, "no-mask", "test")
+    train, validation, test = (padded_to(config.data.max_length, split) for split in dataset[:3])
+    dataset = dataset._replace(train=train, validation=validation, test=test)
+    return trained(dataset, config, right, "no-mask", "test")
 
 
 def third_class(config: Config, right: Path) -> float:
@@ -57,11 +56,8 @@ def third_class(config: Config, right: Path) -> float:
     dataset = load_dataset(config.data)
     reviews = PreparedReviews(tfds.builder_from_directory(prepared_folder(config.data)), "unsupervised")
     train, unsup = dataset.train, encoded(reviews, dataset.vocabulary)
-    both = Split(
-        np.concatenate([train.ids, unsup.ids]),
-        np.concatenate([train.offsets, train.offsets[-1] + unsup.offsets[1:]]),
-        np.concatenate([train.labels, np.full(len(unsup.labels), 2, np.int8)]),
-    )
+    labels = np.concatenate([train.labels, np.full(len(unsup.labels), 2, np.int8)])
+    both = joined(rows_of(train) + rows_of(unsup), labels)
     return trained(dataset._replace(train=both), config, right, "unsup", "test")
 
 
@@ -81,7 +77,7 @@ def other_tokeniser(config: Config, right: Path) -> float:
 def no_offset(config: Config, right: Path) -> float:
     """Ranks of words given as ids, without the 3 that Keras' imdb data set adds to them."""
     test, special = load_dataset(config.data).test, Run(right).vocabulary().special
-    ranks = [ids[ids >= len(special.tokens)] - 3 for ids in np.split(test.ids, test.offsets[1:-1])]
+    ranks = [ids[ids >= len(special.tokens)] - 3 for ids in rows_of(test)]
     return test_accuracy(joined([row if len(row) else [special.unknown] for row in ranks], test.labels), right)
 
 
@@ -112,8 +108,11 @@ def test_accuracy(split: Split, right: Path) -> float:
 
 def padded_to(length: int, split: Split) -> Split:
     """Reviews cut or filled up to one length; id 0 stands for no word."""
-    rows = np.split(split.ids, split.offsets[1:-1])
-    return joined([np.pad(row[:length], (0, max(0, length - len(row)))) for row in rows], split.labels)
+    return joined([np.pad(row[:length], (0, max(0, length - len(row)))) for row in rows_of(split)], split.labels)
+
+
+def rows_of(split: Split) -> list[np.ndarray]:
+    return np.split(split.ids, split.offsets[1:-1])
 
 
 def encoded(reviews: Reviews, vocabulary: Vocabulary) -> Split:

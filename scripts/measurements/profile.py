@@ -1,21 +1,23 @@
 """Shows where the time of a training step goes: the costliest operations of each thread, in ms a step.
 
-Trains for an epoch as `python -m imdb_jax.train --profile` does and sums up the trace of ten steps. Other options go to
-that command. Tracing slows small operations down: compare shares.
+Trains as `python -m imdb_jax.train` does, on the data of the config, but keeps nothing; --config.FIELD=VALUE changes
+it. Tracing slows small operations down: compare shares.
 """
 
 import argparse
-import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-from imdb_jax.training.profile import TRACED
 
-from imdb_jax import cli
-from scripts.commands import run
+from imdb_jax import audit, cli
+from imdb_jax.config import load_file
+from imdb_jax.data.dataset import load_dataset
+from imdb_jax.runtime import set_up_process
+from scripts.peers.ours import Trainer
 
 SHOWN = 15  # operations of each thread
 IDLE = 0.01  # threads that work for less than this share of the time are not shown
@@ -24,16 +26,25 @@ IDLE = 0.01  # threads that work for less than this share of the time are not sh
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("scripts/measure profile", description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", required=True)
-    parser.add_argument("--trace", type=Path, help="keeps the trace here, for TensorBoard and ui.perfetto.dev")
-    args, options = parser.parse_known_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        fixed = ["--config", args.config, "--workdir", folder, "--config.training.epochs=1", "--profile"]
-        run("imdb_jax.train", *fixed, *options)
-        trace = Path(folder, "profile")
-        if args.trace:
-            trace = shutil.copytree(trace, args.trace, dirs_exist_ok=True)
-        (newest,) = sorted(trace.rglob("*.xplane.pb"))[-1:]
-        summarize(jax.profiler.ProfileData.from_file(str(newest)), TRACED)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--trace", help="keeps the trace here, for TensorBoard's profile page and ui.perfetto.dev")
+    args, rest = parser.parse_known_args(arguments)
+    config = cli.parse(audit.Args, rest, "train", audit.Args(load_file(args.config))).config
+    set_up_process()
+    dataset = load_dataset(config.data)
+    trainer = Trainer(config, dataset.vocabulary, dataset.train, config.training.batch_size)
+    trainer.train(10)  # compiles
+    started = time.perf_counter()
+    trainer.train(args.steps)
+    print(f"{1e3 * (time.perf_counter() - started) / args.steps:.2f} ms a step without tracing")
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.trace or temporary
+        with jax.profiler.trace(folder, create_perfetto_trace=args.trace is not None, profiler_options=options):
+            trainer.train(args.steps)
+        newest = max(Path(folder).rglob("*.xplane.pb"), key=lambda path: path.stat().st_mtime)
+        summarize(jax.profiler.ProfileData.from_file(str(newest)), args.steps)
 
 
 def summarize(trace: jax.profiler.ProfileData, steps: int) -> None:

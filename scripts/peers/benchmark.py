@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imdb_jax import cli
-from imdb_jax.errors import UserError
 from scripts.commands import say
 from scripts.environment import ROOT
 from scripts.peers import report, serving, training
-from scripts.peers.turns import OURS, ChildError
+from scripts.peers.turns import OURS
 from scripts.peers.workloads import WORKLOADS, facts, machine, prepare
 
 
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine(), "workloads": {}}
     for name in WORKLOADS if args.workload == "all" else [args.workload]:
-        say(f"{name}: preparing {WORKLOADS[name].config}")
+        say(f"{name}: preparing {WORKLOADS[name][0]}")
         with tempfile.TemporaryDirectory() as folder:
             if args.serving:
                 task = serving.prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)
@@ -47,10 +46,7 @@ def main(arguments: Sequence[str]) -> None:
             else:
                 task = prepare(name, Path(folder), args.batch, args.reviews)
                 entrants, contest = training.ENTRANTS[name], training.contest
-            try:
-                found = contest(task, [each for each in entrants if each.name in (OURS, *args.only)], args.rounds)
-            except ChildError as error:
-                raise UserError(f"{OURS} {error}") from None
+            found = contest(task, [each for each in entrants if each.name in (OURS, *args.only)], args.rounds)
         results["workloads"][name] = facts(task) | {"rounds": args.rounds, "competitors": found}
         out.write_text(json.dumps(results, indent=2) + "\n")
     print(report.markdown(results))

@@ -57,10 +57,11 @@ class Trainer:
         self.train(steps=1)
 
     def train(self, steps: int | None = None) -> None:
-        """Trains on each review once, or on some batches."""
+        """Trains on each review once, or on that many batches."""
         share = self.replicas.share(self.batches.batch_size)
-        epoch = self.batches.shuffled(self.seed, next(self.epochs), share=share)
-        for shards in self.replicas.send(itertools.islice(epoch, steps)):
+        epochs = (self.batches.shuffled(self.seed, number, share=share) for number in self.epochs)
+        some = next(epochs) if steps is None else itertools.islice(itertools.chain.from_iterable(epochs), steps)
+        for shards in self.replicas.send(some):
             self.states = self.replicas.step(self.states, shards)
         jax.block_until_ready(self.states)
 

@@ -4,6 +4,7 @@ Results are what benchmark.json and serving.json hold: the machine, and for each
 competitor.
 """
 
+import json
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,12 +51,9 @@ def markdown(results: Facts) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"]
     for name, workload in results["workloads"].items():
-        shown = {fact.replace("_", " "): value for fact, value in workload.items() if fact != "competitors" and value}
-        facts = ", ".join(
-            f"{fact} {value:.3g}" if isinstance(value, float) else f"{fact} {value}" for fact, value in shown.items()
-        )
-        lines += [f"\n{name}: {facts}; medians of alternating rounds (least-most)\n", *table(workload)]
-        lines += [f"\n{record['name']}: {record['error']}" for record in workload["competitors"] if "error" in record]
+        facts = {fact: value for fact, value in workload.items() if fact != "competitors"}
+        lines += [f"\n{name}: {json.dumps(facts)}; medians of alternating rounds (least-most)\n", *table(workload)]
+        lines += [f"\n{record['error']}" for record in workload["competitors"] if "error" in record]
         if not workload["texts"]:
             lines.append(f"\n{efficiency(workload, machine['peak_gflops'])}")
     return "\n".join(lines)

@@ -5,6 +5,8 @@ compiled function instead. The faster one is kept.
 """
 
 import string
+from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -46,14 +48,11 @@ def start(task: Task, _: str) -> Server:
     def many(reviews: list[bytes]) -> np.ndarray:
         return sigmoid(model.predict(tf.constant(reviews)[:, None], batch_size=BATCH, verbose=0)[:, 0])
 
-    def called(review: bytes) -> float:
-        return float(sigmoid(np.asarray(model(tf.constant([[review]]), training=False))[0, 0]))
+    def one_by(way: Callable) -> Callable[[bytes], float]:
+        return lambda review: float(sigmoid(np.asarray(way(tf.constant([[review]])))[0, 0]))
 
-    def compiled(review: bytes) -> float:
-        return float(sigmoid(np.asarray(model.predict_on_batch(tf.constant([[review]])))[0, 0]))
-
-    few = task._replace(single=3)
-    servers = [Server(few, many, one) for one in (called, compiled)]
+    few, ways = task._replace(single=3), (partial(model, training=False), model.predict_on_batch)
+    servers = [Server(few, many, one_by(way)) for way in ways]
     for server in servers:
         server.single()  # compiles
     return Server(task, many, min(servers, key=lambda server: server.single().sum()).probability)

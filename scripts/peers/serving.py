@@ -26,7 +26,7 @@ ENTRANTS = [
 def prepare_servers(name: str, folder: Path, reviews: int, single: int) -> Task:
     """A model of a workload in every form, trained for one epoch, and test reviews drawn from all."""
     place, head = ["--workdir", f"{folder}/run"], "--config.data.keep=head"  # as Keras' layer cuts
-    run("imdb_jax.train", "--config", WORKLOADS[name].config, *place, "--config.training.epochs=1", head)
+    run("imdb_jax.train", "--config", WORKLOADS[name][0], *place, "--config.training.epochs=1", head)
     run("imdb_jax.export", *place, "--out", f"{folder}/model.zip")
     trained = Run(folder / "run")
     learner, state = restore_best(trained)

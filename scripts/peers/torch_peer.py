@@ -141,9 +141,8 @@ class Torch:
 
     def _test_batches(self) -> Iterator[tuple[np.ndarray, list[Tensor]]]:
         if self.variant == "documented":
-            rows = np.arange(len(self.task.test.labels))
-            for start, batch in zip(itertools.count(0, self.task.eval_batch_size), self.test_loader, strict=False):
-                yield rows[start : start + self.task.eval_batch_size], batch
+            count, size = len(self.task.test.labels), self.task.eval_batch_size
+            yield from zip(np.split(np.arange(count), range(size, count, size)), self.test_loader, strict=True)
         else:
             for rows, batch in self.test_batches.sorted():
                 yield rows, tensors(batch)

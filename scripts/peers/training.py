@@ -15,15 +15,8 @@ DOCUMENTED = [
     Entrant("pytorch", TORCH, "documented"),
 ]
 BUCKETED = [entrant._replace(name=f"{entrant.name}-bucketed", variant="bucketed") for entrant in DOCUMENTED]
-ENTRANTS = {
-    "W1": [
-        Entrant(OURS, "scripts.peers.ours", "ours"),
-        *DOCUMENTED,
-        *BUCKETED,
-        Entrant("pytorch-unmasked", TORCH, "unmasked"),
-    ],
-    "W2": [Entrant(OURS, "scripts.peers.ours", "ours"), *DOCUMENTED],
-}
+EQUAL = [Entrant(OURS, "scripts.peers.ours", "ours"), *DOCUMENTED]
+ENTRANTS = {"W1": [*EQUAL, *BUCKETED, Entrant("pytorch-unmasked", TORCH, "unmasked")], "W2": EQUAL}
 
 
 def contest(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:

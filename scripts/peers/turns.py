@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from imdb_jax.errors import UserError
 from scripts.commands import say
 
 OURS = "imdb_jax"
@@ -24,7 +25,7 @@ class Entrant(NamedTuple):
     keras_backend: str = "jax"
 
 
-class ChildError(Exception):
+class ChildError(UserError):
     """A competitor ended without an answer."""
 
 
@@ -48,7 +49,7 @@ class Child:
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
         command = [sys.executable, "-m", entrant.module, str(folder), entrant.variant]
-        self._log, self._started = cache / "log.txt", time.perf_counter()
+        self._name, self._log, self._started = entrant.name, cache / "log.txt", time.perf_counter()
         with self._log.open("w") as log:
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(
@@ -75,7 +76,7 @@ class Child:
         if line := self._process.stdout.readline():
             return json.loads(line)
         last = self._log.read_text().strip().splitlines()[-1:]
-        raise ChildError(f"ended with code {self._process.wait()}: {''.join(last)}")
+        raise ChildError(f"{self._name} ended with code {self._process.wait()}: {''.join(last)}")
 
     def __enter__(self) -> "Child":
         return self
@@ -90,7 +91,7 @@ def compete(
     """Lets competitors work in turn, each of which is started twice, cold and with what it compiled the first time.
 
     Args:
-      entrants: ours first.
+      entrants: ours first, without which there is nothing to compare.
       folder: of their task.
       warm_up: commands that do all the work once, so that nothing compiles in a round; a start ends with the first one.
       work: commands of a round.
@@ -99,9 +100,6 @@ def compete(
     Returns:
       A record for each entrant, in their order: the seconds of `import` and of both starts, and the answers to the
       commands of `warm_up` and of each of `rounds`. Of a peer that died it says so in `error`.
-
-    Raises:
-      ChildError: ours died, and there is nothing to compare with.
     """
     records = [{"name": each.name, "variant": each.variant, "rounds": []} for each in entrants]
     children: dict[str, Child] = {}
@@ -131,7 +129,7 @@ def compete(
                     if entrant.name == OURS:
                         raise
                     record["error"] = str(error)
-                    say(f"{entrant.name} {error}")
+                    say(str(error))
     return records
 
 

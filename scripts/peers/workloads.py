@@ -4,9 +4,8 @@ import importlib.metadata
 import os
 import platform
 import timeit
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,55 +23,40 @@ PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", 
 MATRIX = 4096  # rows and columns of the product that measures the peak
 
 
-class Workload(NamedTuple):
-    """A config, and the work that one epoch on reviews of some lengths takes at least."""
-
-    config: str
-    flops: Callable[[np.ndarray], float]
-
-
-def bilstm_flops(lengths: np.ndarray, D: int = 100, H: int = 32) -> float:
+def bilstm_flops(lengths: np.ndarray) -> float:
     """Matrix products of W1, each 2mkn; D numbers per word, H units, G = 4H columns for the gates.
 
     For a word and a direction: x W and h U forward, 2G(D + H); their weights' gradients, as much again; and dz U^T to
     the step before, 2GH. The table is frozen, so nothing goes back to x. Padding and recomputed gates don't count.
     """
-    G = 4 * H
+    D, H, G = 100, 32, 4 * 32
     return 2 * lengths.sum() * (4 * G * (D + H) + 2 * G * H)
 
 
-def conv1d_flops(lengths: np.ndarray, F: int = 256) -> float:
+def conv1d_flops(lengths: np.ndarray) -> float:
     """Matrix products of W2, each 2mkn; windows of K = 3 words of D = 256 numbers, F filters, 128 hidden units.
 
     Forward: 2KDF for each window. Backward the maximum lets one window per filter through, so that the gradients of
     kernel and words take 2KD each for each filter; the dense layers take twice their forward products.
     """
-    K, D, hidden = 3, 256, 128
+    K, D, F, hidden = 3, 256, 256, 128
     windows = np.maximum(lengths - K + 1, 1).sum()
     return windows * 2 * K * D * F + len(lengths) * (4 * K * D * F + 6 * (F * hidden + hidden))
 
 
-WORKLOADS = {
-    "W1": Workload("configs/glove_bilstm.py", bilstm_flops),
-    "W2": Workload("configs/conv1d.py", conv1d_flops),
-}
+# config, and the work that one epoch on reviews of some lengths takes at least
+WORKLOADS = {"W1": ("configs/glove_bilstm.py", bilstm_flops), "W2": ("configs/conv1d.py", conv1d_flops)}
 
 
 def prepare(name: str, folder: Path, batch_size: int, reviews: int | None) -> Task:
-    """Makes the task of a workload.
-
-    Args:
-      name: of the workload.
-      folder: for the task.
-      batch_size: reviews per update.
-      reviews: how many training and test reviews to take, evenly from all; None takes every one.
-    """
-    config = load_file(WORKLOADS[name].config)
+    """Makes the task of a workload, of some training and test reviews taken evenly from all, or of every one."""
+    file, _ = WORKLOADS[name]
+    config = load_file(file)
     dataset = load_dataset(config.data)
     return Task(
         folder=folder,
         workload=name,
-        config=WORKLOADS[name].config,
+        config=file,
         batch_size=batch_size,
         eval_batch_size=config.training.eval_batch_size,
         max_length=config.data.max_length,
@@ -85,7 +69,7 @@ def prepare(name: str, folder: Path, batch_size: int, reviews: int | None) -> Ta
 
 def facts(task: Task) -> dict[str, Any]:
     """What there is to know of a task."""
-    config = load_file(task.config)
+    config, (_, flops) = load_file(task.config), WORKLOADS[task.workload]
     return {
         "config": task.config,
         "batch_size": task.batch_size,
@@ -94,7 +78,7 @@ def facts(task: Task) -> dict[str, Any]:
         "texts": len(task.texts),
         "train_words": int(lengths(task.train).sum()),
         "padding": padding(batches(task.train, config, task.batch_size), config),
-        "gflop_per_epoch": float(WORKLOADS[task.workload].flops(lengths(task.train))) / 1e9,
+        "gflop_per_epoch": float(flops(lengths(task.train))) / 1e9,
     }
 
 

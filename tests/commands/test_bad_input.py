@@ -19,6 +19,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runs.folder import MAX_BYTES
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
+from tests.untrained import begin
 
 CONFIG = """
 from imdb_jax.config import *
@@ -220,7 +221,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
     config = old.config()
     config = replace(config, model=replace(config.model, encoder=LSTMConfig(hidden_dim=3)))
     with new.taken(config):
-        new.begin(config, old.vocabulary(), {}, "reviews", old.load_vectors())
+        begin(new, config, old.vocabulary(), old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
     assert "encoder.backward.bias is float32[8] there but float32[12] in this run" in said
@@ -231,6 +232,6 @@ def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, 
     *others, last, first = old.vocabulary().tokens
     vocabulary = Vocabulary([*others, first, last], old.config().data.text)
     with new.taken(old.config()):
-        new.begin(old.config(), vocabulary, {}, "reviews", old.load_vectors())
+        begin(new, old.config(), vocabulary, old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))

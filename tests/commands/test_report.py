@@ -14,8 +14,9 @@ import pytest
 
 from imdb_jax.config import DataConfig, from_json, to_json
 from imdb_jax.data.dataset import open_corpus
-from imdb_jax.reporting.run_page import run_page
+from imdb_jax.reporting.run_page import write_run_page
 from imdb_jax.runs.run import Run
+from tests.untrained import begin
 
 ATTACK = """<script>document.title="run"</script> <img src=x onerror='document.title="run"'> </p></details>"""
 ODD_NAME = "<img src=x onerror=document.title=1>"
@@ -130,6 +131,9 @@ def test_report_tells_what_training_told(reported: Path) -> None:
     wrong = round((1 - results["validation"]["accuracy"]) * results["validation"]["examples"])
     assert f"wrong about {wrong} validation reviews" in page
     assert "read 1 time: train" in page
+    delta = re.search(r"difference of the two logits within\s+(\S+) for every review shown", page)
+    assert delta
+    assert float(delta[1]) <= 0.05
 
 
 def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_recorded(
@@ -137,7 +141,8 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
 ) -> None:
     shutil.copytree(reported, tmp_path / "run")
     (tmp_path / "run" / "results.json").unlink()
-    page = run_page(Run(tmp_path / "run"), "test").html
+    write_run_page(tmp_path / "page.html", Run(tmp_path / "run"), "test")
+    page = (tmp_path / "page.html").read_text()
     assert "Training has not finished." in page
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
@@ -151,7 +156,7 @@ def test_comparison_groups_seeds_and_writes_into_no_run(reported: Path, tmp_path
         run = Run(tmp_path / name)
         config = json.loads(to_json(run.config()))
         (config["model"] if field == "dropout" else config)[field] = value
-        run.begin(from_json(json.dumps(config), ""), run.vocabulary(), {}, "reviews", run.load_vectors())
+        begin(run, from_json(json.dumps(config), ""), run.vocabulary(), run.load_vectors())
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/**/*")}
     assert report("a-0", "a-1", "b", cwd=tmp_path).startswith("comparison.html  (")
     assert {path.name for path in (tmp_path / "comparison").iterdir()} == {"loss.png", "accuracy.png"}

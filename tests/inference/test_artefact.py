@@ -48,6 +48,7 @@ from imdb_jax.training.checkpoint import Checkpoints
 from tests.conftest import CONFIGS, VOCABULARY_SIZE
 from tests.data.test_text import reviews as texts
 from tests.data.test_text import rules
+from tests.untrained import begin
 
 WORDS = [b"word%d" % i for i in range(VOCABULARY_SIZE)]
 SMALL = Config(
@@ -77,7 +78,7 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
         vectors = np.random.default_rng(seed).normal(size=(VOCABULARY_SIZE, 100)).astype(np.float32)
     run = Run(folder)
     with run.taken(config):
-        run.begin(config, vocabulary, {}, "reviews", vectors)
+        begin(run, config, vocabulary, vectors)
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1], [], 0.5)
         checkpoints.wait()
@@ -408,8 +409,8 @@ def test_damage_anywhere_is_noticed_or_does_not_matter(
     (folder / "model.zip").write_bytes(damaged[: data.draw(st.sampled_from([len(model), len(model) // 2]))])
     (folder / "whole.zip").write_bytes(model)
     with contextlib.suppress(ModelError):
-        found = reader.ModelFile(folder / "model.zip")
-        whole = reader.ModelFile(folder / "whole.zip")
+        found = NumpyReader(folder / "model.zip")
+        whole = NumpyReader(folder / "whole.zip")
         assert (found.manifest, found.tokens, found.program) == (whole.manifest, whole.tokens, whole.program)
         jax.tree.map(np.testing.assert_array_equal, found.members, whole.members)
 

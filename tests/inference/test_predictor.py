@@ -13,11 +13,13 @@ from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, Op
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor, texts_of, word_vectors
+from imdb_jax.reporting.attribution import CONVERGED, integrated_gradients
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from tests.conftest import CONFIGS
+from tests.untrained import begin
 
 ENCODERS = {*typing.get_args(typing.get_args(hyper.Encoder)[0])} - {hyper.OwnEncoderConfig}
 WORDS = [b"what", b"a", b"film", b"good", b"bad", b"not", b"it", b"was", b"dull", b"great"]
@@ -50,7 +52,7 @@ def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | Non
     run = Run(folder)
     vectors = VECTORS if isinstance(model.embedding, PretrainedEmbedding) else None
     with run.taken(config):
-        run.begin(config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), {}, "reviews", vectors)
+        begin(run, config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), vectors)
     _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
     state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
@@ -106,9 +108,14 @@ def test_one_hot_words_have_no_vectors(tmp_path: Path) -> None:
         word_vectors(run)
 
 
-def test_ten_everyday_reviews_are_told_apart(tmp_path: Path) -> None:
+def test_ten_everyday_reviews_are_told_apart_and_their_words_add_up(tmp_path: Path) -> None:
     config = hyper.load_file(next(path for path in CONFIGS if path.stem == "quickstart"))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, epochs=10))
     run_experiment(config, str(tmp_path), started=0.0)
-    found = Predictor(Run(tmp_path)).predict([*POSITIVE, *NEGATIVE])
+    predictor, reviews = Predictor(Run(tmp_path)), [*POSITIVE, *NEGATIVE]
+    found = predictor.predict(reviews)
     assert [prediction.label for prediction in found] == ["positive"] * 5 + ["negative"] * 5, found
+    attributions = integrated_gradients(predictor.model, [predictor.vocabulary.encode(r.encode()) for r in reviews])
+    assert max(each.convergence_delta for each in attributions) < CONVERGED
+    logits = [np.log(each.probability / (1 - each.probability)) for each in found]
+    np.testing.assert_allclose([each.logit for each in attributions], logits, atol=1e-3)

@@ -103,6 +103,13 @@ def test_a_change_that_float32_can_not_follow_is_followed() -> None:
     assert found.convergence_delta < CONVERGED
 
 
+def test_a_model_that_has_diverged_ends_the_search() -> None:
+    model = with_encoder(Mean())
+    model.output.kernel[...] = jnp.full((6, 1), jnp.nan)
+    (found,) = integrated_gradients(model, REVIEWS[:1])
+    assert np.isnan(found.words).all()
+
+
 def test_the_reviews_beside_one_never_matter() -> None:
     model = build_model_of(LSTMConfig(hidden_dim=4, pooling="mean"), LearnedEmbedding(dim=6))
     (alone,) = integrated_gradients(model, REVIEWS[1:2])
