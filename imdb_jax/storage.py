@@ -71,6 +71,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def sha256(content: bytes) -> str:
+    """The checksum of what a file of a run holds."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def _draft(path: Path) -> Path:
     """A name of its own: neither another thread nor a container on the same disk, with the same pid, draws it too."""
     return path.with_name(f".{path.name}.{os.urandom(8).hex()}")

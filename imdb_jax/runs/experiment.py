@@ -100,9 +100,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
     states = replicas.place(state)
     del state  # one copy less in memory
     with StopSignal() as stop:
-        train_epochs(
-            replicas, states, history, config.training, config.seed, train, validation, keeper.keep, stopwatch, stop
-        )
+        train_epochs(replicas, states, history, config, train, validation, keeper.keep, stopwatch, stop)
 
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)

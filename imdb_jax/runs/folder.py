@@ -1,7 +1,6 @@
 """A folder whose files are whole or not there, know when they have changed, and have one writer at a time."""
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from imdb_jax.config import Config, differences
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
-from imdb_jax.storage import atomic_file
+from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.records import dump, load
 
 R = TypeVar("R")
@@ -109,11 +108,6 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     if (size := path.stat().st_size) > limit:
         raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
     return path.read_bytes()
-
-
-def sha256(content: bytes) -> str:
-    """The checksum of what a file holds."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _checksum(content: dict[str, Any]) -> str:

@@ -22,9 +22,9 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import jsonl_rows
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes, sha256
+from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
 from imdb_jax.runs.records import Manifest, Results
-from imdb_jax.storage import atomic_file
+from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.records import load
 from imdb_jax.wordvectors.table import Coverage

@@ -10,7 +10,6 @@ the older `orbax.checkpoint.Checkpointer` writes.
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import v1
 
-from imdb_jax.storage import atomic_file, atomic_folder
+from imdb_jax.storage import atomic_file, atomic_folder, sha256
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import TrainState
 
@@ -71,7 +70,7 @@ def write_metadata(path: Path, metadata: Metadata) -> None:
     """Writes what a checkpoint says of itself, with checksums of its files and of its own."""
     record = json.dumps(metadata._replace(files=_checksums(path))._asdict())
     with atomic_file(path / METADATA) as file:
-        file.write(json.dumps({"record": record, "sha256": _sha256(record.encode())}).encode())
+        file.write(json.dumps({"record": record, "sha256": sha256(record.encode())}).encode())
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -81,7 +80,7 @@ def read_metadata(path: Path) -> Metadata:
     else:  # of an older version
         with _alone():
             found = v1.metadata(str(path)).custom_metadata
-    if _sha256(found["record"].encode()) != found["sha256"]:
+    if sha256(found["record"].encode()) != found["sha256"]:
         raise ValueError("its metadata has changed")
     fields = {"files": {}, **json.loads(found["record"])}
     fields.setdefault("environment", fields.pop("surroundings", None))  # as version 0.1 called it
@@ -119,8 +118,4 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def _checksums(path: Path) -> dict[str, str]:
     """Of Orbax's files, by their paths in the folder of the checkpoint."""
     files = sorted(file for file in (path / ARRAYS).rglob("*") if file.is_file())
-    return {file.relative_to(path).as_posix(): _sha256(file.read_bytes()) for file in files}
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return {file.relative_to(path).as_posix(): sha256(file.read_bytes()) for file in files}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from imdb_jax.config import TrainingConfig
+from imdb_jax.config import Config
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.training.clock import Stopwatch
@@ -28,8 +28,7 @@ def train_epochs(
     model: Replicas,
     states: list[TrainState],
     history: History,
-    config: TrainingConfig,
-    seed: int,
+    config: Config,
     train: Batches,
     validation: Batches,
     keep: Callable[[TrainState, History], None],
@@ -43,8 +42,7 @@ def train_epochs(
       states: a fresh or restored state on each device, in mid-epoch too; training goes on from its step and consumes
         them.
       history: up to the step of the states; it grows by an epoch at a time.
-      config: how long, and what to choose by.
-      seed: of the order of batches.
+      config: says how long, what to choose by, and the seed of the order of batches.
       train: what to learn from.
       validation: what to choose the best epoch by.
       keep: called after each epoch, and where a signal stops the run.
@@ -55,17 +53,17 @@ def train_epochs(
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    step, warmed_up = int(states[0].step), False
-    while not history.is_finished(config):
+    training, step, warmed_up = config.training, int(states[0].step), False
+    while not history.is_finished(training):
         number, first_step = len(history.epochs) + 1, step % len(train)
         before, compiled_before = stopwatch.seconds.total, stopwatch.compilations
-        with progress_bar(number, config.epochs, len(train.lengths), first_step * config.batch_size) as bar:
-            batches = train.shuffled(seed, number - 1, first_step, model.share(train.batch_size))
+        with progress_bar(number, training.epochs, len(train.lengths), first_step * training.batch_size) as bar:
+            batches = train.shuffled(config.seed, number - 1, first_step, model.share(train.batch_size))
             for shards in model.send(batches):
                 with jax.profiler.StepTraceAnnotation("train", step_num=step):
                     states = model.step(states, shards)
                 step += 1
-                bar.update(min(config.batch_size, bar.total - bar.n))
+                bar.update(min(training.batch_size, bar.total - bar.n))
                 at_end = step % len(train) == 0
                 if at_end or step % LOOK == 0:
                     _check_finite(states[0], history)
@@ -92,10 +90,10 @@ def train_epochs(
         state = states[0]._replace(metrics=jax.tree.map(jnp.zeros_like, states[0].metrics))
         states = model.place(state)  # copies: training consumes them while the state is being written
         stopwatch.lap("evaluation")
-        remaining = (stopwatch.seconds.total - before) * (config.epochs - number)
+        remaining = (stopwatch.seconds.total - before) * (training.epochs - number)
         compiled = stopwatch.compilations - compiled_before
-        best = history.best(config.monitor) is epoch
-        log.info(epoch_line(epoch, config.epochs, remaining, best, compiled))
+        best = history.best(training.monitor) is epoch
+        log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
         if compiled and warmed_up:
             log.warning(f"epoch {number} compiled {compiled} programs; there should be none after the first")
         warmed_up |= first_step == 0

@@ -126,8 +126,6 @@ def by_first(action: Callable[P, T]) -> Callable[P, T | None]:
 
 def first_then_others(action: Callable[[], T]) -> T:
     """Runs an action in process 0 and then in the others, which may find what it has prepared."""
-    if is_alone():
-        return action()
     first = by_first(action)()
     others = agree(lambda: None if is_first() else action())
     return first if is_first() else others  # pyright: ignore
