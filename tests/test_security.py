@@ -12,7 +12,10 @@ PACKAGE = Path(imdb_jax.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "code"}
 CALLS = {"eval", "exec", "compile", "__import__", "extract", "extractall", "system", "popen", "run_module", "run_path"}
-LOADERS = {PACKAGE / "config.py"}  # a config file is code, run by `run_file`
+LOADERS = {  # of code: a config file, and the file that an exported model's reader has beside it
+    PACKAGE / "config" / "files.py",
+    PACKAGE / "inference" / "reader.py",
+}
 
 
 def risks(source: str) -> Iterator[str]:

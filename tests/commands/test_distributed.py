@@ -27,8 +27,8 @@ config = Config(
     training=TrainingConfig(batch_size=15, epochs=4),
 )
 """
-TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is a checksum of the others
-PATIENCE = 120  # seconds after which a process is taken for hung
+TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # metrics: the checksum of a file of them
+PATIENCE = 1_200  # seconds after which a process is taken for hung, on a machine however busy
 
 
 class Processes:
