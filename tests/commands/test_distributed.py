@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from imdb_jax.inference.predictor import restore_best
 from imdb_jax.runs.run import Run
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.records import dump
-from tests.commands.command_line import ROOT, fails, run
+from tests.commands.command_line import ROOT, fails, run, run_alone
 
 CONFIG = """
 from imdb_jax.config import *
@@ -71,9 +72,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two processes that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        (code, told), (other_code, other_told) = Processes(config, folder).end()
+    (code, told), (other_code, other_told) = Processes(config, folder).end()
     assert (code, other_code) == (0, 0), told + other_told
     assert "epoch  4/4" in told
     assert "epoch" not in other_told  # process 0 alone tells
@@ -91,14 +90,13 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     return metrics, results[0], fingerprints(restore_best(Run(folder))[1])
 
 
-def wait_for_epochs(folder: Path, epochs: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        path = folder / "metrics.jsonl"
-        if path.exists() and len(path.read_text().splitlines()) >= epochs:
+def wait_for_epochs(folder: Path, epochs: int, *processes: subprocess.Popen) -> None:
+    """Returns once a run has ended some epochs, or one of its processes has ended."""
+    metrics = folder / "metrics.jsonl"
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= epochs):
+        if any(process.poll() is not None for process in processes):
             return
-        time.sleep(0.01)
-    pytest.fail(f"no {epochs} epochs in {PATIENCE} s")
+        time.sleep(0.05)
 
 
 def test_two_processes_equal_one(config: Path, whole: Path, tmp_path: Path) -> None:
@@ -116,7 +114,7 @@ def test_two_processes_equal_one(config: Path, whole: Path, tmp_path: Path) -> N
 def test_killed_processes_go_on_exactly(config: Path, whole: Path, tmp_path: Path) -> None:
     """One is killed: the other ends and says why; started again, they end as if nothing had happened."""
     first = Processes(config, tmp_path / "run")
-    wait_for_epochs(tmp_path / "run", 2)
+    wait_for_epochs(tmp_path / "run", 2, *first.all)
     first.all[1].kill()
     (code, told), _ = first.end()
     said = {
@@ -134,22 +132,22 @@ def test_a_signal_to_one_stops_all_and_another_number_of_processes_goes_on(
     config: Path, whole: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    longer = "--config.training.epochs=400"
-    first = Processes(config, folder, longer)
-    wait_for_epochs(folder, 2)
+    endless = "--config.training.epochs=1000000"
+    first = Processes(config, folder, endless)
+    wait_for_epochs(folder, 2, *first.all)
     first.all[1].send_signal(signal.SIGTERM)
     (code, told), (other_code, other_told) = first.end()
     assert (code, other_code) == (143, 143), told + other_told
     newest = max(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdecimal())
     assert newest >= json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"]
     patience = "--config.training.patience=1"
-    line = fails(2, "imdb_jax.train", "--config", config, "--workdir", folder, longer, patience)
+    line = fails(2, "imdb_jax.train", "--config", config, "--workdir", folder, endless, patience)
     assert "training.patience: None -> 1" in line
     epochs = len((folder / "metrics.jsonl").read_text().splitlines())
     alone = subprocess.Popen(
         [sys.executable, "-m", "imdb_jax.train", "--workdir", folder], stderr=subprocess.PIPE, cwd=ROOT
     )
-    wait_for_epochs(folder, epochs + 1)
+    wait_for_epochs(folder, epochs + 1, alone)
     alone.send_signal(signal.SIGTERM)
     told = alone.communicate(timeout=PATIENCE)[1].decode()
     assert f"going on from step {newest}" in told
@@ -167,19 +165,22 @@ def test_what_one_process_cannot_do_ends_all_with_its_line(config: Path, whole: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "by", "said"),
     [
-        (["--coordinator=127.0.0.1:1"], "--coordinator: '127.0.0.1:1'; goes with --distributed alone"),
-        (["--process_id=1"], "--process_id: 1; goes with --distributed alone"),
-        (["--distributed"], "--distributed: coordinator_address should be defined"),
-        (["--distributed", "--config.seeds=0,1"], "--distributed: a population trains in one process"),
+        (["--coordinator=127.0.0.1:1"], run, "--coordinator: '127.0.0.1:1'; goes with --distributed alone"),
+        (["--process_id=1"], run, "--process_id: 1; goes with --distributed alone"),
+        (["--distributed", "--config.seeds=0,1"], run, "--distributed: a population trains in one process"),
+        (["--distributed"], run_alone, "--distributed: coordinator_address should be defined"),
         (
             ["--distributed", "--coordinator=127.0.0.1:1", "--processes=2", "--process_id=2"],
+            run_alone,
             "--distributed: process_id and num_processes must be nonnegative, with process_id < num_processes",
         ),
     ],
 )
-def test_wrong_options_are_one_line(arguments: list[str], said: str, config: Path, tmp_path: Path) -> None:
-    line = fails(2, "imdb_jax.train", "--config", config, "--workdir", tmp_path / "run", *arguments)
+def test_wrong_options_are_one_line(
+    arguments: list[str], by: Callable, said: str, config: Path, tmp_path: Path
+) -> None:
+    line = fails(2, "imdb_jax.train", "--config", config, "--workdir", tmp_path / "run", *arguments, by=by)
     assert line.startswith(f"error: {said}")
     assert not (tmp_path / "run").exists()
