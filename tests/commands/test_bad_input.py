@@ -209,7 +209,7 @@ def test_a_damaged_checkpoint_is_told_in_one_line(odd: tuple[Path, str], tmp_pat
     """Not by what each of Orbax's tasks has to say of it."""
     shutil.copytree(odd[0], tmp_path / "run")
     (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
-    for index in (checkpoint / "state" / "d").iterdir():
+    for index in checkpoint.glob("arrays/state/d/*"):
         index.unlink()
     *notices, line = run(*PREDICT, cwd=tmp_path).stderr.decode().splitlines()
     assert ["damaged (" in notice for notice in notices] == [True]

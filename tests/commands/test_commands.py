@@ -55,7 +55,7 @@ def test_a_run_directory_holds_all_that_it_promises(trained: Path) -> None:
         assert 0 <= results[split]["accuracy"] <= 1
         assert results[split]["loss"] > 0
     assert results["seed"] == 0
-    assert {"import", "data", "compile", "train", "evaluation"} <= results["seconds"].keys()
+    assert {"start", "data", "compile", "train", "evaluation"} <= results["seconds"].keys()
     assert {"jax", "flax", "optax", "numpy"} <= results["versions"].keys()
     assert results["device"]["platform"]
     assert from_json(json.dumps(results["config"]), "results.json") == Run(trained).config()
