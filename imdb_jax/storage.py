@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,16 +14,12 @@ from imdb_jax.errors import LOCKED, UserError
 
 log = logging.getLogger(__name__)
 
-CHECKSUMS = "checksums.json"  # in an entry of the cache: the BLAKE2 checksum of each of its files
+CHECKSUMS = "checksums.json"  # in a cached folder: the BLAKE2 checksum of each of its files
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Opens a draft beside a file; it takes the file's place at the end, and is deleted where that isn't reached.
-
-    Raises:
-      OSError: the folder is not there or can't be written, or the disk is full.
-    """
+    """Opens a draft beside a file; it takes the file's place at the end, and is deleted where that isn't reached."""
     draft = _draft(path)
     try:
         with draft.open("xb") as file:
@@ -37,11 +33,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def output_file(path: Path) -> Iterator[BinaryIO]:
-    """An `atomic_file` whose place was named on the command line, so that what is wrong with it is told in one line.
-
-    Raises:
-      UserError: it can't be written (73).
-    """
+    """An `atomic_file` whose place was named on the command line: that it can't be written is a `UserError` (73)."""
     try:
         with atomic_file(path) as file:
             yield file
@@ -54,9 +46,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Makes a draft beside a folder; it takes the folder's place at the end, and is deleted where that isn't reached.
 
     Of several processes that make the same folder at once the first to end wins; the others' drafts are deleted.
-
-    Raises:
-      OSError: it can't be made or written.
     """
     draft = _draft(path)
     try:
@@ -92,36 +81,35 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imdb_jax"
 
 
-def is_whole(entry: Path) -> bool:
-    """Whether all files of a cache entry are there and are as `cache_entry` left them."""
-    try:
-        return json.loads((entry / CHECKSUMS).read_bytes()) == _checksums(entry)
-    except (OSError, ValueError):
-        return False
+def cached_folder(path: Path, write: Callable[[Path], None]) -> Path:
+    """A folder of the cache, made on first use, or again where a file of it is gone or not as it was.
 
-
-@contextlib.contextmanager
-def cache_entry(entry: Path) -> Iterator[Path]:
-    """Makes a folder of the cache that `is_whole` can check later; one there that isn't whole is replaced.
-
-    Yields:
-      The draft to put files into.
+    Args:
+      write: puts the files into the draft that it is given.
 
     Raises:
       UserError: there is no room, or no right to write (73).
     """
     try:
-        if entry.is_dir():
-            log.warning(f"{entry}: damaged; it is made again")
-            aside = _draft(entry)
-            entry.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
-        with atomic_folder(entry) as draft:
-            yield draft
+        if path.is_dir():
+            if _is_whole(path):
+                return path
+            log.warning(f"{path}: damaged; it is made again")
+            shutil.rmtree(path)
+        with atomic_folder(path) as draft:
+            write(draft)
             (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
     except OSError as error:
-        message = f"{entry}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
+        message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
         raise UserError(message, LOCKED) from None
+    return path
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return json.loads((path / CHECKSUMS).read_bytes()) == _checksums(path)
+    except (OSError, ValueError):
+        return False
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -41,10 +41,7 @@ def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def count_reviews(path: Path) -> Counter[str]:
-    """Reads through an archive or folder once, before anything is made from it.
-
-    Returns:
-      Reviews by folder, such as `train/neg`.
+    """Reads through an archive or folder once and counts reviews by folder, such as `train/neg`.
 
     Raises:
       UserError: as `read_reviews`; a class folder is missing (66) or has another number of reviews than IMDB's (65).
@@ -79,19 +76,15 @@ def identity(path: Path) -> str:
 
 
 def _name(file: PurePath) -> str:
-    """The standard name of a review's file, wherever the folder or archive keeps it."""
-    return "/".join(("aclImdb", *file.parts[-3:]))
-
-
-def _is_review(file: PurePath) -> bool:
-    return _REVIEW.fullmatch("/".join(file.parts[-3:])) is not None
+    """The standard name of a review's file, wherever the folder or archive keeps it; "" if it is none."""
+    name = "/".join(file.parts[-3:])
+    return f"aclImdb/{name}" if _REVIEW.fullmatch(name) else ""
 
 
 def _files(path: Path) -> Iterator[Path]:
     root = path if (path / "train").is_dir() else path / "aclImdb"
     for folder in (*CLASS_FOLDERS, "train/unsup"):
-        if (root / folder).is_dir():
-            yield from filter(_is_review, (root / folder / name for name in sorted(os.listdir(root / folder))))
+        yield from sorted(filter(_name, (root / folder).glob("*")))
 
 
 class _CappedGzip(gzip.GzipFile):
@@ -112,8 +105,8 @@ def _read_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 place = PurePosixPath(member.name)
                 if place.is_absolute() or ".." in place.parts:
                     raise UserError(f"{path}: unsafe path in archive, {member.name!r}; get it anew", BAD_DATA)
-                if _is_review(place) and member.isfile() and (file := archive.extractfile(member)):
-                    yield _name(place), file
+                if (name := _name(place)) and member.isfile() and (file := archive.extractfile(member)):
+                    yield name, file
             while unpacked.read(1 << 16):  # tarfile stops before gzip's checksum, which is verified at its very end
                 pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:

@@ -3,12 +3,11 @@
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int8, UInt64
+from jaxtyping import UInt64
 from rich.table import Table
 
 from imdb_jax.data.reviews import LONGEST_REVIEW, Reviews
@@ -16,6 +15,7 @@ from imdb_jax.errors import BAD_DATA, UserError
 
 CLASS_NAMES = {0: "neg", 1: "pos"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "50 %": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
+ODD = ("duplicates", "empty", "invalid_utf8", "nul", "truncated")  # fields of `SplitAudit`
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,25 @@ class Audit:
     overlaps: tuple[Overlap, ...]
 
 
-class _Keys(NamedTuple):
-    """What tells whether two reviews are the same."""
-
-    hashes: UInt64[np.ndarray, " N"]  # the first 8 bytes of a hash of the text
-    labels: Int8[np.ndarray, " N"]
-
-
 def audit(splits: Mapping[str, Reviews]) -> Audit:
     """Reads each split once and counts."""
-    found = {name: _audit_split(reviews) for name, reviews in splits.items()}
-    pairs = itertools.combinations(splits, 2)
-    overlaps = tuple(_overlap(first, second, found[first][1], found[second][1]) for first, second in pairs)
-    return Audit({name: split for name, (split, _) in found.items()}, overlaps)
+    counts: dict[str, SplitAudit] = {}
+    hashes: dict[str, UInt64[np.ndarray, " N"]] = {}
+    for name, reviews in splits.items():
+        counts[name], hashes[name] = _audit_split(reviews)
+    overlaps = []
+    for first, second in itertools.combinations(splits, 2):
+        known, new = splits[first].labels, splits[second].labels
+        shared = np.isin(hashes[second], hashes[first]).sum()
+        conflicting = sum(
+            np.isin(hashes[second][new == label], hashes[first][known != label]).sum() for label in CLASS_NAMES
+        )
+        overlaps.append(Overlap(first, second, int(shared), int(conflicting)))
+    return Audit(counts, tuple(overlaps))
 
 
-def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
+def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]]:
+    """The counts, and of each text the first 8 bytes of a hash, which tell whether two are the same."""
     digests = bytearray()
     words: list[int] = []
     size = invalid = nul = truncated = 0
@@ -84,10 +87,10 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
             digests += hashlib.blake2b(text, digest_size=8).digest()
             words.append(len(text.split()))
             size += len(text)
-            invalid += not (text.isascii() or _is_utf8(text))
+            invalid += text.decode("utf-8", "ignore").encode() != text
             nul += b"\0" in text
             truncated += len(text) == LONGEST_REVIEW
-    keys = _Keys(np.frombuffer(bytes(digests), np.uint64), reviews.labels)
+    hashes = np.frombuffer(bytes(digests), np.uint64)
     labels = reviews.labels.tolist()
     lengths = dict(zip(QUANTILES, np.quantile(words, list(QUANTILES.values())).tolist(), strict=True))
     split = SplitAudit(
@@ -96,29 +99,13 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, _Keys]:
         classes={CLASS_NAMES.get(label, str(label)): n for label, n in sorted(Counter(labels).items())},
         longest_run=max(len(list(run)) for _, run in itertools.groupby(labels)),
         words={**lengths, "mean": float(np.mean(words))},
-        duplicates=len(labels) - len(np.unique(keys.hashes)),
+        duplicates=len(labels) - len(np.unique(hashes)),
         empty=words.count(0),
         invalid_utf8=invalid,
         nul=nul,
         truncated=truncated,
     )
-    return split, keys
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _overlap(first: str, second: str, known: _Keys, new: _Keys) -> Overlap:
-    conflicting = sum(
-        int(np.isin(new.hashes[new.labels == label], known.hashes[known.labels != label]).sum())
-        for label in CLASS_NAMES
-    )
-    return Overlap(first, second, int(np.isin(new.hashes, known.hashes).sum()), conflicting)
+    return split, hashes
 
 
 def refuse_unfit(report: Audit) -> None:
@@ -142,8 +129,7 @@ def summary(report: Audit) -> str:
     for name, split in report.splits.items():
         share = 100 * split.classes.get("pos", 0) / split.reviews
         parts.append(f"{name} {split.reviews:,} ({share:.1f} % pos, median {split.words['50 %']:.0f} words)")
-        odd = {key: getattr(split, key) for key in ("duplicates", "empty", "invalid_utf8", "nul", "truncated")}
-        parts += [f"{name} {key} {count:,}" for key, count in odd.items() if count]
+        parts += [f"{name} {odd} {getattr(split, odd):,}" for odd in ODD if getattr(split, odd)]
     for one in report.overlaps:
         if one.reviews:
             parts.append(f"{one.second} texts also in {one.first} {one.reviews:,} ({one.conflicting:,} conflicting)")
@@ -153,18 +139,16 @@ def summary(report: Audit) -> str:
 def table(report: Audit) -> Table:
     """All counts, one column per split."""
     grid = Table("", *report.splits)
-    columns = report.splits.values()
-
-    def row(name: str, values: Sequence[float | int]) -> None:
-        grid.add_row(name, *(f"{value:,.0f}" for value in values))
-
-    row("reviews", [split.reviews for split in columns])
-    for label in sorted({label for split in columns for label in split.classes}):
-        row(f"label {label}", [split.classes.get(label, 0) for split in columns])
-    for name in ("bytes", "longest_run", "duplicates", "empty", "invalid_utf8", "nul", "truncated"):
-        row(name.replace("_", " "), [getattr(split, name) for split in columns])
-    for name in (*QUANTILES, "mean"):
-        row(f"words, {name}", [split.words[name] for split in columns])
+    labels = sorted({label for split in report.splits.values() for label in split.classes})
+    columns = [
+        {"reviews": split.reviews}
+        | {f"label {label}": split.classes.get(label, 0) for label in labels}
+        | {name.replace("_", " "): getattr(split, name) for name in ("bytes", "longest_run", *ODD)}
+        | {f"words, {name}": value for name, value in split.words.items()}
+        for split in report.splits.values()
+    ]
+    for name in columns[0]:
+        grid.add_row(name, *(f"{column[name]:,.0f}" for column in columns))
     for one in report.overlaps:
         shared = f"{one.reviews:,} ({one.conflicting:,} conflicting)"
         grid.add_row(f"also in {one.first}", *(shared if name == one.second else "" for name in report.splits))

@@ -21,16 +21,11 @@ from imdb_jax.data.batches import Split
 from imdb_jax.data.reviews import Corpus, Reviews, Selection, hold_out, limit_per_class
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.storage import cache_dir, cache_entry, is_whole
+from imdb_jax.storage import cache_dir, cached_folder
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 2  # counts up when the files in a cache entry change their meaning
-# Fields that do not decide which split a review is in. Fingerprints of the content stand for the first line.
-APART_FROM_SPLIT = {
-    "source", "data_dir", "path", "test_path", "test_fraction", "text_column", "label_column",
-    "vocabulary_size", "text", "word_index", "max_length", "keep", "buckets",
-}  # fmt: skip
+LAYOUT = 2  # counts up when the files in the cache change their meaning
 
 
 class Dataset(NamedTuple):
@@ -69,14 +64,26 @@ def load_dataset(config: DataConfig) -> Dataset:
     if config.word_index is not None:
         path = Path(config.word_index).expanduser()
         given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
-    split = {name: value for name, value in asdict(config).items() if name not in APART_FROM_SPLIT}
+    # The content of the reviews stands for where they lie and how they are read; these decide who is in which split.
+    split = {"limit": config.limit, "split_seed": config.split_seed, "validation": asdict(config.validation)}
     reviews = [corpus.train.fingerprint, corpus.test.fingerprint, split]
     words = [config.vocabulary_size, asdict(config.text), given and given.fingerprint()]
     fingerprint = _digest([reviews, words])
-    entry = cache_dir() / "tokens" / f"{fingerprint}.{LAYOUT}"
-    if not is_whole(entry):
-        _encode(split_corpus(config, corpus), given, config, entry)
-    return _read(entry, config, fingerprint, _digest(reviews))
+    folder = cached_folder(
+        cache_dir() / "tokens" / f"{fingerprint}.{LAYOUT}",
+        lambda draft: _encode(split_corpus(config, corpus), given, config, draft),
+    )
+    vocabulary = Vocabulary.load(folder / "vocabulary.txt", config.text)
+    train, validation, test = (
+        Split(
+            np.memmap(folder / f"{name}.ids", _ids_dtype(vocabulary), mode="r"),
+            np.load(folder / f"{name}.offsets.npy"),
+            np.load(folder / f"{name}.labels.npy"),
+        )
+        for name in Splits._fields
+    )
+    report = json.loads((folder / "audit.json").read_text())
+    return Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews))
 
 
 def _digest(parts: list) -> str:
@@ -87,9 +94,6 @@ def open_corpus(config: DataConfig) -> Corpus:
     """Opens the reviews that a config names; downloads or prepares them on first use.
 
     `data.limit` and the validation split are not applied: see `split_corpus`.
-
-    Raises:
-      UserError: they can't be had (66), read (65) or prepared (73, 74).
     """
     # Imported when asked for: TFDS takes longer to import than other sources take to read.
     if config.source == "imdb":
@@ -106,11 +110,7 @@ def open_corpus(config: DataConfig) -> Corpus:
 
 
 def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
-    """Opens a corpus, unless it is open already, applies `data.limit`, then splits off the validation reviews.
-
-    Raises:
-      UserError: see `open_corpus` and `hold_out`.
-    """
+    """Opens a corpus, unless it is open already, applies `data.limit`, then splits off the validation reviews."""
     train, test = corpus or open_corpus(config)
     if config.limit is not None:
         train, test = (Selection(reviews, limit_per_class(reviews.labels, config.limit)) for reviews in (train, test))
@@ -118,18 +118,17 @@ def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
     return Splits(Selection(train, ~held), Selection(train, held), test)
 
 
-def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, entry: Path) -> None:
+def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, folder: Path) -> None:
     """Audits the reviews and writes their ids; without a vocabulary the training reviews give one."""
     report = audit(splits._asdict())
     refuse_unfit(report)
     log.info(summary(report))
     if vocabulary is None:
         vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
-    with cache_entry(entry) as draft:
-        vocabulary.save(draft / "vocabulary.txt")
-        (draft / "audit.json").write_text(json.dumps(asdict(report), indent=2))
-        for name, reviews in splits._asdict().items():
-            _write_split(draft, name, reviews, vocabulary)
+    vocabulary.save(folder / "vocabulary.txt")
+    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=2))
+    for name, reviews in splits._asdict().items():
+        _write_split(folder, name, reviews, vocabulary)
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
@@ -150,21 +149,6 @@ def _write_split(folder: Path, name: str, reviews: Reviews, vocabulary: Vocabula
                 file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
     np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
     np.save(folder / f"{name}.labels.npy", reviews.labels)
-
-
-def _read(entry: Path, config: DataConfig, fingerprint: str, reviews: str) -> Dataset:
-    """Maps what `_encode` wrote."""
-    vocabulary = Vocabulary.load(entry / "vocabulary.txt", config.text)
-    train, validation, test = (
-        Split(
-            np.memmap(entry / f"{name}.ids", _ids_dtype(vocabulary), mode="r"),
-            np.load(entry / f"{name}.offsets.npy"),
-            np.load(entry / f"{name}.labels.npy"),
-        )
-        for name in Splits._fields
-    )
-    report = json.loads((entry / "audit.json").read_text())
-    return Dataset(train, validation, test, vocabulary, report, fingerprint, reviews)
 
 
 def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:

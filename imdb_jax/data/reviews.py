@@ -76,8 +76,6 @@ class Selection(Reviews):
     """
 
     def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"]) -> None:
-        if len(mask) != len(parent):
-            raise ValueError(f"mask: {len(mask)} values for {len(parent)} reviews")
         self._parent = parent
         self._mask = mask
 
@@ -148,10 +146,8 @@ def hold_out(
         held[np.argsort(draw)[:held_count]] = True
     elif method == "first":
         held[:held_count] = True
-    elif method == "last":
-        held[count - held_count :] = True
     else:
-        raise ValueError(f"method: {method!r}; stratified, random, first or last")
+        held[count - held_count :] = True
     for label, name in ((0, "negative"), (1, "positive")):
         for side, chosen in (("held out", held), ("left to train on", ~held)):
             if not (labels[chosen] == label).any():

@@ -9,7 +9,6 @@ import re
 from imdb_jax.config import TextConfig
 
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
-_LOWER = bytes(range(256)).lower()
 
 
 def split_words(review: bytes, config: TextConfig) -> list[bytes]:
@@ -18,10 +17,11 @@ def split_words(review: bytes, config: TextConfig) -> list[bytes]:
     Example: `b"It's <br />GOOD"` gives `[b"its", b"br", b"good"]`, or with `break_tags_as_spaces` and
     `keep_apostrophes` `[b"it's", b"good"]`.
     """
+    review = review.lower()
     if config.break_tags_as_spaces:
-        review = review.translate(_LOWER).replace(b"<br />", b" ")
+        review = review.replace(b"<br />", b" ")
     deleted = PUNCTUATION.rstrip(b"'") if config.keep_apostrophes else PUNCTUATION
-    return review.translate(_LOWER, deleted).split()
+    return review.translate(None, deleted).split()
 
 
 def split_written(review: bytes, config: TextConfig) -> list[bytes]:

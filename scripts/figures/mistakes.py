@@ -10,8 +10,7 @@ import tensorflow_datasets as tfds
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.dataset import Dataset, count_words, load_dataset, split_corpus
-from imdb_jax.data.imdb import prepared_folder
-from imdb_jax.data.prepared import PreparedReviews
+from imdb_jax.data.imdb import PreparedReviews, prepared_folder
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.inference.predictor import Predictor
