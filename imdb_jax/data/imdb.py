@@ -70,7 +70,7 @@ class PreparedReviews(Reviews):
             if self._builder.info.file_format == tfds.core.FileFormat.TFRECORD:
                 records = [record for path in self._info.filepaths for record in _read_tfrecord(Path(path))]
             else:
-                source: Any = self._builder.as_data_source(self._split)
+                source: Any = self._builder.as_data_source(self._split)  # pyright: ignore  (its decorator hides it)
                 records = source.data_source.__getitems__(range(len(source)))
             if len(records) != len(self):
                 raise ValueError(f"{len(records):,} reviews in {self._split}, expected {len(self):,}")

@@ -11,7 +11,7 @@ from matplotlib.rcsetup import cycler
 WIDTH, HEIGHT = 4.8, 3.2  # inches
 
 
-def _style(paper: str, ink: str, grid: str, series: tuple[str, ...]) -> dict[str, Any]:
+def _style(paper: str, ink: str, grid: str, series: tuple[str, ...]) -> dict[Any, Any]:
     """Matplotlib's settings; charts then take the series as "C0", "C1" and so on."""
     return {
         "svg.hashsalt": "imdb_jax",
@@ -63,7 +63,7 @@ class Chart(NamedTuple):
     draw: Callable[[Figure], None]
     height: float = HEIGHT
 
-    def drawn(self, form: Literal["svg", "png"], style: dict[str, Any]) -> bytes:
+    def drawn(self, form: Literal["svg", "png"], style: dict[Any, Any]) -> bytes:
         """The figure as a file."""
         file = io.BytesIO()
         with mpl.rc_context(style):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +14,10 @@ from imdb_jax.training.history import History
 
 Metric = Literal["loss", "accuracy"]
 FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}"}
-LINES = [{"linestyle": style, "color": f"C{series}"} for style in ("-", "--", ":") for series in range(1, 7)]
+LINES: list[dict[str, Any]] = [
+    {"linestyle": style, "color": f"C{series}"} for style in ("-", "--", ":") for series in range(1, 7)
+]
+]
 
 
 def curve(metric: Metric, history: History, monitor: str) -> Chart:
