@@ -17,7 +17,6 @@ FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}"}
 LINES: list[dict[str, Any]] = [
     {"linestyle": style, "color": f"C{series}"} for style in ("-", "--", ":") for series in range(1, 7)
 ]
-]
 
 
 def curve(metric: Metric, history: History, monitor: str) -> Chart:
