@@ -68,11 +68,7 @@ def _line(review: bytes, prediction: "Prediction", output: str) -> str:
 
 
 def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
-    """The reviews of standard input, one at a time.
-
-    Raises:
-      UserError: it is not what `--input` says (65).
-    """
+    """The reviews of standard input, one at a time."""
     if args.input == "lines":
         return (line.rstrip(b"\r\n") for line in stdin)
     rows = jsonl_rows if args.input == "jsonl" else csv_rows

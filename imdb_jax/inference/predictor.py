@@ -36,11 +36,7 @@ class Prediction(NamedTuple):
 
 
 def restore_best(run: Run) -> tuple[Learner, TrainState]:
-    """The model of a run and its best checkpoint.
-
-    Raises:
-      UserError: no run there, or none of its epochs has ended yet.
-    """
+    """The model of a run and its best checkpoint."""
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
@@ -49,11 +45,7 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
 
 
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
-    """The vectors that the best checkpoint of a run gives its tokens, by id; not those of pairs of words.
-
-    Raises:
-      UserError: words are one-hot there; no run there, or none of its epochs has ended yet.
-    """
+    """The vectors that the best checkpoint of a run gives its tokens, by id; not those of pairs of words."""
     learner, state = restore_best(run)
     modules = {**learner.frozen, **state.eval_params}
     if "embedding" not in modules:

@@ -12,17 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from imdb_jax.config import (
-    Conv1DConfig,
-    ConvStackConfig,
-    LearnedEmbedding,
-    LSTMConfig,
-    ModelConfig,
-    OneHotEmbedding,
-    OwnEncoderConfig,
-    PoolConfig,
-    SimpleRNNConfig,
-)
+from imdb_jax.config import LearnedEmbedding, ModelConfig, OneHotEmbedding, OwnEncoderConfig
 from imdb_jax.config.schema import Encoder as EncoderConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
@@ -39,17 +29,17 @@ class Encoder(Protocol):
     features: int
 
     def __call__(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
-        """Reads the words where the mask is true; `words.vectors()` gives them as [B, T, D]."""
+        """Reads the words where the mask is true and no others; `words.vectors()` gives them as [B, T, D]."""
         ...
 
 
-# Each is called with (input_dim, rngs=..., **fields of its config); a new encoder needs its config and one line here.
-ENCODERS: dict[type, Callable[..., Encoder]] = {
-    LSTMConfig: LSTM,
-    SimpleRNNConfig: SimpleRNN,
-    Conv1DConfig: Conv1D,
-    ConvStackConfig: ConvStack,
-    PoolConfig: Pool,
+# Each is called with (input_dim, rngs=..., **fields of its config); a new encoder needs its config and its kind here.
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "lstm": LSTM,
+    "simple_rnn": SimpleRNN,
+    "conv1d": Conv1D,
+    "conv_stack": ConvStack,
+    "pool": Pool,
 }
 # Encoders that a config file brings along, by name; called with (input_dim, rngs=..., **options).
 OWN_ENCODERS: dict[str, Callable[..., Encoder]] = {}
@@ -134,8 +124,7 @@ class TextClassifier(nnx.Module):
 def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:
     if not isinstance(config, OwnEncoderConfig):
         options = dataclasses.asdict(config)
-        del options["kind"]
-        return ENCODERS[type(config)](input_dim, rngs=rngs, **options)
+        return ENCODERS[options.pop("kind")](input_dim, rngs=rngs, **options)
     if config.name not in OWN_ENCODERS:
         raise UserError(
             f"model.encoder.name: {config.name!r}; not in OWN_ENCODERS; --code FILE runs the file that puts it there"

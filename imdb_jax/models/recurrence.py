@@ -44,6 +44,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -56,9 +57,8 @@ class Cell(NamedTuple):
 
     Attributes:
       carried: arrays [B, H] that go from step to step, h and what a cell has besides.
-      gates: pre-activations per unit, G / H.
-      bias: H -> [G], the initial bias.
-      closed: H -> [G], pre-activations that leave a carry of zeros as it is.
+      bias: the initial bias of each gate; a cell has G / H of them.
+      closed: pre-activations, one for each gate, that leave a carry of zeros as it is.
       step: (carry before, z [B, G]) -> carry after.
       factors: (z [C, B, G], carries [C + 1, B, H] from before the first step on, valid [C, B]) -> what `back` needs of
         each step, computed for a chunk at once.
@@ -67,9 +67,8 @@ class Cell(NamedTuple):
     """
 
     carried: int
-    gates: int
-    bias: Callable[[int], Float[Array, " G"]]
-    closed: Callable[[int], Float[Array, " G"]]
+    bias: tuple[float, ...]
+    closed: tuple[float, ...]
     step: Callable[[Carry, Array], Carry]
     factors: Callable[[Array, Carry, Array], Any]
     back: Callable[[Carry, Any], tuple[Array, Carry]]
@@ -126,7 +125,7 @@ def _forward(cell: Cell, all_states: bool, *arguments: Any):
 
 def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bias) -> tuple[Carry, Carry]:
     """The last carry, and the first `keep` parts of all carries [T + 1, B, H], from those before step 0 on."""
-    dtype = jnp.promote_types(kernel.dtype, jnp.float32)  # of all sums over many steps
+    dtype = np.promote_types(kernel.dtype, np.float32)  # of all sums over many steps
 
     def step(carry, z):
         h = carry[0].astype(recurrent_kernel.dtype)
@@ -147,7 +146,7 @@ def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bia
 
 def _backward(cell: Cell, all_states: bool, residuals, gradient):
     (ids, table, valid, kernel, recurrent_kernel, bias), history, tune_table = residuals
-    dtype = jnp.promote_types(kernel.dtype, jnp.float32)
+    dtype = np.promote_types(kernel.dtype, np.float32)
     transposed = recurrent_kernel.T.astype(dtype)
 
     def step(carry, inputs):
@@ -189,9 +188,9 @@ _recur.defvjp(_forward, _backward, symbolic_zeros=True)
 
 def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"]:
     """The part x W + b of a chunk's pre-activations; padding closes the cell."""
-    dtype = jnp.promote_types(kernel.dtype, jnp.float32)
+    dtype = np.promote_types(kernel.dtype, np.float32)
     z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
-    closed = cell.closed(bias.shape[0] // cell.gates).astype(dtype)
+    closed = jnp.repeat(jnp.array(cell.closed, dtype), bias.shape[0] // len(cell.closed))
     return jnp.where(valid[:, :, None], z + bias.astype(dtype), closed)
 
 
@@ -224,14 +223,6 @@ def _gates(z: Float[Array, "... G"]) -> list[Array]:
     return jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1)
 
 
-def _lstm_closed(hidden_dim: int) -> Float[Array, " G"]:
-    return jnp.where(jnp.arange(4 * hidden_dim) < hidden_dim, CLOSED, 0.0)
-
-
-def _lstm_bias(hidden_dim: int) -> Float[Array, " G"]:
-    return jnp.zeros(4 * hidden_dim).at[hidden_dim : 2 * hidden_dim].set(1.0)
-
-
 def _lstm_step(carry: Carry, z: Float[Array, "B G"]) -> Carry:
     i, f, g, o = _gates(z)
     c = f * carry[1] + i * g
@@ -256,13 +247,12 @@ def _simple_rnn_factors(z: Float[Array, "C B G"], carries: Carry, valid: Bool[Ar
     return jnp.where(valid[:, :, None], 1 - h * h, 0)
 
 
-LSTM_CELL = Cell(2, 4, _lstm_bias, _lstm_closed, _lstm_step, _lstm_factors, _lstm_back)
+LSTM_CELL = Cell(2, (0.0, 1.0, 0.0, 0.0), (CLOSED, 0.0, 0.0, 0.0), _lstm_step, _lstm_factors, _lstm_back)
 
 SIMPLE_RNN_CELL = Cell(
     carried=1,
-    gates=1,
-    bias=jnp.zeros,
-    closed=jnp.zeros,
+    bias=(0.0,),
+    closed=(0.0,),
     step=lambda carry, z: (jnp.tanh(z),),
     factors=_simple_rnn_factors,
     back=lambda gradients, slope: (gradients[0] * slope, ()),

@@ -23,10 +23,10 @@ class Direction(nnx.Module):
     """
 
     def __init__(self, cell: Cell, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
-        width = cell.gates * hidden_dim
+        width = len(cell.bias) * hidden_dim
         self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, width)))
         self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
-        self.bias = nnx.Param(cell.bias(hidden_dim))
+        self.bias = nnx.Param(jnp.repeat(jnp.array(cell.bias), hidden_dim))
 
 
 class Recurrent(nnx.Module):

@@ -10,7 +10,7 @@ from flax import nnx
 
 from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
-from imdb_jax.reporting.curves import overlay
+from imdb_jax.reporting.charts import overlay
 from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.population import Population, runs_in
 from imdb_jax.runs.records import Results
@@ -52,11 +52,7 @@ class Entrant(NamedTuple):
 
 
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
-    """Compares runs, and the members of populations, without reading a review.
-
-    Raises:
-      UserError: one is no run.
-    """
+    """Compares runs, and the members of populations, without reading a review."""
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
     entrants = [_entrant(run, above) for folder in folders for run in runs_in(folder)]
     groups = grouped(entrants)

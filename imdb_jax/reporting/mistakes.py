@@ -51,27 +51,22 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
     `words` is the part that the model read, `unread` counts the words before and after that it did not, and `strongest`
     are the words that count most towards the mistake.
     """
-    texts = _texts(reviews, rows)
+    found, start = {}, 0
+    for chunk, _ in reviews.chunks():
+        found.update({start + i: text for i, text in enumerate(chunk) if start + i in rows})
+        start += len(chunk)
+    texts = [found[row] for row in rows]
     data, vocabulary = predictor.config.data, predictor.vocabulary
     kept = slice(-data.max_length, None) if data.keep == "tail" else slice(data.max_length)
-    found = integrated_gradients(predictor.model, [vocabulary.encode(text)[kept] for text in texts])
+    attributions = integrated_gradients(predictor.model, [vocabulary.encode(text)[kept] for text in texts])
     mistakes = []
-    for text, prediction, attribution in zip(texts, predictor.predict(texts), found, strict=True):
+    for text, prediction, attribution in zip(texts, predictor.predict(texts), attributions, strict=True):
         words, unread = attributed(text, attribution.words, vocabulary, data.keep)
         strongest = strongest_words(words, towards=1 if prediction.label == "positive" else -1)
         delta = attribution.convergence_delta
         shown = {"words": words, "unread": unread, "strongest": strongest, "convergence_delta": delta}
         mistakes.append(prediction._asdict() | shown)
     return mistakes
-
-
-def _texts(reviews: Reviews, rows: Sequence[int]) -> list[bytes]:
-    """The texts of some reviews, read in one pass."""
-    wanted, found, start = set(rows), {}, 0
-    for texts, _ in reviews.chunks():
-        found.update({start + i: text for i, text in enumerate(texts) if start + i in wanted})
-        start += len(texts)
-    return [found[row] for row in rows]
 
 
 def attributed(

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
+from imdb_jax.reporting.charts import DARK, LIGHT, WIDTH, Chart
 from imdb_jax.storage import atomic_file
 
 _TEMPLATES = jinja2.Environment(
@@ -27,7 +27,12 @@ def write_page(path: Path, template: str, charts: list[Chart], **content: Any) -
     Raises:
       UserError: the place can't be written to.
     """
-    html = _TEMPLATES.get_template(template).render(charts={chart.name: _picture(chart) for chart in charts}, **content)
+    pictures = {}
+    for chart in charts:
+        light, dark = (base64.b64encode(chart.drawn("svg", style)).decode() for style in (LIGHT, DARK))
+        size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
+        pictures[chart.name] = {**chart._asdict(), **size, "light": light, "dark": dark}
+    html = _TEMPLATES.get_template(template).render(charts=pictures, **content)
     files = {path.with_suffix("") / f"{chart.name}.png": chart.drawn("png", LIGHT) for chart in charts}
     try:
         path.with_suffix("").mkdir(parents=True, exist_ok=True)
@@ -36,9 +41,3 @@ def write_page(path: Path, template: str, charts: list[Chart], **content: Any) -
                 file.write(written)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; choose another --out", LOCKED) from None
-
-
-def _picture(chart: Chart) -> dict[str, Any]:
-    light, dark = (base64.b64encode(chart.drawn("svg", style)).decode() for style in (LIGHT, DARK))
-    size = {"width": round(100 * WIDTH), "height": round(100 * chart.height)}  # the browser keeps the room free
-    return {**chart._asdict(), **size, "light": light, "dark": dark}

@@ -11,8 +11,7 @@ from imdb_jax.config import fields
 from imdb_jax.data.dataset import load_dataset, split_corpus
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.reporting.calibration import calibration, confusion
-from imdb_jax.reporting.curves import curve
-from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
+from imdb_jax.reporting.charts import confusion_matrix, curve, lengths, reliability
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
 from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.run import Run

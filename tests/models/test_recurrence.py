@@ -50,7 +50,7 @@ def inputs(cell: Cell):
     """Padding comes first; the lengths leave chunks empty, full and cut."""
     with jax.enable_x64(True):
         random = np.random.default_rng(0)
-        width = cell.gates * HIDDEN
+        width = len(cell.bias) * HIDDEN
         shapes = {"table": (ROWS, DIM), "kernel": (DIM, width), "recurrent": (HIDDEN, width), "bias": (width,)}
         weights = {name: jnp.asarray(random.normal(size=shape)) for name, shape in shapes.items()}
         ids = jnp.asarray(random.integers(0, ROWS, (TIME, BATCH)), jnp.int32)
@@ -93,7 +93,7 @@ def equals_plain_scan(cell, ids, valid, weights, all_states: bool) -> jax.Array:
 def test_equals_autodiff_of_the_plain_scan(cell, inputs, all_states: bool, one_hot: bool) -> None:
     ids, valid, weights = inputs
     if one_hot:
-        weights = weights | {"kernel": jnp.resize(weights["kernel"], (ROWS, cell.gates * HIDDEN)), "table": None}
+        weights = weights | {"kernel": jnp.resize(weights["kernel"], (ROWS, len(cell.bias) * HIDDEN)), "table": None}
     with jax.enable_x64(True):
         expected = equals_plain_scan(cell, ids, valid, weights, all_states)
         without_gradient = run(recur, cell, ids, valid, weights, all_states)

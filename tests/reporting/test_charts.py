@@ -8,9 +8,17 @@ import pytest
 from matplotlib.image import imread
 
 from imdb_jax.reporting.calibration import calibration
-from imdb_jax.reporting.chart import DARK, LIGHT, WIDTH, Chart
-from imdb_jax.reporting.curves import curve, overlay
-from imdb_jax.reporting.distributions import confusion_matrix, lengths, reliability
+from imdb_jax.reporting.charts import (
+    DARK,
+    LIGHT,
+    WIDTH,
+    Chart,
+    confusion_matrix,
+    curve,
+    lengths,
+    overlay,
+    reliability,
+)
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.metrics import Scores, TrainScores
 
