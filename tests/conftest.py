@@ -10,12 +10,15 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from hypothesis import HealthCheck, settings
 
 from imdb_jax.config import Config, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
 
 jax.config.update("jax_num_cpu_devices", 8)
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # no test fails because the machine has other work
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.py"))
 # Between them they have each encoder, pool and embedding, and dropout at each place (a law of test_laws.py).

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import (
@@ -164,7 +164,6 @@ configs = section(
 )
 
 
-@settings(deadline=None)
 @given(configs)
 def test_json_gives_back_an_equal_config(config: Config) -> None:
     assert from_json(to_json(config), "config.json") == config

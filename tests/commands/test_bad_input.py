@@ -27,7 +27,7 @@ from imdb_jax.config import *
 config = Config(
     data=DataConfig(source="files", path="reviews", max_length=8, validation=ValidationConfig(size=0.4)),
     model=ModelConfig(embedding=PretrainedEmbedding(vectors="glove.txt"), encoder=LSTMConfig(hidden_dim=2)),
-    training=TrainingConfig(batch_size=8, epochs=1),
+    training=TrainingConfig(batch_size=8, epochs=1, eval_batch_size=8),
 )
 """
 TRAIN = ("imdb_jax.train", "--config", "config.py", "--workdir", "run")

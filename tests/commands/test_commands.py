@@ -23,10 +23,10 @@ CONFIG = """
 from imdb_jax.config import *
 
 config = Config(
-    data=DataConfig(source="synthetic", vocabulary_size=300, max_length=48, buckets=(24,)),
+    data=DataConfig(source="synthetic", vocabulary_size=300, max_length=48, buckets=()),
     model=ModelConfig(embedding=LearnedEmbedding(dim=16), encoder=LSTMConfig(hidden_dim=8)),
     optimizer=OptimizerConfig(learning_rate=1e-2),
-    training=TrainingConfig(batch_size=32, epochs=2),
+    training=TrainingConfig(batch_size=32, epochs=2, eval_batch_size=32),
 )
 """
 
@@ -149,7 +149,7 @@ def test_predict_tells_people_the_probability_of_the_label(trained: Path) -> Non
 
 def test_predict_ends_quietly_on_a_closed_pipe(trained: Path) -> None:
     command = f"yes good film | {sys.executable} -m imdb_jax.predict --workdir {trained} | head -n 1"
-    process = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=300)
+    process = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True)
     assert process.stdout.count(b"\n") == 1
     assert not process.stderr
 
@@ -250,9 +250,6 @@ def test_vectors_of_a_run_and_of_a_file(trained: Path, tmp_path: Path) -> None:
     table = output(*command, "--vectors", path, "good", "awful").splitlines()
     columns = [f"  {answer['cosine']:6.3f}  {answer['word']}" for answer in answers]
     assert table == ["good", *columns[:3], "awful", *columns[3:]]
-    first, *found = output("imdb_jax.vectors", "analogy", "--vectors", path, "good", "weak", "awful").splitlines()
-    assert first == "good - weak + awful"
-    assert len(found) == 10
 
 
 def test_mistakes_about_vectors_are_one_line(trained: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.data.batches import Batch, Batches, Split
@@ -63,7 +63,6 @@ def assert_equal(batches: list[Batch], others: list[Batch]) -> None:
             np.testing.assert_array_equal(array, same)
 
 
-@settings(deadline=None)
 @given(cases(), seeds, epochs)
 def test_an_epoch_has_each_review_once(case: Case, seed: int, epoch: int) -> None:
     batches = list(case.batches().shuffled(seed, epoch))
@@ -72,7 +71,6 @@ def test_an_epoch_has_each_review_once(case: Case, seed: int, epoch: int) -> Non
     assert all(len(batch.tokens) == case.batch_size for batch in batches)
 
 
-@settings(deadline=None)
 @given(cases(), seeds)
 def test_rows_are_padded_with_zeros_to_the_smallest_bucket_that_fits(case: Case, seed: int) -> None:
     for batch in case.batches().shuffled(seed, 0):
@@ -90,7 +88,6 @@ def test_dtypes_do_not_depend_on_those_of_the_split() -> None:
     assert [array.dtype for array in batch] == [np.int32, np.int32, np.float32, np.float32]
 
 
-@settings(deadline=None)
 @given(cases(), seeds, epochs, st.data())
 def test_starting_at_any_step_gives_the_same_rest(case: Case, seed: int, epoch: int, data: st.DataObject) -> None:
     first_step = data.draw(st.integers(0, len(case.batches())))
@@ -112,7 +109,6 @@ def test_seeds_and_epochs_have_orders_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-@settings(deadline=None)
 @given(case=cases(), seed=seeds)
 def test_rows_of_all_processes_are_those_of_one(count: int, case: Case, seed: int) -> None:
     size = -(-case.batch_size // count)
@@ -124,7 +120,6 @@ def test_rows_of_all_processes_are_those_of_one(count: int, case: Case, seed: in
         assert {part.tokens.shape for part in local} == {(size, batch.tokens.shape[1])}
 
 
-@settings(deadline=None)
 @given(cases())
 def test_sorted_reads_every_review_once_from_short_to_long(case: Case) -> None:
     seen = []

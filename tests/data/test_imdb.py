@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
@@ -144,7 +144,6 @@ def test_a_changed_folder_is_prepared_again(tmp_path: Path) -> None:
     assert b"changed" in read(open_imdb(tmp_path / "data", folder).train)
 
 
-@settings(deadline=None)  # files are written
 @given(st.dictionaries(st.sampled_from(sorted(MEMBERS)), st.binary(max_size=2_000)))
 def test_any_reviews_come_back_from_an_archive(
     tmp_path_factory: pytest.TempPathFactory, members: dict[str, bytes]

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import TextConfig
@@ -62,7 +62,6 @@ def test_no_word_is_read_as_a_special_token() -> None:
         assert ids[-5:] == [unknown] * 5
 
 
-@settings(deadline=None)
 @given(reviews, rules)
 def test_words_of_any_bytes_hold_no_capital_punctuation_or_white_space(review: bytes, text: TextConfig) -> None:
     removed = set(string.ascii_uppercase + string.punctuation + string.whitespace)
@@ -73,7 +72,6 @@ def test_words_of_any_bytes_hold_no_capital_punctuation_or_white_space(review: b
     assert not set(b"".join(words)) & set(map(ord, removed))
 
 
-@settings(deadline=None)
 @given(reviews, rules)
 def test_parts_as_written_hold_the_words_one_by_one(review: bytes, text: TextConfig) -> None:
     words = [split_words(part, text) for part in split_written(review, text)]
@@ -87,7 +85,6 @@ def test_letters_of_other_alphabets_are_left_alone(review: bytes, text: TextConf
     assert bytes(byte for byte in words if byte > 127) == bytes(byte for byte in review if byte > 127)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=8), rules)
 def test_known_words_survive_decoding(texts: list[str], text: TextConfig) -> None:
     encoded = [review.encode() for review in texts if split_words(review.encode(), text)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import TextConfig
@@ -39,7 +39,6 @@ def test_a_small_corpus_gives_a_smaller_vocabulary() -> None:
     assert len(Vocabulary.build(Counter({b"a": 1}), 20_000, KERAS)) == 3
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=20)),
     st.builds(TextConfig, keep_apostrophes=st.booleans(), special_tokens=st.sampled_from(SCHEMES)),
@@ -100,7 +99,6 @@ def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@settings(deadline=None)
 @given(
     st.lists(
         st.text(max_size=20) | st.sampled_from(["Naïve 🙂", "фильм хорош", "映画 <br />", "É é", "don't"]), min_size=1
@@ -168,7 +166,6 @@ def refuse(path: Path, code: int = BAD_DATA) -> str:
     return str(caught.value).replace(f"{path.parent}/", "")
 
 
-@settings(deadline=None)  # files are written
 @given(st.lists(WORDS | st.sampled_from(["🙂".encode(), "naïve".encode(), b"\xff"]), min_size=1, unique=True))
 def test_any_words_come_back_in_their_order(tmp_path_factory: pytest.TempPathFactory, words: list[bytes]) -> None:
     path = tmp_path_factory.getbasetemp() / "word_index.json"
@@ -211,7 +208,6 @@ def test_what_is_no_word_index_is_refused(tmp_path: Path, content: str, message:
     assert message in refuse(tmp_path / "i.json")
 
 
-@settings(deadline=None)  # files are written
 @given(
     st.binary()
     | st.recursive(

@@ -396,7 +396,7 @@ def test_a_program_that_is_none_is_named(program: bytes, model: bytes, tmp_path:
         JaxReader(tmp_path / "model.zip")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_damage_anywhere_is_noticed_or_does_not_matter(
     data: st.DataObject, model: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -415,7 +415,6 @@ def test_damage_anywhere_is_noticed_or_does_not_matter(
         jax.tree.map(np.testing.assert_array_equal, found.members, whole.members)
 
 
-@settings(deadline=None)
 @given(texts | st.text().map(str.encode), rules)
 def test_text_is_split_as_in_training(review: bytes, text: TextConfig) -> None:
     found = reader.split_words(
@@ -424,7 +423,6 @@ def test_text_is_split_as_in_training(review: bytes, text: TextConfig) -> None:
     assert found == split_words(review, text)
 
 
-@settings(deadline=None)
 @given(reviews=st.lists(texts | st.text(max_size=9), max_size=5), copies=st.sampled_from([0, 1, 30]))
 def test_any_review_gets_a_probability(reviews: list[str | bytes], copies: int, model: bytes, tmp_path_factory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.zip"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.training.metrics import TrainScores, score
@@ -29,7 +29,6 @@ def cross_entropy(logit: float, label: int) -> float:
     return max(wrong, 0) + math.log1p(math.exp(-abs(wrong)))
 
 
-@settings(deadline=None)
 @given(PREDICTIONS)
 def test_scores_equal_plain_counts(predictions: list[tuple[float, int]]) -> None:
     scores = score(*arrays(predictions))
@@ -42,7 +41,6 @@ def test_scores_equal_plain_counts(predictions: list[tuple[float, int]]) -> None
     assert scores.f1 == pytest.approx(2 * hits / (called + positives) if called + positives else 0)
 
 
-@settings(deadline=None)
 @given(PREDICTIONS)
 def test_auc_is_the_share_of_pairs_in_the_right_order(predictions: list[tuple[float, int]]) -> None:
     pairs = [(a, b) for a, positive in predictions if positive for b, other in predictions if not other]

@@ -38,7 +38,7 @@ CONFIG = Config(
     data=DataConfig(source="synthetic", limit=60, vocabulary_size=200, max_length=40, buckets=(16,)),
     model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=LSTMConfig(hidden_dim=4), embedding_dropout=0.1),
     optimizer=OptimizerConfig(name="adam", learning_rate=1e-2, schedule="cosine", clip_norm=1.0, ema_decay=0.9),
-    training=TrainingConfig(batch_size=16, epochs=3),
+    training=TrainingConfig(batch_size=16, epochs=3, eval_batch_size=16),
 )
 TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is a checksum of the others
 

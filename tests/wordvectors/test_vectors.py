@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
@@ -222,7 +222,6 @@ def entries(forbidden: bytes):
 
 
 @pytest.mark.parametrize("write", [headed, binary])
-@settings(deadline=None)  # files are written
 @given(entries=entries(b" \n"))
 def test_word2vec_comes_back_bit_for_bit(tmp_path_factory, write, entries):
     table = np.array([*entries.values()], np.float32)
@@ -230,7 +229,6 @@ def test_word2vec_comes_back_bit_for_bit(tmp_path_factory, write, entries):
     np.testing.assert_array_equal(read_back.view(np.uint32), table.view(np.uint32))
 
 
-@settings(deadline=None)  # files are written
 @given(entries=entries(b"\n"))
 def test_glove_comes_back_bit_for_bit(tmp_path_factory, entries):
     usual = {b"usual%d" % i: [0.0] * 10 for i in range(10)}  # most words of a file hold no spaces
@@ -239,7 +237,6 @@ def test_glove_comes_back_bit_for_bit(tmp_path_factory, entries):
     np.testing.assert_array_equal(read_back.view(np.uint32), table[len(usual) :].view(np.uint32))
 
 
-@settings(deadline=None)  # files are written
 @given(
     content=st.sampled_from([b"", *(pack(content) for pack in PACKINGS.values() for content in FORMATS.values())]),
     cut=st.integers(min_value=0),
@@ -264,7 +261,6 @@ def keyed_vectors(path, **options):
 
 
 @pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
-@settings(deadline=None)  # files are written
 @given(
     entries=st.dictionaries(
         st.text(min_size=1, max_size=12).filter(lambda word: word.encode().split() == [word.encode()]),
