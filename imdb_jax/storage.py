@@ -76,7 +76,7 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imdb_jax"
 
 
-def cached_folder(path: Path, write: Callable[[Path], None]) -> Path:
+def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, made on first use, or again where a file of it is gone or not as it was.
 
     Args:
