@@ -111,7 +111,7 @@ def near(path: Path) -> None:
 
 def labelled(rows: Rows, path: Path) -> None:
     reviews = FileReviews(path, partial(read_rows, rows, path, "text", "label"))
-    again = [pair for texts, labels in reviews.chunks() for pair in zip(texts, labels, strict=True)]
+    again = [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
     assert [label for _, label in again] == reviews.labels.tolist()
     assert all(isinstance(text, bytes) and label in (0, 1) for text, label in again)
 

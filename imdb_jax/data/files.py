@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import itertools
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Int8
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews, Selection, hashed, hold_out
@@ -54,15 +52,9 @@ class FileReviews(Reviews):
         self.fingerprint = digest.hexdigest()
         self.labels = np.frombuffer(bytes(labels), np.int8)
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+    def texts(self) -> Iterator[bytes]:
         """As in `Reviews`."""
-        reviews = self._read()
-        while chunk := list(itertools.islice(reviews, size)):
-            texts, labels = zip(*chunk, strict=True)
-            yield list(texts), np.array(labels, np.int8)
+        return (text for text, _ in self._read())
 
 
 def open_files(config: DataConfig) -> Corpus:

@@ -54,13 +54,18 @@ class PreparedReviews(Reviews):
     def __len__(self) -> int:
         return self._info.num_examples
 
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+    def texts(self) -> Iterator[bytes]:
         """As in `Reviews`.
 
         Raises:
           UserError: the folder is damaged or holds another number of reviews than it says (65).
         """
-        return self._decoded.chunks(size)
+        return self._decoded.texts()
+
+    @functools.cached_property
+    def labels(self) -> Int8[np.ndarray, " N"]:
+        """As in `Reviews`."""
+        return self._decoded.labels
 
     @functools.cached_property
     def _decoded(self) -> ReviewList:
@@ -70,7 +75,7 @@ class PreparedReviews(Reviews):
             if self._builder.info.file_format == tfds.core.FileFormat.TFRECORD:
                 records = [record for path in self._info.filepaths for record in _read_tfrecord(Path(path))]
             else:
-                source: Any = self._builder.as_data_source(self._split)
+                source: Any = self._builder.as_data_source(self._split)  # pyright: ignore  (its decorator hides the argument)
                 records = source.data_source.__getitems__(range(len(source)))
             if len(records) != len(self):
                 raise ValueError(f"{len(records):,} reviews in {self._split}, expected {len(self):,}")

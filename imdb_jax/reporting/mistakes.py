@@ -85,10 +85,8 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
 
 def _texts(reviews: Reviews, rows: Sequence[int]) -> list[bytes]:
     """The texts of some reviews, read in one pass."""
-    wanted, found, start = set(rows), {}, 0
-    for texts, _ in reviews.chunks():
-        found.update({start + i: text for i, text in enumerate(texts) if start + i in wanted})
-        start += len(texts)
+    wanted = set(rows)
+    found = {row: text for row, text in enumerate(reviews.texts()) if row in wanted}
     return [found[row] for row in rows]
 
 

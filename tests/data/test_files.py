@@ -24,8 +24,8 @@ ANY_TEXT = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogate
 REVIEWS = st.lists(st.tuples(ANY_TEXT, st.sampled_from(sorted(LABELS))), min_size=1, max_size=6)
 
 
-def read(reviews: Reviews, size: int = 1024) -> list[tuple[bytes, int]]:
-    return [pair for texts, labels in reviews.chunks(size) for pair in zip(texts, labels.tolist(), strict=True)]
+def read(reviews: Reviews) -> list[tuple[bytes, int]]:
+    return [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
 
 
 def expected(reviews: list[tuple[str, str]]) -> list[tuple[bytes, int]]:
@@ -78,11 +78,10 @@ def test_csv_and_jsonl_of_the_same_reviews_have_one_fingerprint(tmp_path: Path) 
     assert prints[0] == prints[1] == prints[2] != prints[3]
 
 
-def test_chunks_cover_all_reviews_again_and_again(tmp_path: Path) -> None:
+def test_reviews_are_read_again_and_again(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{i},{i % 2}\n" for i in range(10)))
     train = open_path(tmp_path / "a.csv", test_path=str(tmp_path / "a.csv")).train
-    assert [len(texts) for texts, _ in train.chunks(4)] == [4, 4, 2]
-    assert read(train, 4) == read(train) == [(b"%d" % i, i % 2) for i in range(10)]
+    assert read(train) == read(train) == [(b"%d" % i, i % 2) for i in range(10)]
     assert train.labels.tolist() == [0, 1] * 5
 
 
