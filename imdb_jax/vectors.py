@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from imdb_jax import cli
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Run
-from imdb_jax.wordvectors.neighbours import Neighbour, neighbours
+from imdb_jax.wordvectors.neighbours import neighbours
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import read_all_vectors, write_vectors
 
@@ -59,24 +59,23 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Exports or answers; see `Args`."""
     args = cli.parse(Args, arguments, "vectors").command
-    match args:
-        case Export():
-            path = Path(args.out)
-            if path.suffix not in (".txt", ".bin"):
-                raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
-            write_vectors(path, *_of_run(args.workdir))
-        case Neighbours():
-            if not args.words:
-                raise UserError("words: give at least one")
-            if args.count < 1:
-                raise UserError(f"--count: {args.count}; must be at least 1")
-            if (args.workdir is None) == (args.vectors is None):
-                raise UserError("--workdir, --vectors: give one of them")
-            name = args.workdir or str(find_vectors(args.vectors or ""))
-            words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
-            asked = [os.fsencode(word) for word in args.words]
-            for word, found in zip(asked, neighbours(name, words, table, asked, args.count), strict=True):
-                _write(word, found, args.output)
+    if isinstance(args, Export):
+        path = Path(args.out)
+        if path.suffix not in (".txt", ".bin"):
+            raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
+        write_vectors(path, *_of_run(args.workdir))
+        return
+    if not args.words:
+        raise UserError("words: give at least one")
+    if args.count < 1:
+        raise UserError(f"--count: {args.count}; must be at least 1")
+    if (args.workdir is None) == (args.vectors is None):
+        raise UserError("--workdir, --vectors: give one of them")
+    name = args.workdir or str(find_vectors(args.vectors or ""))
+    words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
+    asked = [os.fsencode(word) for word in args.words]
+    for query, found in zip(asked, neighbours(name, words, table, asked, args.count), strict=True):
+        _write(query.decode("utf-8", "replace"), found, args.output)
 
 
 def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
@@ -90,13 +89,12 @@ def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
     return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
 
 
-def _write(query: bytes, found: Sequence[Neighbour], output: str) -> None:
-    asked = query.decode("utf-8", "replace")
+def _write(query: str, found: Sequence[tuple[str, float]], output: str) -> None:
     if output == "table":
-        sys.stdout.write(f"{asked}\n")
-    for word, cosine in ((each.word.decode("utf-8", "replace"), each.cosine) for each in found):
+        sys.stdout.write(f"{query}\n")
+    for word, cosine in found:
         if output == "jsonl":
-            sys.stdout.write(json.dumps({"query": asked, "word": word, "cosine": cosine}) + "\n")
+            sys.stdout.write(json.dumps({"query": query, "word": word, "cosine": cosine}) + "\n")
         else:
             sys.stdout.write(f"  {cosine:6.3f}  {word}\n")
 

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from imdb_jax import audit, cli, predict
 from imdb_jax.config import Config, TextConfig, fields, from_json, to_json
 from imdb_jax.data import aclimdb
-from imdb_jax.data.files import FileReviews, read_csv, read_jsonl
+from imdb_jax.data.files import FileReviews, Rows, read_rows
+from imdb_jax.data.rows import csv_rows, jsonl_rows
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.records import Results, dump
@@ -105,12 +106,12 @@ def vectors(path: Path) -> None:
 def near(path: Path) -> None:
     (nearest,) = neighbours(str(path), *read_all_vectors(path), [b"the"], 3)
     assert len(nearest) <= 3
-    assert all(-1.001 < each.cosine < 1.001 and each.word != b"the" for each in nearest)
+    assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 
 
-def labelled(read: Callable, path: Path) -> None:
-    reviews = FileReviews(path, partial(read, path, "text", "label"))
-    again = [pair for texts, labels in reviews.chunks() for pair in zip(texts, labels, strict=True)]
+def labelled(rows: Rows, path: Path) -> None:
+    reviews = FileReviews(path, partial(read_rows, rows, path, "text", "label"))
+    again = [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
     assert [label for _, label in again] == reviews.labels.tolist()
     assert all(isinstance(text, bytes) and label in (0, 1) for text, label in again)
 
@@ -193,8 +194,8 @@ def parsers(folder: Path) -> dict[str, Parser]:
     return {
         "vectors": Parser(files, vectors),
         "neighbours": Parser(files, near),
-        "csv": Parser(csvs, partial(labelled, read_csv)),
-        "jsonl": Parser(jsonls, partial(labelled, read_jsonl)),
+        "csv": Parser(csvs, partial(labelled, csv_rows)),
+        "jsonl": Parser(jsonls, partial(labelled, jsonl_rows)),
         "predict_csv": Parser(csvs, partial(predicted, "csv")),
         "predict_jsonl": Parser(jsonls, partial(predicted, "jsonl")),
         "archive": Parser([gzip.compress(each, mtime=0) for each in tars], archive),

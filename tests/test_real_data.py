@@ -69,10 +69,8 @@ def test_glove_bilstm_learns_and_predicts_what_it_evaluates(tmp_path: Path, monk
     assert "Converted" in (tmp_path / "run" / "train.log").read_text()
 
     test = open_corpus(config.data).test
-    texts, labels = zip(
-        *((text, label) for chunk in test.chunks() for text, label in zip(*chunk, strict=True)), strict=True
-    )
-    first = np.concatenate([np.flatnonzero(np.array(labels) == label)[:1_000] for label in (0, 1)])
+    texts, labels = [*test.texts()], test.labels
+    first = np.concatenate([np.flatnonzero(labels == label)[:1_000] for label in (0, 1)])
     predictor = Predictor(Run(tmp_path / "run"))
     found = predictor.predict([texts[i] for i in first])
     right = [

@@ -57,12 +57,14 @@ def describe(error: ValidationError, path: str = "") -> str:
     The checked object stands in the config at a path such as `model.encoder`.
     """
     first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return first["msg"][0].lower() + first["msg"][1:]
-    where = ".".join(str(part) for part in (path, *first["loc"]) if part not in TAGS)
-    if first["type"] == "value_error":  # a check of ours: it says itself what was given
-        return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
     complaint = first["msg"][0].lower() + first["msg"][1:]
-    if first["type"] == "missing":  # then the input is the whole section
-        return f"{where}: {complaint}"
-    return f"{where or 'config'}: {first['input']!r}; {complaint}"
+    where = ".".join(str(part) for part in (path, *first["loc"]) if part not in TAGS)
+    match first["type"]:
+        case "json_invalid":
+            return complaint
+        case "value_error":  # a check of ours: it says itself what was given
+            return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
+        case "missing":  # then the input is the whole section
+            return f"{where}: {complaint}"
+        case _:
+            return f"{where or 'config'}: {first['input']!r}; {complaint}"

@@ -1,6 +1,7 @@
 """Config files: Python that is run, and names one `config`."""
 
 import runpy
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,9 @@ def run_file(path: str | Path) -> dict[str, Any]:
     try:
         return runpy.run_path(str(path))
     except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            lines.append(error.lineno)
+        line = f":{lines[-1]}" if lines else ""
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        raise UserError(f"{path}{_line_in(path, error)}: {kind}{error}") from None
-
-
-def _line_in(path: Path, error: Exception) -> str:
-    """The last line of `path` on the way to an error, as `:LINE`; nothing where there is none."""
-    line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(path) else None
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return f":{line}" if line else ""
+        raise UserError(f"{path}{line}: {kind}{error}") from None

@@ -20,7 +20,7 @@ def to_json(config: Config) -> str:
     return _ADAPTER.dump_json(config, indent=2).decode() + "\n"
 
 
-def from_json(text: str | bytes, where: str) -> Config:
+def from_json(text: str | bytes, where: str = "") -> Config:
     """Reads what `to_json` wrote; errors name the file `where` it came from.
 
     Raises:
@@ -29,12 +29,12 @@ def from_json(text: str | bytes, where: str) -> Config:
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}") from None
+        raise UserError(f"{where}: {describe(error)}".removeprefix(": ")) from None
 
 
 def fields(config: Config) -> dict[str, Any]:
     """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
-    return dict(_leaves(json.loads(to_json(config))))
+    return dict(_leaves(_ADAPTER.dump_python(config, mode="json")))
 
 
 def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
@@ -44,17 +44,14 @@ def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
       UserError: there is no such field, or a value does not fit.
     """
     known = fields(config)
-    tree = json.loads(to_json(config))
+    tree = _ADAPTER.dump_python(config, mode="json")
     for field_name, value in values.items():
         if field_name not in known:
             near = difflib.get_close_matches(field_name, known, n=1)
             raise UserError(f"{field_name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
         *path, name = field_name.split(".")
         functools.reduce(dict.__getitem__, path, tree)[name] = value
-    try:
-        return _ADAPTER.validate_json(json.dumps(tree))
-    except ValidationError as error:
-        raise UserError(describe(error)) from None
+    return from_json(json.dumps(tree))
 
 
 def differences(old: Config, new: Config) -> list[str]:

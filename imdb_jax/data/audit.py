@@ -82,14 +82,13 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]
     digests = bytearray()
     words: list[int] = []
     size = invalid = nul = truncated = 0
-    for texts, _ in reviews.chunks():
-        for text in texts:
-            digests += hashlib.blake2b(text, digest_size=8).digest()
-            words.append(len(text.split()))
-            size += len(text)
-            invalid += text.decode("utf-8", "ignore").encode() != text
-            nul += b"\0" in text
-            truncated += len(text) == LONGEST_REVIEW
+    for text in reviews.texts():
+        digests += hashlib.blake2b(text, digest_size=8).digest()
+        words.append(len(text.split()))
+        size += len(text)
+        invalid += text.decode("utf-8", "ignore").encode() != text
+        nul += b"\0" in text
+        truncated += len(text) == LONGEST_REVIEW
     hashes = np.frombuffer(bytes(digests), np.uint64)
     labels = reviews.labels.tolist()
     lengths = dict(zip(QUANTILES, np.quantile(words, list(QUANTILES.values())).tolist(), strict=True))

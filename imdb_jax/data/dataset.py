@@ -1,7 +1,7 @@
 """Reviews -> token ids: opened, split, encoded, and kept in the cache folder, where later runs map them.
 
 The first run reads the reviews three times (audit, count, encode) and keeps the ids under a key over the content of
-the reviews and the text rules. Only one chunk of reviews is in memory at a time, of IMDB all 67 MB.
+the reviews and the text rules. Only one review is in memory at a time, of IMDB all 67 MB.
 """
 
 import hashlib
@@ -134,19 +134,17 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
     """How often each word occurs."""
     counts: Counter[bytes] = Counter()
-    for texts, _ in reviews.chunks():
-        for text in texts:
-            counts.update(split_words(text, config.text))
+    for text in reviews.texts():
+        counts.update(split_words(text, config.text))
     return counts
 
 
 def _write_split(folder: Path, name: str, reviews: Reviews, vocabulary: Vocabulary) -> None:
     lengths = [0]
     with (folder / f"{name}.ids").open("wb") as file:
-        for texts, _ in reviews.chunks():
-            for ids in map(vocabulary.encode, texts):
-                lengths.append(len(ids))
-                file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
+        for ids in map(vocabulary.encode, reviews.texts()):
+            lengths.append(len(ids))
+            file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
     np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
     np.save(folder / f"{name}.labels.npy", reviews.labels)
 

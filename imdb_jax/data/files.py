@@ -2,17 +2,14 @@
 
 import gzip
 import hashlib
-import io
-import itertools
 import logging
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Int8
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews, Selection, hashed, hold_out
@@ -23,6 +20,8 @@ log = logging.getLogger(__name__)
 
 LABELS = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
 Labelled = Iterator[tuple[bytes, int]]
+Rows = Callable[[Any, str, Sequence[str]], Iterator[tuple[str, dict[str, Any]]]]
+ROWS: dict[str, Rows] = {".csv": csv_rows, ".jsonl": jsonl_rows}
 
 
 class FileReviews(Reviews):
@@ -53,15 +52,9 @@ class FileReviews(Reviews):
         self.fingerprint = digest.hexdigest()
         self.labels = np.frombuffer(bytes(labels), np.int8)
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+    def texts(self) -> Iterator[bytes]:
         """As in `Reviews`."""
-        reviews = self._read()
-        while chunk := list(itertools.islice(reviews, size)):
-            texts, labels = zip(*chunk, strict=True)
-            yield list(texts), np.array(labels, np.int8)
+        return (text for text, _ in self._read())
 
 
 def open_files(config: DataConfig) -> Corpus:
@@ -91,11 +84,10 @@ def _open(path: Path, field: str, config: DataConfig) -> FileReviews:
         return FileReviews(path, partial(read_folder, path))
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; set {field}", MISSING_INPUT)
-    readers = {".csv": read_csv, ".jsonl": read_jsonl}
     kind = Path(path.name.removesuffix(".gz")).suffix
-    if kind not in readers:
+    if kind not in ROWS:
         raise UserError(f"{field}: {str(path)!r}; must be a folder with pos and neg, a .csv or a .jsonl", USAGE)
-    return FileReviews(path, partial(readers[kind], path, config.text_column, config.label_column))
+    return FileReviews(path, partial(read_rows, ROWS[kind], path, config.text_column, config.label_column))
 
 
 def _check_folder(path: Path) -> None:
@@ -118,30 +110,18 @@ def read_folder(path: Path) -> Labelled:
                     yield opened.read(LONGEST_REVIEW), LABELS[name]
 
 
-def read_csv(path: Path, text_column: str, label_column: str) -> Labelled:
-    """Reads a comma-separated file whose first row names the columns.
+def read_rows(rows: Rows, path: Path, text_column: str, label_column: str) -> Labelled:
+    """Reads the texts and labels of a table, plain or as .gz.
+
+    Args:
+      rows: `csv_rows` or `jsonl_rows`.
 
     Raises:
-      UserError: see `csv_rows`; or a label is none of `LABELS` (65).
+      UserError: see there; or a text is no string, or a label is none of `LABELS` (65).
     """
-    with _unpacked(path) as file:
-        for where, row in csv_rows(file, str(path), (text_column, label_column)):
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for where, row in rows(file, str(path), (text_column, label_column)):
             yield text_of(row, text_column, where), _label(row[label_column], where)
-
-
-def read_jsonl(path: Path, text_key: str, label_key: str) -> Labelled:
-    """Reads a file with one JSON object per line.
-
-    Raises:
-      UserError: see `jsonl_rows`; or a text is no string, or a label none of `LABELS` (65).
-    """
-    with _unpacked(path) as file:
-        for where, row in jsonl_rows(file, str(path), (text_key, label_key)):
-            yield text_of(row, text_key, where), _label(row[label_key], where)
-
-
-def _unpacked(path: Path) -> io.BufferedIOBase:
-    return gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb")
 
 
 def _label(value: Any, where: str) -> int:

@@ -54,13 +54,18 @@ class PreparedReviews(Reviews):
     def __len__(self) -> int:
         return self._info.num_examples
 
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+    def texts(self) -> Iterator[bytes]:
         """As in `Reviews`.
 
         Raises:
           UserError: the folder is damaged or holds another number of reviews than it says (65).
         """
-        return self._decoded.chunks(size)
+        return self._decoded.texts()
+
+    @functools.cached_property
+    def labels(self) -> Int8[np.ndarray, " N"]:
+        """As in `Reviews`."""
+        return self._decoded.labels
 
     @functools.cached_property
     def _decoded(self) -> ReviewList:

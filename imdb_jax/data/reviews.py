@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,34 +17,26 @@ LONGEST_REVIEW = 1_000_000  # of one review; files.py cuts longer ones here and 
 
 
 class Reviews(ABC):
-    """Labelled reviews in a fixed order, streamed: only one chunk need be in memory.
-
-    Texts are raw bytes, UTF-8 by intent: what isn't valid passes through untouched.
-    """
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
-        """Reads all reviews from the first on, at most `size` at a time.
-
-        Yields:
-          Texts and their labels: 0 negative, 1 positive.
-        """
+    """Labelled reviews in a fixed order, streamed: only one text need be in memory."""
 
     @functools.cached_property
+    @abstractmethod
     def labels(self) -> Int8[np.ndarray, " N"]:
-        """All labels, in order."""
-        return np.concatenate([labels for _, labels in self.chunks()])
+        """0 negative, 1 positive."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def texts(self) -> Iterator[bytes]:
+        """Reads all reviews, from the first on. They are UTF-8 by intent: what isn't valid passes through untouched."""
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hex sha256 of all texts and labels in their order: the same on every machine and in every file format."""
         digest = hashlib.sha256()
-        for texts, labels in self.chunks():
-            for text, label in zip(texts, labels.tolist(), strict=True):
-                digest.update(hashed(text, label))
+        for text, label in zip(self.texts(), self.labels.tolist(), strict=True):
+            digest.update(hashed(text, label))
         return digest.hexdigest()
 
 
@@ -59,45 +52,22 @@ class ReviewList(Reviews):
         self._texts = texts
         self.labels = labels
 
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
+    def texts(self) -> Iterator[bytes]:
         """As in `Reviews`."""
-        for start in range(0, len(self), size):
-            yield self._texts[start : start + size], self.labels[start : start + size]
+        return iter(self._texts)
 
 
 class Selection(Reviews):
-    """Some of another object's reviews, in the same order.
-
-    Args:
-      mask: True for each review of `parent` that is kept.
-    """
+    """Those of another object's reviews whose `mask` is True, in the same order."""
 
     def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"]) -> None:
         self._parent = parent
         self._mask = mask
+        self.labels = parent.labels[mask]
 
-    def __len__(self) -> int:
-        return int(self._mask.sum())
-
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], Int8[np.ndarray, " n"]]]:
-        """As in `Reviews`; a chunk holds what is kept of one chunk of the parent."""
-        end = int(np.flatnonzero(self._mask)[-1]) + 1 if len(self) else 0
-        start = 0
-        for texts, labels in self._parent.chunks(size):
-            if start >= end:
-                return
-            kept = np.flatnonzero(self._mask[start : start + len(texts)])
-            if kept.size:
-                yield [texts[i] for i in kept], labels[kept]
-            start += len(texts)
-
-    @functools.cached_property
-    def labels(self) -> Int8[np.ndarray, " N"]:
-        """All labels, in order."""
-        return self._parent.labels[self._mask]
+    def texts(self) -> Iterator[bytes]:
+        """As in `Reviews`."""
+        return itertools.compress(self._parent.texts(), self._mask)
 
     @functools.cached_property
     def fingerprint(self) -> str:

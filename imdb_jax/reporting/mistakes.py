@@ -51,10 +51,8 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
     `words` is the part that the model read, `unread` counts the words before and after that it did not, and `strongest`
     are the words that count most towards the mistake.
     """
-    found, start = {}, 0
-    for chunk, _ in reviews.chunks():
-        found.update({start + i: text for i, text in enumerate(chunk) if start + i in rows})
-        start += len(chunk)
+    wanted = set(rows)
+    found = {row: text for row, text in enumerate(reviews.texts()) if row in wanted}
     texts = [found[row] for row in rows]
     data, vocabulary = predictor.config.data, predictor.vocabulary
     kept = slice(-data.max_length, None) if data.keep == "tail" else slice(data.max_length)

@@ -5,6 +5,7 @@ wanted words are parsed, but any line with too few numbers is found, so that no 
 """
 
 import gzip
+import logging
 import re
 import string
 import zipfile
@@ -13,28 +14,27 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 from tqdm import tqdm
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
+log = logging.getLogger(__name__)
+
 BLOCK = 1 << 20  # bytes read at a time; no line may be longer
 HEADER = re.compile(rb"(\d{1,12}) ([1-9]\d{0,4})[ \r]*\n")  # word2vec: number of words, numbers per word
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 
-
-class WordVector(NamedTuple):
-    """A wanted word as it stands in a file."""
-
-    where: str  # file and line or word number, for error messages
-    word: bytes
-    vector: np.ndarray  # float32, finite, all of one length
+WordVector = tuple[str, bytes, np.ndarray]  # file and line or word number, for error messages; a word; its vector
 
 
-def read_word_vectors(path: Path, words: Set[bytes] | None) -> Iterator[WordVector]:
-    """Reads `words`, or all words, from a file, in its order and as often as they stand there.
+def read_word_vectors(path: Path, words: Set[bytes] | None) -> dict[bytes, np.ndarray]:
+    """Reads the vectors of `words`, or of all words, in the order of the file; where one stands there again, its first.
+
+    Returns:
+      Finite float32 vectors of one length, by word.
 
     Raises:
       UserError: no such file; no vector file; a line of the wrong width; nan or infinity in a wanted vector; fewer or
@@ -51,10 +51,16 @@ def read_word_vectors(path: Path, words: Set[bytes] | None) -> Iterator[WordVect
         found = read(path, chain([rest], blocks), words, dim, count)
     else:
         found = _read_text(path, chain([head], blocks), words, _common_width(path, head), None)
-    for each in found:
-        if not np.isfinite(each.vector).all():
-            raise UserError(f"{each.where}: nan or infinity, expected finite numbers", BAD_DATA)
-        yield each
+    vectors: dict[bytes, np.ndarray] = {}
+    repeated = 0
+    for where, word, vector in found:
+        if not np.isfinite(vector).all():
+            raise UserError(f"{where}: nan or infinity, expected finite numbers", BAD_DATA)
+        repeated += word in vectors
+        vectors.setdefault(word, vector)
+    if repeated:
+        log.warning("%s: %d wanted words stand there again; the first vector of each is kept", path, repeated)
+    return vectors
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -142,13 +148,13 @@ def _read_text(
         if not line.strip():
             blank += 1
             continue
-        found = _parse(f"{path}:{number}", line, dim)
-        if words is not None and found.word in words:
-            yield found
-        elif (surplus := found.word.split(b" ")[1:]) and all(map(_is_number, surplus)):
-            raise UserError(f"{found.where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
+        where, word, vector = _parse(f"{path}:{number}", line, dim)
+        if words is not None and word in words:
+            yield where, word, vector
+        elif (surplus := word.split(b" ")[1:]) and all(map(_is_number, surplus)):
+            raise UserError(f"{where}: {dim + len(surplus)} numbers, expected {dim}", BAD_DATA)
         elif words is None:
-            yield found
+            yield where, word, vector
     if line.strip():
         _parse(f"{path}:{number}", line, dim)  # where a cut file ends
     if count is not None and count != number - before - blank:
@@ -176,7 +182,7 @@ def _parse(where: str, line: bytes, dim: int) -> WordVector:
     except ValueError as error:
         raise UserError(f"{where}: {error}", BAD_DATA) from None
     with np.errstate(over="ignore"):  # becomes an infinity, which `read_word_vectors` refuses
-        return WordVector(where, word, np.array(values, np.float32))
+        return where, word, np.array(values, np.float32)
 
 
 def _read_binary(
@@ -191,7 +197,7 @@ def _read_binary(
             word = rest[start:space].lstrip(b"\n")
             if words is None or word in words:
                 vector = np.frombuffer(rest, "<f4", dim, space + 1).astype(np.float32)
-                yield WordVector(f"{path}: word {number}", word, vector)
+                yield f"{path}: word {number}", word, vector
             start = end
         rest = rest[start:]
         if len(rest) > BLOCK + size:

@@ -3,7 +3,6 @@
 import difflib
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,24 +10,16 @@ from jaxtyping import Float32
 from imdb_jax.errors import UserError
 
 
-class Neighbour(NamedTuple):
-    """A word and the cosine of the angle between its vector and the one asked for, from -1 to 1."""
-
-    word: bytes
-    cosine: float
-
-
 def neighbours(
     name: str, words: Sequence[bytes], table: Float32[np.ndarray, "N D"], asked: Sequence[bytes], count: int
-) -> list[list[Neighbour]]:
-    """The nearest words of each word that is asked about, itself left out, nearest first.
+) -> list[list[tuple[str, float]]]:
+    """The nearest words of each word that is asked about, itself left out, and their cosines, the greatest first.
 
     A word whose vector is zero points nowhere and is near none.
 
     Args:
       name: of the file or run, for error messages.
       words: of the rows of the table, each once.
-      asked: the words to find neighbours of.
 
     Raises:
       UserError: a word has no vector or a zero one.
@@ -46,7 +37,7 @@ def neighbours(
     found = []
     for word, cosines in zip(asked, directions[[rows[word] for word in asked]] @ directions.T, strict=True):
         order = np.argsort(-cosines, kind="stable").tolist()
-        near = (Neighbour(words[i], float(cosines[i])) for i in order if words[i] != word and lengths[i])
+        near = ((_text(words[i]), float(cosines[i])) for i in order if words[i] != word and lengths[i])
         found.append([*itertools.islice(near, count)])
     return found
 

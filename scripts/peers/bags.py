@@ -58,9 +58,7 @@ NAMES = {
 
 
 def read(reviews: Reviews) -> tuple[Texts, Labels]:
-    chunks = list(reviews.chunks())
-    texts = [text.decode("utf-8", "replace") for some, _ in chunks for text in some]
-    return texts, np.concatenate([labels for _, labels in chunks])
+    return [text.decode("utf-8", "replace") for text in reviews.texts()], reviews.labels
 
 
 def main(name: str) -> None:

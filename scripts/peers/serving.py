@@ -30,7 +30,7 @@ def prepare_servers(name: str, folder: Path, reviews: int, single: int) -> Task:
     run("imdb_jax.export", *place, "--out", f"{folder}/model.zip")
     trained = Run(folder / "run")
     learner, state = restore_best(trained)
-    texts = [text for some, _ in split_corpus(trained.config().data).test.chunks() for text in some]
+    texts = [*split_corpus(trained.config().data).test.texts()]
     rows = np.random.default_rng(0).permutation(len(texts))[:reviews]
     return prepare(name, folder, BATCH, BATCH)._replace(
         weights=by_name(learner, state.eval_params), texts=tuple(texts[row] for row in rows), single=single

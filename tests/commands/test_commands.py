@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -94,7 +95,7 @@ def test_evaluate_repeats_the_results_and_records_each_look_at_the_test_split(tr
 
 def test_predict_equals_evaluate_review_for_review(trained: Path) -> None:
     test = open_corpus(Run(trained).config().data).test
-    texts = [text for chunk, _ in test.chunks() for text in chunk]
+    texts = [*test.texts()]
     found = predictions("--workdir", trained, stdin=b"".join(text.replace(b"\n", b" ") + b"\n" for text in texts))
     called = [prediction["label"] == "positive" for prediction in found]
     accuracy = sum(c == bool(label) for c, label in zip(called, test.labels, strict=True)) / len(texts)
@@ -163,11 +164,11 @@ def test_same_command_again_leaves_a_finished_run_alone(trained: Path) -> None:
 
 def test_train_on_own_reviews(tmp_path: Path) -> None:
     train = open_corpus(DataConfig(source="synthetic")).train
-    texts, labels = next(train.chunks(300))
+    reviews = itertools.islice(zip(train.texts(), train.labels, strict=True), 300)
     with (tmp_path / "mine.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["what", "mood"])
-        rows.writerows((text.decode(), "pos" if label else "neg") for text, label in zip(texts, labels, strict=True))
+        rows.writerows((text.decode(), "pos" if label else "neg") for text, label in reviews)
     (tmp_path / "config.py").write_text(CONFIG)
     own = ["--config.data.source=files", f"--config.data.path={tmp_path / 'mine.csv'}"]
     own += ["--config.data.text_column=what", "--config.data.label_column=mood", "--config.training.epochs=1"]

@@ -2,6 +2,7 @@
 
 import csv
 import html
+import itertools
 import json
 import os
 import re
@@ -83,11 +84,12 @@ def reported(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     folder = tmp_path_factory.mktemp("reported")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMDB_JAX_CACHE", str(cache))
-        texts, labels = next(open_corpus(DataConfig(source="synthetic")).train.chunks(300))
+        train = open_corpus(DataConfig(source="synthetic")).train
+        reviews = itertools.islice(zip(train.texts(), train.labels, strict=True), 300)
         with (folder / f"{ODD_NAME}.csv").open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["text", "label"])
-            rows.writerows((f"{ATTACK} {text.decode()}", label) for text, label in zip(texts, labels, strict=True))
+            rows.writerows((f"{ATTACK} {text.decode()}", label) for text, label in reviews)
         vectors = folder / "vectors.txt"
         vectors.write_text(
             "".join(f"{word} {i} 1 -1 {-i}\n" for i, word in enumerate(("good", "dull", "script", "xyzzy")))

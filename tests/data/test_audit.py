@@ -34,7 +34,7 @@ def test_counts_of_one_split() -> None:
     split = audit({"train": TRAIN}).splits["train"]
     assert (split.reviews, split.classes, split.longest_run) == (7, {"neg": 3, "pos": 4}, 3)
     assert (split.duplicates, split.empty, split.invalid_utf8, split.nul, split.truncated) == (1, 1, 1, 1, 1)
-    assert split.bytes == sum(len(text) for texts, _ in TRAIN.chunks() for text in texts)
+    assert split.bytes == sum(map(len, TRAIN.texts()))
     assert (split.words["min"], split.words["50 %"], split.words["max"]) == (0, 2, 3)
     assert split.words["mean"] == pytest.approx(14 / 7)
 

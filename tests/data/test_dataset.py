@@ -27,7 +27,7 @@ def rows(split: Split) -> list[np.ndarray]:
 
 
 def texts(reviews: Reviews) -> list[bytes]:
-    return [text for chunk, _ in reviews.chunks() for text in chunk]
+    return [*reviews.texts()]
 
 
 @pytest.fixture

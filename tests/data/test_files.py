@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.files import LABELS, open_files, read_csv, read_jsonl
+from imdb_jax.data.files import LABELS, open_files, read_rows
 from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews
+from imdb_jax.data.rows import csv_rows, jsonl_rows
 from imdb_jax.errors import UserError
 
 ANY_TEXT = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.text(
@@ -23,8 +24,8 @@ ANY_TEXT = st.binary(max_size=40).map(lambda raw: raw.decode("utf-8", "surrogate
 REVIEWS = st.lists(st.tuples(ANY_TEXT, st.sampled_from(sorted(LABELS))), min_size=1, max_size=6)
 
 
-def read(reviews: Reviews, size: int = 1024) -> list[tuple[bytes, int]]:
-    return [pair for texts, labels in reviews.chunks(size) for pair in zip(texts, labels.tolist(), strict=True)]
+def read(reviews: Reviews) -> list[tuple[bytes, int]]:
+    return [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
 
 
 def expected(reviews: list[tuple[str, str]]) -> list[tuple[bytes, int]]:
@@ -52,7 +53,7 @@ def test_csv_round_trip(reviews: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "reviews.csv")
         path.write_bytes(buffer.getvalue().encode("utf-8", "surrogateescape"))
-        assert list(read_csv(path, "text", "label")) == expected(reviews)
+        assert list(read_rows(csv_rows, path, "text", "label")) == expected(reviews)
 
 
 @given(REVIEWS)
@@ -61,7 +62,7 @@ def test_jsonl_round_trip(reviews: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "reviews.jsonl")
         path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
-        assert list(read_jsonl(path, "text", "label")) == expected(reviews)
+        assert list(read_rows(jsonl_rows, path, "text", "label")) == expected(reviews)
 
 
 def test_csv_and_jsonl_of_the_same_reviews_have_one_fingerprint(tmp_path: Path) -> None:
@@ -77,11 +78,10 @@ def test_csv_and_jsonl_of_the_same_reviews_have_one_fingerprint(tmp_path: Path) 
     assert prints[0] == prints[1] == prints[2] != prints[3]
 
 
-def test_chunks_cover_all_reviews_again_and_again(tmp_path: Path) -> None:
+def test_reviews_are_read_again_and_again(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{i},{i % 2}\n" for i in range(10)))
     train = open_path(tmp_path / "a.csv", test_path=str(tmp_path / "a.csv")).train
-    assert [len(texts) for texts, _ in train.chunks(4)] == [4, 4, 2]
-    assert read(train, 4) == read(train) == [(b"%d" % i, i % 2) for i in range(10)]
+    assert read(train) == read(train) == [(b"%d" % i, i % 2) for i in range(10)]
     assert train.labels.tolist() == [0, 1] * 5
 
 
@@ -124,7 +124,7 @@ def test_broken_files_are_named_with_their_line(tmp_path: Path, name: str, conte
 
 def test_a_lone_surrogate_of_json_is_kept_as_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "\\ud83d!", "label": 1}\n')
-    assert list(read_jsonl(tmp_path / "a.jsonl", "text", "label")) == [(b"\xed\xa0\xbd!", 1)]
+    assert list(read_rows(jsonl_rows, tmp_path / "a.jsonl", "text", "label")) == [(b"\xed\xa0\xbd!", 1)]
 
 
 @pytest.mark.parametrize(

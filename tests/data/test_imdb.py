@@ -59,7 +59,7 @@ def write_folder(root: Path, members: dict[str, bytes]) -> Path:
 
 
 def read(reviews: Reviews) -> dict[bytes, int]:
-    pairs = [pair for texts, labels in reviews.chunks(2) for pair in zip(texts, labels.tolist(), strict=True)]
+    pairs = [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
     assert len(dict(pairs)) == len(pairs) == len(reviews)
     return dict(pairs)
 
@@ -273,7 +273,7 @@ def test_an_edit_of_any_review_is_another_fingerprint(prepared: Path, row: int) 
     before = open_imdb(prepared.parents[2])
     fingerprints = [reviews.fingerprint for reviews in before]
     (file,) = prepared.glob("*-train.tfrecord*")
-    text = [text for texts, _ in before.train.chunks() for text in texts][row]
+    text = [*before.train.texts()][row]
     status = file.stat()
     file.write_bytes(file.read_bytes().replace(text, text.swapcase()))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -455,7 +455,7 @@ def test_real_reviews_are_read_without_tensorflow_and_warnings() -> None:
         import sys
         from imdb_jax.config import DataConfig
         from imdb_jax.data.dataset import open_corpus
-        print(sum(len(texts) for texts, _ in open_corpus(DataConfig()).train.chunks()), "tensorflow" in sys.modules)
+        print(len([*open_corpus(DataConfig()).train.texts()]), "tensorflow" in sys.modules)
     """
     environment = {**os.environ, "TFDS_DATA_DIR": str(REAL)}
     command = [sys.executable, "-W", "error", "-c", code]

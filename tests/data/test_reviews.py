@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,55 +18,33 @@ LABELS = np.array([0, 1, 1, 1, 0, 1, 1, 1, 0, 1] * 10, np.int8)  # 30 negative, 
 GOLDEN = {"stratified": [1, 2, 3, 6, 8, 11], "random": [3, 4, 6, 11]}  # of this code with NumPy 2, written once
 
 
-class Numbers(Reviews):
-    """Reviews "0", "1", ... labelled by a list; counts the chunks that are read."""
-
-    def __init__(self, labels: list[int]) -> None:
-        self._labels = np.array(labels, np.int8)
-        self.chunks_read = 0
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def chunks(self, size: int = 1024) -> Iterator[tuple[list[bytes], np.ndarray]]:
-        for start in range(0, len(self), size):
-            self.chunks_read += 1
-            labels = self._labels[start : start + size]
-            yield [b"%d" % (start + i) for i in range(len(labels))], labels
+def numbers(*labels: int) -> ReviewList:
+    """Reviews "0", "1", ... of these labels."""
+    return ReviewList([b"%d" % i for i in range(len(labels))], np.array(labels, np.int8))
 
 
-def read(reviews: Reviews, size: int = 3) -> list[tuple[bytes, int]]:
-    return [pair for texts, labels in reviews.chunks(size) for pair in zip(texts, labels.tolist(), strict=True)]
+def read(reviews: Reviews) -> list[tuple[bytes, int]]:
+    return [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_selection_keeps_order_texts_and_labels(size: int) -> None:
-    numbers = Numbers([0, 1, 1, 0, 1, 0, 0])
+def test_selection_keeps_order_texts_and_labels() -> None:
     mask = np.array([False, True, False, True, True, False, False])
-    selection = Selection(numbers, mask)
+    selection = Selection(numbers(0, 1, 1, 0, 1, 0, 0), mask)
     assert len(selection) == 3
-    assert read(selection, size) == [(b"1", 1), (b"3", 0), (b"4", 1)]
+    assert read(selection) == [(b"1", 1), (b"3", 0), (b"4", 1)]
     assert selection.labels.tolist() == [1, 0, 1]
     assert selection.labels.dtype == np.int8
 
 
 def test_selections_nest_and_partition() -> None:
-    numbers = Numbers([0, 1] * 10)
-    outer = Selection(numbers, np.arange(20) % 3 > 0)
+    outer = Selection(numbers(*[0, 1] * 10), np.arange(20) % 3 > 0)
     mask = np.arange(len(outer)) % 2 == 0
     parts = read(Selection(outer, mask)) + read(Selection(outer, ~mask))
     assert sorted(parts) == sorted(read(outer))
 
 
-def test_selection_stops_reading_after_its_last_review() -> None:
-    numbers = Numbers([0, 1] * 50)
-    read(Selection(numbers, np.arange(100) < 4), size=10)
-    assert numbers.chunks_read <= 2
-
-
 def test_empty_selection_reads_nothing() -> None:
-    numbers = Numbers([0, 1])
-    assert read(Selection(numbers, np.zeros(2, bool))) == []
+    assert read(Selection(numbers(0, 1), np.zeros(2, bool))) == []
 
 
 def test_a_fingerprint_tells_texts_labels_and_order() -> None:
@@ -82,9 +59,9 @@ def test_a_fingerprint_tells_texts_labels_and_order() -> None:
 
 def test_fingerprint_of_a_selection_depends_on_parent_and_mask() -> None:
     mask = np.array([True, False, True])
-    chosen = [(Numbers([0, 1, 1]), mask), (Numbers([0, 1, 1]), ~mask), (Numbers([0, 0, 1]), mask)]
+    chosen = [(numbers(0, 1, 1), mask), (numbers(0, 1, 1), ~mask), (numbers(0, 0, 1), mask)]
     assert len({Selection(*each).fingerprint for each in chosen}) == 3
-    assert Selection(*chosen[0]).fingerprint == Selection(Numbers([0, 1, 1]), mask).fingerprint
+    assert Selection(*chosen[0]).fingerprint == Selection(numbers(0, 1, 1), mask).fingerprint
 
 
 def test_opening_reviews_imports_neither_tfds_nor_jax_before_it_must() -> None:

@@ -24,7 +24,7 @@ def corpus() -> Corpus:
 
 
 def read(reviews: Reviews) -> tuple[list[str], np.ndarray]:
-    texts = [text.decode() for chunk, _ in reviews.chunks() for text in chunk]
+    texts = [text.decode() for text in reviews.texts()]
     return texts, reviews.labels
 
 

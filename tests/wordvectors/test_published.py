@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
 from imdb_jax.wordvectors import published
-from imdb_jax.wordvectors.published import Archive, find_vectors
+from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import read_vectors
 
 CONTENT = bytes(range(256)) * 400
@@ -54,8 +54,7 @@ def publisher(monkeypatch):
         thread.start()
         monkeypatch.setenv("no_proxy", "*")
         monkeypatch.setattr(published, "PUBLISHER", f"http://127.0.0.1:{server.server_port}")
-        archive = Archive(hashlib.sha256(CONTENT).hexdigest(), ("glove.6B.50d", "glove.6B.100d"))
-        monkeypatch.setattr(published, "ARCHIVES", {"glove.6B.zip": archive})
+        monkeypatch.setitem(published.CHECKSUMS, "glove.6B.zip", hashlib.sha256(CONTENT).hexdigest())
         yield server
         server.shutdown()
         thread.join()
@@ -171,6 +170,6 @@ def test_a_cache_that_takes_no_files_is_told(vectors, publisher):
 
 
 def test_every_published_archive_has_a_checksum():
-    names = [name for archive in published.ARCHIVES.values() for name in archive.names]
-    assert len(set(names)) == len(names) == 10
-    assert all(len(bytes.fromhex(archive.sha256)) == 32 for archive in published.ARCHIVES.values())
+    assert len(published.ARCHIVES) == 10
+    assert {*published.ARCHIVES.values()} == {*published.CHECKSUMS}
+    assert all(len(bytes.fromhex(checksum)) == 32 for checksum in published.CHECKSUMS.values())
