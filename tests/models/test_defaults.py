@@ -1,4 +1,4 @@
-"""What a config sets has its default in the config alone."""
+"""A module's defaults are those of its config."""
 
 import dataclasses
 import inspect
@@ -13,7 +13,7 @@ CONFIGS = {*typing.get_args(typing.get_args(Encoder)[0])} - {OwnEncoderConfig}
 
 
 @pytest.mark.parametrize("config", sorted(CONFIGS, key=str), ids=lambda cls: cls.__name__)
-def test_encoders_take_what_their_config_sets_and_have_no_other_default(config: typing.Any) -> None:
+def test_encoders_take_what_their_config_sets_and_have_its_defaults(config: typing.Any) -> None:
     encoder: typing.Any = ENCODERS[config.kind]
     parameters = inspect.signature(encoder.__init__).parameters
     fields = {field.name: field.default for field in dataclasses.fields(config)} | {"kind": None}
