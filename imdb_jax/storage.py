@@ -77,14 +77,7 @@ def cache_dir() -> Path:
 
 
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
-    """A folder of the cache, made on first use, or again where a file of it is gone or not as it was.
-
-    Args:
-      write: puts the files into the draft that it is given.
-
-    Raises:
-      UserError: there is no room, or no right to write (73).
-    """
+    """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
     try:
         if path.is_dir():
             if _is_whole(path):
