@@ -36,11 +36,7 @@ class _CappedGzip(gzip.GzipFile):
 def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yields each review's name, `aclImdb/<split>/<class>/<file>.txt`, and its open file.
 
-    Args:
-      path: the .tar.gz, the aclImdb folder or the folder that holds it.
-
-    Raises:
-      UserError: a broken archive, an unsafe path in it, or more in it than IMDB could be (65).
+    They lie in a .tar.gz, in the folder aclImdb, or in the folder that holds it.
     """
     if path.is_dir():
         for file in _files(path):

@@ -56,11 +56,7 @@ class Splits(NamedTuple):
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Opens the token ids of a data config, making them on first use, or again where they are damaged.
-
-    Raises:
-      UserError: the reviews or data.word_index can't be had or read, or are unfit for training.
-    """
+    """Opens the token ids of a data config, making them on first use, or again where they are damaged."""
     corpus = open_corpus(config)
     given = None
     if config.word_index is not None:

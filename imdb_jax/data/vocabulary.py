@@ -74,8 +74,8 @@ class Vocabulary:
         special = SPECIAL_TOKENS[text.special_tokens].tokens
         words = read_word_index(path)
         if clash := {*special} & {*words}:
-            message = f"{min(clash).decode()!r} is a special token; word indices hold words alone"
-            raise UserError(f"{path}: {message}", BAD_DATA)
+            word = min(clash).decode()
+            raise UserError(f"{path}: {word!r} is a special token; word indices hold words alone", BAD_DATA)
         return cls((*special, *words[: size - len(special)]), text)
 
     @property

@@ -112,9 +112,6 @@ def neighbours(
     Args:
       name: of the file or run, for error messages.
       words: of the rows of the table, each once.
-
-    Raises:
-      UserError: a word has no vector or a zero one.
     """
     rows = {word: row for row, word in enumerate(words)}
     lengths = np.linalg.norm(table.astype(np.float64), axis=1)
