@@ -82,18 +82,12 @@ def cache_dir() -> Path:
 
 
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
-    """A folder of the cache, made on first use, or again where a file of it is gone or not as it was.
-
-    Args:
-      write: puts the files into the draft that it is given.
-
-    Raises:
-      UserError: there is no room, or no right to write (73).
-    """
+    """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
     try:
         if path.is_dir():
-            if _is_whole(path):
-                return path
+            with contextlib.suppress(OSError, ValueError):
+                if json.loads((path / CHECKSUMS).read_bytes()) == _checksums(path):
+                    return path
             log.warning(f"{path}: damaged; it is made again")
             shutil.rmtree(path)
         with atomic_folder(path) as draft:
@@ -103,13 +97,6 @@ def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
         message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
         raise UserError(message, LOCKED) from None
     return path
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        return json.loads((path / CHECKSUMS).read_bytes()) == _checksums(path)
-    except (OSError, ValueError):
-        return False
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -15,9 +15,8 @@ from jaxtyping import Float32
 from imdb_jax import cli
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Run
-from imdb_jax.wordvectors.neighbours import neighbours
 from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import read_all_vectors, write_vectors
+from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +73,13 @@ def main(arguments: Sequence[str]) -> None:
     name = args.workdir or str(find_vectors(args.vectors or ""))
     words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
     asked = [os.fsencode(word) for word in args.words]
-    for query, found in zip(asked, neighbours(name, words, table, asked, args.count), strict=True):
-        _write(query.decode("utf-8", "replace"), found, args.output)
+    for query, found in zip(args.words, neighbours(name, words, table, asked, args.count), strict=True):
+        query = os.fsencode(query).decode("utf-8", "replace")  # as it can be shown
+        if args.output == "table":
+            lines = [query, *(f"  {cosine:6.3f}  {word}" for word, cosine in found)]
+        else:
+            lines = [json.dumps({"query": query, "word": word, "cosine": cosine}) for word, cosine in found]
+        sys.stdout.writelines(line + "\n" for line in lines)
 
 
 def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
@@ -87,16 +91,6 @@ def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
     run = Run(workdir)
     vocabulary = run.vocabulary()
     return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
-
-
-def _write(query: str, found: Sequence[tuple[str, float]], output: str) -> None:
-    if output == "table":
-        sys.stdout.write(f"{query}\n")
-    for word, cosine in found:
-        if output == "jsonl":
-            sys.stdout.write(json.dumps({"query": query, "word": word, "cosine": cosine}) + "\n")
-        else:
-            sys.stdout.write(f"  {cosine:6.3f}  {word}\n")
 
 
 if __name__ == "__main__":

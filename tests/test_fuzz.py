@@ -35,8 +35,7 @@ from imdb_jax.runs.records import Results, dump
 from imdb_jax.runs.run import Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.wordvectors.neighbours import neighbours
-from imdb_jax.wordvectors.table import read_all_vectors, read_vectors
+from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser
 PATIENCE = 60  # seconds after which an input is taken to hang its parser

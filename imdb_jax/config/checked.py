@@ -59,12 +59,9 @@ def describe(error: ValidationError, path: str = "") -> str:
     first = error.errors(include_url=False)[0]
     complaint = first["msg"][0].lower() + first["msg"][1:]
     where = ".".join(str(part) for part in (path, *first["loc"]) if part not in TAGS)
-    match first["type"]:
-        case "json_invalid":
-            return complaint
-        case "value_error":  # a check of ours: it says itself what was given
-            return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
-        case "missing":  # then the input is the whole section
-            return f"{where}: {complaint}"
-        case _:
-            return f"{where or 'config'}: {first['input']!r}; {complaint}"
+    if first["type"] == "json_invalid":
+        return complaint
+    if first["type"] == "value_error":  # a check of ours: it says itself what was given
+        return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
+    given = "" if first["type"] == "missing" else f" {first['input']!r};"  # of what is missing, the whole section
+    return f"{where or 'config'}:{given} {complaint}"

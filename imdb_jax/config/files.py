@@ -1,20 +1,25 @@
-"""Config files: Python that is run, and names one `config`."""
+"""A config as a Python file that names one `config`, as JSON, and as fields by their names on the command line."""
 
+import difflib
+import functools
+import json
 import runpy
 import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from imdb_jax.config.checked import describe
 from imdb_jax.config.schema import Config
 from imdb_jax.errors import MISSING_INPUT, UserError
 
+_ADAPTER = TypeAdapter(Config)
+
 
 def load_file(path: str | Path) -> Config:
-    """Runs a Python config file and returns the `Config` that it names `config`.
-
-    Raises:
-      UserError: see `run_file`; or the file defines no `config`.
-    """
+    """Runs a Python config file and returns the `Config` that it names `config`; see `run_file`."""
     config = run_file(path).get("config")
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
@@ -22,11 +27,7 @@ def load_file(path: str | Path) -> Config:
 
 
 def run_file(path: str | Path) -> dict[str, Any]:
-    """Runs a Python file and returns its names. Run only files that you would run as a script.
-
-    Raises:
-      UserError: no such file, or it raises.
-    """
+    """Runs a Python file and returns its names. Run only files that you would run as a script."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file; see configs/ for those that come along", MISSING_INPUT)
@@ -39,3 +40,49 @@ def run_file(path: str | Path) -> dict[str, Any]:
         line = f":{lines[-1]}" if lines else ""
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         raise UserError(f"{path}{line}: {kind}{error}") from None
+
+
+def to_json(config: Config) -> str:
+    """Writes a config as indented JSON that `from_json` reads back to an equal config."""
+    return _ADAPTER.dump_json(config, indent=2).decode() + "\n"
+
+
+def from_json(text: str | bytes, where: str = "") -> Config:
+    """Reads what `to_json` wrote; errors name the file `where` it came from."""
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error)}".removeprefix(": ")) from None
+
+
+def fields(config: Config) -> dict[str, Any]:
+    """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
+    return dict(_leaves(_ADAPTER.dump_python(config, mode="json")))
+
+
+def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
+    """A config with some fields set by their names on the command line."""
+    known = fields(config)
+    tree = _ADAPTER.dump_python(config, mode="json")
+    for field_name, value in values.items():
+        if field_name not in known:
+            near = difflib.get_close_matches(field_name, known, n=1)
+            raise UserError(f"{field_name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
+        *path, name = field_name.split(".")
+        functools.reduce(dict.__getitem__, path, tree)[name] = value
+    return from_json(json.dumps(tree))
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Lists the fields in which two configs differ, as `field: old -> new`."""
+    before, after = fields(old), fields(new)
+    pairs = ((name, before.get(name, "absent"), after.get(name, "absent")) for name in before | after)
+    return [f"{name}: {was!r} -> {now!r}" for name, was, now in pairs if was != now]
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

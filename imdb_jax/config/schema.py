@@ -279,9 +279,7 @@ class Config:
 
     @model_validator(mode="after")
     def _check(self) -> "Config":
-        encoder = self.model.encoder
-        if isinstance(encoder, Conv1DConfig) and encoder.kernel_size > self.data.max_length:
-            raise ValueError(
-                f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {self.data.max_length}"
-            )
+        encoder, most = self.model.encoder, self.data.max_length
+        if isinstance(encoder, Conv1DConfig) and encoder.kernel_size > most:
+            raise ValueError(f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {most}")
         return self

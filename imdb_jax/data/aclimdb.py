@@ -23,29 +23,43 @@ CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
+class _CappedGzip(gzip.GzipFile):
+    """Refuses to unpack more than `LARGEST_TAR`: a few kilobytes can unpack to gigabytes."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if self.tell() > LARGEST_TAR:
+            raise UserError(f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA)
+        return data
+
+
 def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yields each review's name, `aclImdb/<split>/<class>/<file>.txt`, and its open file.
 
-    Args:
-      path: the .tar.gz, the aclImdb folder or the folder that holds it.
-
-    Raises:
-      UserError: a broken archive, an unsafe path in it, or more in it than IMDB could be (65).
+    They lie in a .tar.gz, in the folder aclImdb, or in the folder that holds it.
     """
-    if not path.is_dir():
-        yield from _read_archive(path)
+    if path.is_dir():
+        for file in _files(path):
+            with open(file, "rb") as opened:
+                yield _name(file), opened
         return
-    for file in _files(path):
-        with open(file, "rb") as opened:
-            yield _name(file), opened
+    try:
+        with _CappedGzip(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
+            for member in archive:
+                archive.members.clear()  # pyright: ignore  (tarfile keeps every header it has read)
+                place = PurePosixPath(member.name)
+                if place.is_absolute() or ".." in place.parts:
+                    raise UserError(f"{path}: unsafe path in archive, {member.name!r}; get it anew", BAD_DATA)
+                if (name := _name(place)) and member.isfile() and (file := archive.extractfile(member)):
+                    yield name, file
+            while unpacked.read(1 << 16):  # tarfile stops before gzip's checksum, which is verified at its very end
+                pass
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew", BAD_DATA) from None
 
 
 def count_reviews(path: Path) -> Counter[str]:
-    """Reads through an archive or folder once and counts reviews by folder, such as `train/neg`.
-
-    Raises:
-      UserError: as `read_reviews`; a class folder is missing (66) or has another number of reviews than IMDB's (65).
-    """
+    """Counts reviews by folder, such as `train/neg`; refuses those that lack one (66) or differ from IMDB's (65)."""
     counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name, _ in read_reviews(path))
     for folder in CLASS_FOLDERS:
         if not counts[folder]:
@@ -58,16 +72,11 @@ def count_reviews(path: Path) -> Counter[str]:
 
 
 def identity(path: Path) -> str:
-    """Hex sha256 that changes when the archive, or a file's name, size or time in the folder, does.
-
-    Raises:
-      UserError: no such path (66).
-    """
+    """Hex sha256 that changes when the archive, or a file's name, size or time in the folder, does."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; data.path is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT)
     if path.is_file():
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     digest = hashlib.sha256()
     for file in _files(path):
         status = file.stat()
@@ -85,29 +94,3 @@ def _files(path: Path) -> Iterator[Path]:
     root = path if (path / "train").is_dir() else path / "aclImdb"
     for folder in (*CLASS_FOLDERS, "train/unsup"):
         yield from sorted(filter(_name, (root / folder).glob("*")))
-
-
-class _CappedGzip(gzip.GzipFile):
-    """Refuses to unpack more than `LARGEST_TAR`: a few kilobytes can unpack to gigabytes."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        if self.tell() > LARGEST_TAR:
-            raise UserError(f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA)
-        return data
-
-
-def _read_archive(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    try:
-        with _CappedGzip(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-            for member in archive:
-                archive.members.clear()  # pyright: ignore  (tarfile keeps every header it has read)
-                place = PurePosixPath(member.name)
-                if place.is_absolute() or ".." in place.parts:
-                    raise UserError(f"{path}: unsafe path in archive, {member.name!r}; get it anew", BAD_DATA)
-                if (name := _name(place)) and member.isfile() and (file := archive.extractfile(member)):
-                    yield name, file
-            while unpacked.read(1 << 16):  # tarfile stops before gzip's checksum, which is verified at its very end
-                pass
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew", BAD_DATA) from None

@@ -108,11 +108,7 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]
 
 
 def refuse_unfit(report: Audit) -> None:
-    """Refuses what must not be trained on.
-
-    Raises:
-      UserError: a label is neither 0 nor 1, or the training reviews are of one class (65).
-    """
+    """Refuses what must not be trained on: a label that is neither 0 nor 1, or training reviews of one class (65)."""
     for name, split in report.splits.items():
         others = split.classes.keys() - set(CLASS_NAMES.values())
         if others:

@@ -61,10 +61,9 @@ class Batches:
     def shuffled(
         self, seed: int, epoch: int, first_step: int = 0, share: tuple[int, int] | None = None
     ) -> Iterator[Batch]:
-        """The batches of a training epoch: each review once, in an order drawn from (seed, epoch).
+        """The batches of a training epoch, counted from 0: each review once, in an order drawn from (seed, epoch).
 
         Args:
-          epoch: from 0.
           first_step: batches left out at the start.
           share: the first row, and the number of rows, to build of each batch; all unless given. Rows beyond
             `batch_size` only fill up. Several processes build a share each of the same batches.
@@ -73,11 +72,7 @@ class Batches:
             yield self._batch(rows, share)
 
     def sorted(self, share: tuple[int, int] | None = None) -> Iterator[tuple[Int[np.ndarray, " N"], Batch]]:
-        """Batches from the shortest review to the longest, each with the indices of its reviews (N <= B).
-
-        Args:
-          share: as in `shuffled`; the indices are those of the whole batch.
-        """
+        """Batches from the shortest review to the longest, each with the indices of all its reviews (N <= B)."""
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
@@ -87,7 +82,6 @@ class Batches:
         """Share of padding among the words that a model computes in a training epoch.
 
         Args:
-          epoch: from 0.
           chunk: words that the model skips together where all rows of a batch have padding; None if it skips none.
 
         Example: reviews of 3 and 5 words in one batch of width 12 are 16 words of padding in 24, and 4 in 12 where the

@@ -18,7 +18,9 @@ from jaxtyping import Int
 from imdb_jax.config import DataConfig
 from imdb_jax.data.audit import audit, refuse_unfit, summary
 from imdb_jax.data.batches import Split
+from imdb_jax.data.files import open_files
 from imdb_jax.data.reviews import Corpus, Reviews, Selection, hold_out, limit_per_class
+from imdb_jax.data.synthetic import write_corpus
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.storage import cache_dir, cached_folder
@@ -54,11 +56,7 @@ class Splits(NamedTuple):
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Opens the token ids of a data config, making them on first use, or again where they are damaged.
-
-    Raises:
-      UserError: the reviews or data.word_index can't be had, or are unfit for training (see `refuse_unfit`).
-    """
+    """Opens the token ids of a data config, making them on first use, or again where they are damaged."""
     corpus = open_corpus(config)
     given = None
     if config.word_index is not None:
@@ -95,18 +93,13 @@ def open_corpus(config: DataConfig) -> Corpus:
 
     `data.limit` and the validation split are not applied: see `split_corpus`.
     """
-    # Imported when asked for: TFDS takes longer to import than other sources take to read.
-    if config.source == "imdb":
-        from imdb_jax.data.imdb import open_imdb
-
-        return open_imdb(config)
     if config.source == "synthetic":
-        from imdb_jax.data.synthetic import write_corpus
-
         return write_corpus()
-    from imdb_jax.data.files import open_files
+    if config.source == "files":
+        return open_files(config)
+    from imdb_jax.data.imdb import open_imdb  # here because TFDS takes longer to import than other sources to read
 
-    return open_files(config)
+    return open_imdb(config)
 
 
 def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
@@ -128,7 +121,13 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
     vocabulary.save(folder / "vocabulary.txt")
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=2))
     for name, reviews in splits._asdict().items():
-        _write_split(folder, name, reviews, vocabulary)
+        lengths = [0]
+        with (folder / f"{name}.ids").open("wb") as file:
+            for ids in map(vocabulary.encode, reviews.texts()):
+                lengths.append(len(ids))
+                file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
+        np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
+        np.save(folder / f"{name}.labels.npy", reviews.labels)
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
@@ -137,16 +136,6 @@ def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
     for text in reviews.texts():
         counts.update(split_words(text, config.text))
     return counts
-
-
-def _write_split(folder: Path, name: str, reviews: Reviews, vocabulary: Vocabulary) -> None:
-    lengths = [0]
-    with (folder / f"{name}.ids").open("wb") as file:
-        for ids in map(vocabulary.encode, reviews.texts()):
-            lengths.append(len(ids))
-            file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
-    np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
-    np.save(folder / f"{name}.labels.npy", reviews.labels)
 
 
 def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:

@@ -28,13 +28,6 @@ class FileReviews(Reviews):
     """Reviews that a function reads from disk each time anew.
 
     They are read once when opened, so that a wrong label in the last line is known at once.
-
-    Args:
-      path: where they are, as errors name it.
-      read: gives texts and labels.
-
-    Raises:
-      UserError: there is no review, or `read` finds something wrong (65).
     """
 
     def __init__(self, path: Path, read: Callable[[], Labelled]) -> None:
@@ -62,9 +55,6 @@ def open_files(config: DataConfig) -> Corpus:
 
     Test reviews are those at `data.test_path`, else those in a `test` folder beside `train`, else a stratified
     `data.test_fraction` that is held out.
-
-    Raises:
-      UserError: a path or class folder is missing (66), or what it holds is not labelled reviews (65, 2).
     """
     path = Path(cast(str, config.path)).expanduser()
     test_path = Path(config.test_path).expanduser() if config.test_path else None
@@ -79,18 +69,13 @@ def open_files(config: DataConfig) -> Corpus:
 
 
 def _open(path: Path, field: str, config: DataConfig) -> FileReviews:
-    if path.is_dir():
-        _check_folder(path)
-        return FileReviews(path, partial(read_folder, path))
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; set {field}", MISSING_INPUT)
-    kind = Path(path.name.removesuffix(".gz")).suffix
-    if kind not in ROWS:
-        raise UserError(f"{field}: {str(path)!r}; must be a folder with pos and neg, a .csv or a .jsonl", USAGE)
-    return FileReviews(path, partial(read_rows, ROWS[kind], path, config.text_column, config.label_column))
-
-
-def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        kind = Path(path.name.removesuffix(".gz")).suffix
+        if kind not in ROWS:
+            raise UserError(f"{field}: {str(path)!r}; must be a folder with pos and neg, a .csv or a .jsonl", USAGE)
+        return FileReviews(path, partial(read_rows, ROWS[kind], path, config.text_column, config.label_column))
     found = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
     for name in ("neg", "pos"):
         if name not in found:
@@ -99,6 +84,7 @@ def _check_folder(path: Path) -> None:
         raise UserError(f"{path / min(others)}: a third class; allowed: neg, pos", BAD_DATA)
     if "unsup" in found:
         log.warning("%s: ignored, its reviews have no label", path / "unsup")
+    return FileReviews(path, partial(read_folder, path))
 
 
 def read_folder(path: Path) -> Labelled:
@@ -111,14 +97,7 @@ def read_folder(path: Path) -> Labelled:
 
 
 def read_rows(rows: Rows, path: Path, text_column: str, label_column: str) -> Labelled:
-    """Reads the texts and labels of a table, plain or as .gz.
-
-    Args:
-      rows: `csv_rows` or `jsonl_rows`.
-
-    Raises:
-      UserError: see there; or a text is no string, or a label is none of `LABELS` (65).
-    """
+    """Reads the texts and labels of a table, plain or as .gz, by `csv_rows` or `jsonl_rows`."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         for where, row in rows(file, str(path), (text_column, label_column)):
             yield text_of(row, text_column, where), _label(row[label_column], where)

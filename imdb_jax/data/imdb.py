@@ -44,7 +44,7 @@ WAYS_OUT = (
 
 
 class PreparedReviews(Reviews):
-    """The reviews of one split of a prepared folder: train, test or unsupervised."""
+    """The reviews of one split of a prepared folder: train, test or unsupervised. Damage is told when they are read."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
         self._builder = builder
@@ -55,11 +55,7 @@ class PreparedReviews(Reviews):
         return self._info.num_examples
 
     def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`.
-
-        Raises:
-          UserError: the folder is damaged or holds another number of reviews than it says (65).
-        """
+        """As in `Reviews`."""
         return self._decoded.texts()
 
     @functools.cached_property
@@ -129,23 +125,21 @@ def open_imdb(config: DataConfig) -> Corpus:
     """Opens 25,000 training and 25,000 test reviews; prepares them on first use.
 
     `data.path` comes first when it is given, then a preparation in the data directory, then the download.
-
-    Raises:
-      UserError: they can't be had (66), are not IMDB's or are damaged (65), or can't be written (73, 74).
     """
     folder = prepared_folder(config)
     with _damage_told(folder):
         builder = tfds.builder_from_directory(folder)
         corpus = Corpus(PreparedReviews(builder, "train"), PreparedReviews(builder, "test"))
-    if any(len(reviews) != 2 * aclimdb.REVIEWS_PER_CLASS for reviews in corpus):
+    whole = 2 * aclimdb.REVIEWS_PER_CLASS
+    if any(len(reviews) != whole for reviews in corpus):
         found = " and ".join(f"{len(reviews):,}" for reviews in corpus)
-        allowed = f"IMDB has {2 * aclimdb.REVIEWS_PER_CLASS:,} in each; delete the folder to prepare it again"
+        allowed = f"IMDB has {whole:,} in each; delete the folder to prepare it again"
         raise UserError(f"{folder}: {found} reviews in train and test; {allowed}", BAD_DATA)
     return corpus
 
 
 def prepared_folder(config: DataConfig) -> Path:
-    """The folder of the reviews as TFDS keeps them, prepared on first use; errors are those of `open_imdb`."""
+    """The folder of the reviews as TFDS keeps them, prepared on first use."""
     data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     path = None
     if config.path is not None:

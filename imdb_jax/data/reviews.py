@@ -85,19 +85,13 @@ class Corpus(NamedTuple):
 def hold_out(
     labels: Int8[np.ndarray, " N"], method: str, size: float, seed: int, field: str = "data.validation.size"
 ) -> Bool[np.ndarray, " N"]:
-    """Chooses reviews to hold out.
+    """Chooses reviews to hold out: True for each. Both sides must have both classes.
 
     Args:
       method: "stratified" draws from each class its share and "random" from all; "first" and "last" go by order.
       size: a fraction of the reviews when below 1, a number of reviews otherwise.
       seed: of the draw; the same reviews on every platform and NumPy version.
       field: the config field to name in an error.
-
-    Returns:
-      True for each review held out.
-
-    Raises:
-      UserError: the labels are of one class (65), or one side would be left without a class (2).
     """
     count = len(labels)
     for label, name in ((0, "negative"), (1, "positive")):
@@ -121,9 +115,8 @@ def hold_out(
     for label, name in ((0, "negative"), (1, "positive")):
         for side, chosen in (("held out", held), ("left to train on", ~held)):
             if not (labels[chosen] == label).any():
-                raise UserError(
-                    f"{field}: {size:g} ({method}); no {name} review of {count:,} in all would be {side}", USAGE
-                )
+                message = f"no {name} review of {count:,} in all would be {side}"
+                raise UserError(f"{field}: {size:g} ({method}); {message}", USAGE)
     return held
 
 

@@ -17,9 +17,6 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
 
     Yields:
       File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
-
-    Raises:
-      UserError: a column is missing, or a row has too many or too few fields (65).
     """
     csv.field_size_limit(LONGEST_FIELD)
     with io.TextIOWrapper(cast(BinaryIO, file), "utf-8-sig", "surrogateescape", newline="") as text:
@@ -43,14 +40,7 @@ def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iter
 
 
 def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Reads one JSON object per line; blank lines hold none.
-
-    Yields:
-      File and line, for error messages, and an object. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
-
-    Raises:
-      UserError: a line is no JSON object, or lacks a key (65).
-    """
+    """Reads one JSON object per line, as `csv_rows` reads rows; blank lines hold none."""
     for number, line in enumerate(file, start=1):
         line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if line.isspace() or not line:
@@ -69,11 +59,7 @@ def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> It
 
 
 def text_of(row: dict[str, Any], key: str, where: str) -> bytes:
-    """Gives back the bytes that the text of a row was decoded from, cut to `LONGEST_REVIEW`.
-
-    Raises:
-      UserError: it is no string (65).
-    """
+    """Gives back the bytes that the text of a row was decoded from, cut to `LONGEST_REVIEW`."""
     text = row[key]
     if not isinstance(text, str):
         raise UserError(f"{where}: {key} is {text!r}; must be a string", BAD_DATA)

@@ -11,13 +11,11 @@ import hashlib
 import random
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
 from imdb_jax.data.reviews import Corpus, ReviewList
-
-T = TypeVar("T")
 
 SIZES = {"train": 2_000, "test": 1_000}
 NOISE = 0.03
@@ -76,7 +74,7 @@ class Critic:
         """True with a probability."""
         return self._random() < probability
 
-    def _pick(self, options: Sequence[T]) -> T:
+    def _pick(self, options: Sequence[Any]) -> Any:
         return options[int(self._random() * len(options))]
 
     def _draft(self, mood: int) -> tuple[str, int]:
@@ -98,10 +96,7 @@ class Critic:
 
     def _remark(self) -> str:
         """A neutral sentence; each placeholder is filled on its own."""
-        words = [
-            self._pick(FILLINGS[word]) if word in FILLINGS else word for word in re.split(r"\b", self._pick(REMARKS))
-        ]
-        return "".join(words)
+        return re.sub("|".join(FILLINGS), lambda found: self._pick(FILLINGS[found[0]]), self._pick(REMARKS))
 
     def _opinion(self, mood: int) -> tuple[str, int]:
         clause, score = self._clause(self._sign(mood))
@@ -120,16 +115,15 @@ class Critic:
 
 def write_corpus() -> Corpus:
     """Writes the corpus; it takes less time than reading it from disk would."""
-    return Corpus(*(_write(split, seed) for seed, split in enumerate(SIZES)))
-
-
-def _write(split: str, seed: int) -> ReviewList:
-    critic = Critic(seed)
-    texts, labels = [], []
-    for i in range(SIZES[split]):
-        label = i % 2
-        texts.append(critic.review(label).encode())
-        labels.append(1 - label if critic.chance(NOISE) else label)
-    # Mixed by a hash of each number: the same order on every platform, and the one in which TFDS would keep them.
-    order = sorted(range(len(texts)), key=lambda i: hashlib.md5(b"%b%d" % (split.encode(), i)).digest())  # noqa: S324
-    return ReviewList([texts[i] for i in order], np.array(labels, np.int8)[order])
+    splits = []
+    for seed, (split, size) in enumerate(SIZES.items()):
+        critic = Critic(seed)
+        texts, labels = [], []
+        for i in range(size):
+            label = i % 2
+            texts.append(critic.review(label).encode())
+            labels.append(1 - label if critic.chance(NOISE) else label)
+        # Mixed by a hash of each number: the same order on every platform, and the one in which TFDS would keep them.
+        order = sorted(range(size), key=lambda i: hashlib.md5(f"{split}{i}".encode()).digest())  # noqa: S324
+        splits.append(ReviewList([texts[i] for i in order], np.array(labels, np.int8)[order]))
+    return Corpus(*splits)

@@ -4,7 +4,6 @@ A word index is the JSON file that maps each word to its rank, as `imdb_word_ind
 """
 
 import hashlib
-import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -65,13 +64,9 @@ class Vocabulary:
         set, and rank + 1 under `text_vectorization`. Forgetting the shift turns a review into other words.
 
         Args:
-          path: the file; `read_word_index` says what it must hold.
           size: V; ids are below it and less frequent words become unknown, as with Keras' `num_words`.
-          text: the rules that split reviews into words. `keep_apostrophes` finds Keras' words like "don't". Inside
-            words other punctuation is deleted, and so "well-made" is one word.
-
-        Raises:
-          UserError: no such file, or it is no word index.
+          text: `keep_apostrophes` finds Keras' words like "don't". Inside words other punctuation is deleted, and so
+            "well-made" is one word.
 
         Example: of `{"the": 1, "and": 2, "a": 3}`, size 6 under `keras_imdb` keeps `the` and `and`, with ids 4 and 5.
         Then `encode(b"The and a")` is `[1, 4, 5, 2]`: start, the, and, unknown.
@@ -79,8 +74,8 @@ class Vocabulary:
         special = SPECIAL_TOKENS[text.special_tokens].tokens
         words = read_word_index(path)
         if clash := {*special} & {*words}:
-            message = f"{min(clash).decode()!r} is a special token; word indices hold words alone"
-            raise UserError(f"{path}: {message}", BAD_DATA)
+            word = min(clash).decode()
+            raise UserError(f"{path}: {word!r} is a special token; word indices hold words alone", BAD_DATA)
         return cls((*special, *words[: size - len(special)]), text)
 
     @property
@@ -95,15 +90,10 @@ class Vocabulary:
     def ids(self, words: Sequence[bytes]) -> list[int]:
         """Ids of the words of a review. No word at all reads as one unknown word, so that no model sees nothing."""
         unknown = self.special.unknown
-        found = [*map(self._ids.get, words, itertools.repeat(unknown))]
-        return [*self.special.start, *(found or [unknown])]
+        return [*self.special.start, *([self._ids.get(word, unknown) for word in words] or [unknown])]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of ids, joined by spaces; padding and the start of a review are left out.
-
-        Raises:
-          UserError: an id is not one of this vocabulary.
-        """
+        """Words of ids, joined by spaces; padding and the start of a review are left out."""
         ids = list(ids)
         if wrong := [i for i in ids if not 0 <= i < len(self)]:
             raise UserError(f"id {wrong[0]}; must be 0 to {len(self) - 1}", USAGE)
@@ -120,11 +110,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path, text: TextConfig) -> "Vocabulary":
-        """Reads what `save` wrote.
-
-        Raises:
-          UserError: no such file, or its first lines are not the special tokens of `text`.
-        """
+        """Reads what `save` wrote; refuses a file with other special tokens than those of `text`."""
         if not path.is_file():
             raise UserError(f"{path}: no vocabulary there; it is written when training starts", MISSING_INPUT)
         *tokens, rest = path.read_bytes().split(b"\n")
@@ -140,15 +126,9 @@ class Vocabulary:
 
 
 def read_word_index(path: Path) -> list[bytes]:
-    """Reads words in the order of their ranks.
+    """Reads words in the order of their ranks from a JSON object that gives N words the ranks 1 to N, in any order.
 
-    Args:
-      path: one JSON object that gives N words the ranks 1 to N, each rank once, in any order. Ranks are no ids: special
-        tokens don't stand there (see `Vocabulary.from_word_index`).
-
-    Raises:
-      UserError: no such file; no JSON object; a rank is no number from 1 to N, or stands there twice; a key is no word
-        that a review could hold.
+    Ranks are no ids: special tokens don't stand there (see `Vocabulary.from_word_index`). Anything else is refused.
 
     Example: `{"film": 2, "the": 1}` gives `[b"the", b"film"]`.
     """
@@ -167,7 +147,12 @@ def read_word_index(path: Path) -> list[bytes]:
             raise UserError(f"{path}: {key!r} has the rank {rank!r}; {allowed}", BAD_DATA)
         if rank in words:
             raise UserError(f"{path}: {key!r} has the rank {rank} of another word; each has its own", BAD_DATA)
-        words[rank] = _word(path, key)
+        try:
+            words[rank] = key.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UserError(f"{path}: {key!r} is not Unicode", BAD_DATA) from None
+        if words[rank].split() != [words[rank]]:
+            raise UserError(f"{path}: {key!r} is no word; words are not empty and hold no white space", BAD_DATA)
     if len(set(words.values())) < len(words):
         raise UserError(f"{path}: a word stands there twice; each has one rank", BAD_DATA)
     return [words[rank] for rank in range(1, len(words) + 1)]
@@ -177,20 +162,7 @@ def write_word_index(path: Path, words: Sequence[bytes]) -> None:
     """Writes words with the ranks 1, 2, ..., one to a line; `read_word_index` reads them back.
 
     JSON is Unicode: a byte that is no UTF-8 is written as a lone surrogate (PEP 383).
-
-    Raises:
-      UserError: the file can't be written.
     """
     index = {word.decode("utf-8", "surrogateescape"): rank for rank, word in enumerate(words, 1)}
     with output_file(path) as file:
         file.write(json.dumps(index, indent=0).encode() + b"\n")
-
-
-def _word(path: Path, key: str) -> bytes:
-    try:
-        word = key.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise UserError(f"{path}: {key!r} is not Unicode", BAD_DATA) from None
-    if word.split() != [word]:
-        raise UserError(f"{path}: {key!r} is no word; words are not empty and hold no white space", BAD_DATA)
-    return word

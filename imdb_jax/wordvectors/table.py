@@ -1,5 +1,7 @@
-"""Word vectors: read for a vocabulary, how much of it they cover, and written for other programs."""
+"""Word vectors: read for a vocabulary, how much of it they cover, written for other programs, and near each other."""
 
+import difflib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -41,9 +43,6 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
       path: GloVe text, word2vec or fastText text (a first line `V D`) or word2vec binary; plain, gzipped, or in a zip
         archive. One of several members is named as a path inside the archive: `glove.6B.zip/glove.6B.100d.txt`.
       tokens: by id. Token 0 is padding: it is not looked up and its row stays zero.
-
-    Raises:
-      UserError: no such file; no vector file; damaged; nan or infinity in a wanted vector; or no token is in it.
     """
     rows = {token: row for row, token in enumerate(tokens) if row}
     vectors = read_word_vectors(path, rows.keys())
@@ -69,14 +68,10 @@ def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray,
 
     gensim and `read_vectors` read the same bits back; text has the nine digits that this takes. Words that are no UTF-8
     are written as they are, and gensim reads those with `unicode_errors="replace"`.
-
-    Raises:
-      UserError: a word is empty or holds white space, which would end it; or the file can't be written.
     """
     if odd := [word for word in words if word.split() != [word]]:
-        raise UserError(
-            f"{path}: can't hold the word {odd[0]!r}; words are not empty and hold no white space", BAD_DATA
-        )
+        message = f"can't hold the word {odd[0]!r}; words are not empty and hold no white space"
+        raise UserError(f"{path}: {message}", BAD_DATA)
     with output_file(path) as file:
         file.write(b"%d %d\n" % table.shape)
         for word, row in zip(words, table.astype("<f4"), strict=True):
@@ -101,7 +96,40 @@ def fill_missing(vectors: Vectors, method: Literal["zeros", "normal"], seed: int
 
 
 def coverage(found: Bool[np.ndarray, " V"], counts: Int[np.ndarray, " V"], special: int) -> Coverage:
-    """Compares the tokens found with the `counts` of all in the training reviews, without the first, `special` ones."""
+    """Compares the tokens found with the `counts` of all in the training reviews; the first `special` are left out."""
     found, counts = found[special:], counts[special:]
     hits = int(found.sum())
     return Coverage(hits, len(found) - hits, float(counts[found].sum() / max(counts.sum(), 1)))
+
+
+def neighbours(
+    name: str, words: Sequence[bytes], table: Float32[np.ndarray, "N D"], asked: Sequence[bytes], count: int
+) -> list[list[tuple[str, float]]]:
+    """The nearest words of each word that is asked about, itself left out, and their cosines, the greatest first.
+
+    A word whose vector is zero points nowhere and is near none.
+
+    Args:
+      name: of the file or run, for error messages.
+      words: of the rows of the table, each once.
+    """
+    rows = {word: row for row, word in enumerate(words)}
+    lengths = np.linalg.norm(table.astype(np.float64), axis=1)
+    for word in asked:
+        if word not in rows:
+            close = difflib.get_close_matches(_text(word).lower(), map(_text, words), n=3)
+            hint = f"; did you mean {', '.join(close)}?" if close else ""
+            raise UserError(f"{name}: no word {_text(word)!r}{hint}")
+        if not lengths[rows[word]]:
+            raise UserError(f"{name}: the vector of {_text(word)!r} is zero; it points nowhere")
+    directions = table / np.where(lengths, lengths, 1)[:, None]
+    found = []
+    for word, cosines in zip(asked, directions[[rows[word] for word in asked]] @ directions.T, strict=True):
+        order = np.argsort(-cosines, kind="stable").tolist()
+        near = ((_text(words[i]), float(cosines[i])) for i in order if words[i] != word and lengths[i])
+        found.append([*itertools.islice(near, count)])
+    return found
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "replace")

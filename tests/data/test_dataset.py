@@ -176,20 +176,20 @@ def test_an_unwritable_cache_is_one_clear_error(
 
 
 def test_a_full_disk_leaves_nothing_behind(own: DataConfig, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = dataset_module._write_split
+    save = np.save
 
-    def write_until_full(folder: Path, name: str, *rest: Any) -> None:
-        if name == "test":
+    def save_until_full(path: Path, array: np.ndarray) -> None:
+        if path.name == "test.labels.npy":
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(folder, name, *rest)
+        save(path, array)
 
-    monkeypatch.setattr(dataset_module, "_write_split", write_until_full)
+    monkeypatch.setattr(np, "save", save_until_full)
     with pytest.raises(UserError, match="No space left on device; set IMDB_JAX_CACHE") as caught:
         load_dataset(own)
     assert caught.value.exit_code == LOCKED
     assert not list(cache.iterdir())
 
-    monkeypatch.setattr(dataset_module, "_write_split", write)
+    monkeypatch.setattr(np, "save", save)
     assert len(load_dataset(own).test.labels) == 10
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.wordvectors.neighbours import neighbours
-from imdb_jax.wordvectors.table import read_all_vectors, write_vectors
+from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
 
 WORDS = [b"good", b"great", b"bad", "naïve".encode(), "🙂".encode(), *(b"w%d" % i for i in range(295))]
 TABLE = np.random.default_rng(0).normal(0.1, 1.0, (len(WORDS), 8)).astype(np.float32)
