@@ -163,6 +163,7 @@ class Builder(stock.Builder, skip_registration=True):
     pkg_dir_path = stock.Builder._get_pkg_dir_path()  # where TFDS finds the description
     url_infos: Any = stock.Builder.url_infos  # the publisher's checksum, which downloads are verified against
     source: Path | None = None
+    has_unsup = True
 
     def _split_generators(self, dl_manager: Any) -> list[Any]:
         # Of the download manager the stock builder calls two methods, and TFDS' own iter_archive needs TensorFlow.
@@ -174,7 +175,7 @@ class Builder(stock.Builder, skip_registration=True):
         if self.source is not None:
             Path(self.data_dir, SOURCE).write_text(aclimdb.identity(self.source))
             # Many people have deleted train/unsup, which nothing here needs; TFDS refuses to write an empty split.
-            if not aclimdb.count_reviews(self.source)["train/unsup"]:
+            if not self.has_unsup:
                 generators = [one for one in generators if one.name != "unsupervised"]
         return generators
 
@@ -185,8 +186,9 @@ def _prepare(source: Path | None, data_dir: Path) -> None:
     TFDS writes beside the folder and renames at the end: when interrupted there is no folder, and of two processes
     that prepare at once one wins and both go on.
     """
+    has_unsup = source is None or aclimdb.count_reviews(source)["train/unsup"] > 0  # before TFDS makes its folders
     builder = Builder(data_dir=data_dir)
-    builder.source = source
+    builder.source, builder.has_unsup = source, has_unsup
     folder = Path(builder.data_dir)
     log.info("preparing %s in %s", builder.info.full_name, folder)
     tqdm_utils.display_progress_bar(sys.stderr.isatty())
