@@ -31,10 +31,11 @@ from imdb_jax.data.files import FileReviews, Rows, read_rows
 from imdb_jax.data.rows import csv_rows, jsonl_rows
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
-from imdb_jax.runs.records import Results, dump
+from imdb_jax.runs.records import Results
 from imdb_jax.runs.run import Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
+from imdb_jax.training.records import dump
 from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser
