@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from imdb_jax import cli
+from imdb_jax.config.moved import Moved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Args:
     """The directory of a training run, or of a population."""
     split: Literal["validation", "test"] = "validation"
     """Which reviews to score."""
+    config: Moved = dataclasses.field(default_factory=Moved)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
 
     set_up_process()
     classifier = open_classifier(args.workdir)
-    dataset = load_dataset(classifier.config.data)
+    dataset = load_dataset(args.config.data.applied_to(classifier.config.data))
     for member in classifier.members:
         member.run.check_data(dataset)
     if args.split == "test":
@@ -52,4 +54,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, quiet=True)

@@ -7,12 +7,16 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.rows import csv_rows, jsonl_rows, text_of
+from imdb_jax.config import DataConfig
+from imdb_jax.data.files import file_errors_told, read_files
+from imdb_jax.data.rows import Table, bare, is_table, text_lines, text_of
+from imdb_jax.errors import MISSING_INPUT, UserError
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
     from imdb_jax.inference.predictor import Prediction
@@ -22,57 +26,90 @@ if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are 
 class Args:
     """Labels reviews with the best checkpoint of a run, or a population's ensemble, a line for each in their order.
 
-    Reviews are the arguments, or come from standard input, however many there are.
+    Reviews are the arguments, or come from standard input, however many there are. An argument that is the path of a
+    file or a folder stands for the reviews in it.
     """
 
     workdir: str
     """The directory of a training run, or of a population."""
-    texts: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Reviews; without any, standard input is read."""
-    input: Literal["lines", "csv", "jsonl"] = "lines"
-    """What standard input holds: a review per line, a CSV file with a header, or a JSON object per line."""
-    text_column: str = "text"
-    """The CSV column or JSON key of the review."""
+    reviews: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Reviews, files and folders; without any, standard input is read."""
+    input: Literal["lines", "csv", "jsonl"] | None = None
+    """What standard input or a file holds: a review a line, or a table (csv and jsonl are told apart by themselves).
+    None: a table if a file is called .csv, .tsv, .json, .jsonl, .ndjson or .parquet, otherwise lines."""
+    text_column: str | None = None
+    """The column or JSON key of the review; None: the one that the run was trained with."""
+    encoding: str | None = None
+    """Of a text that no byte-order mark begins; None: the one that the run was trained with."""
     output: Literal["jsonl", "table"] | None = None
-    """jsonl: JSON objects with label, probability (of positive) and flags; table: lines to read, with label and the
-    probability of that label. None: table for reviews that are arguments, jsonl for standard input."""
+    """jsonl: JSON objects with label, probability (of positive), flags and, of a file, where the review stands; table:
+    lines to read, with label and its probability. None: table for reviews that are arguments, jsonl for others."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
+    files = [review for review in args.reviews if names_file(review)]
+    if args.reviews and not files:
+        for option in ("input", "text_column", "encoding"):
+            if (value := getattr(args, option)) is not None:
+                raise UserError(f"--{option}: {value!r}; only for files and standard input, not for typed reviews")
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
     classifier = open_classifier(args.workdir)
-    reviews = (
-        iter([os.fsencode(text) for text in args.texts])
-        if args.texts
-        else read_reviews(args, cast(io.BufferedIOBase, sys.stdin.buffer))
-    )
-    output = args.output or ("table" if args.texts else "jsonl")
-    batch_size = len(args.texts) or classifier.config.training.eval_batch_size
+    given = {name: value for name in ("text_column", "encoding") if (value := getattr(args, name)) is not None}
+    data = dataclasses.replace(classifier.config.data, source="files", path="", **given)
+    reviews = itertools.chain.from_iterable(_reviews(review, args.input, data) for review in args.reviews or (None,))
+    output = args.output or ("jsonl" if files or not args.reviews else "table")
+    batch_size = len(args.reviews) if args.reviews and not files else classifier.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
-        for review, prediction in zip(chunk, classifier.predict(chunk, batch_size), strict=True):
-            sys.stdout.write(_line(review, prediction, output) + "\n")
+        predictions = classifier.predict([text for _, text in chunk], batch_size)
+        for (where, text), prediction in zip(chunk, predictions, strict=True):
+            sys.stdout.write(_line(where, text, prediction, output) + "\n")
         sys.stdout.flush()
 
 
-def _line(review: bytes, prediction: "Prediction", output: str) -> str:
+def _line(where: str, text: bytes, prediction: "Prediction", output: str) -> str:
     if output == "jsonl":
-        return json.dumps(prediction._asdict())
-    start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]
+        return json.dumps(({"where": where} if where else {}) | prediction._asdict())
+    start = " ".join(text[:400].decode("utf-8", "replace").split())[:60]
     of_label = max(prediction.probability, 1 - prediction.probability)
     return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
 
 
-def read_reviews(args: Args, stdin: io.BufferedIOBase) -> Iterator[bytes]:
-    """The reviews of standard input, one at a time."""
-    if args.input == "lines":
-        return (line.rstrip(b"\r\n") for line in stdin)
-    rows = jsonl_rows if args.input == "jsonl" else csv_rows
-    return (text_of(row, args.text_column, where) for where, row in rows(stdin, "stdin", (args.text_column,)))
+def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterator[tuple[str, bytes]]:
+    """The reviews of an argument, or of standard input where it is None; with the place of those in a file."""
+    if argument is None:
+        stdin = cast(io.BufferedReader, sys.stdin.buffer)
+        with file_errors_told(data, "--"):
+            if kind in (None, "lines"):
+                yield from (("", text) for text in text_lines(stdin, "stdin", data.encoding))
+            else:
+                table = Table(stdin, "stdin", (data.text_column,), data.encoding, data.quotes)
+                yield from (("", text_of(row, data.text_column, where)) for where, row in table)
+    elif names_file(argument):
+        path = Path(argument)
+        if not path.is_dir() and (kind == "lines" or (kind is None and not is_table(path.name))):
+            data = dataclasses.replace(data, lines_are_reviews=True)
+        reviews, wheres = read_files(path, data, None, "to predict", "--")
+        yield from zip(wheres, reviews.texts(), strict=True)
+    else:
+        yield "", os.fsencode(argument)
+
+
+def names_file(argument: str) -> bool:
+    """Whether an argument is a file or folder to read, and no review.
+
+    Raises:
+      UserError: it is called as a file is, but there is none (66).
+    """
+    if os.path.exists(argument):
+        return True
+    if not argument.strip() or len(argument.split()) > 1 or not (is_table(argument) or bare(argument).endswith(".txt")):
+        return False
+    raise UserError(f"{argument}: no such file; put spaces around it if it is a review", MISSING_INPUT)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Literal
 import tyro
 
 from imdb_jax import cli
+from imdb_jax.config.moved import Moved
 from imdb_jax.errors import UserError
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
@@ -31,6 +32,7 @@ class Args:
     out: str | None = None
     """The .html file, whose figures go into a folder of its name; default report.html in the run, or comparison.html
     here."""
+    config: Moved = dataclasses.field(default_factory=Moved)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -56,9 +58,9 @@ def main(arguments: Sequence[str]) -> None:
     else:
         from imdb_jax.reporting.run_page import write_run_page
 
-        write_run_page(path, Run(folders[0]), args.split)
+        write_run_page(path, Run(folders[0]), args.split, args.config.data)
     sys.stdout.write(f"{path}  ({time.perf_counter() - started:.1f} s)\n")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, quiet=True)

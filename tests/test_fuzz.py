@@ -15,7 +15,6 @@ import signal
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +23,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from imdb_jax import audit, cli, predict
-from imdb_jax.config import Config, TextConfig, fields, from_json, to_json
+from imdb_jax import audit, cli
+from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, to_json
 from imdb_jax.data import aclimdb
-from imdb_jax.data.files import FileReviews, Rows, read_rows
-from imdb_jax.data.rows import csv_rows, jsonl_rows
+from imdb_jax.data.files import read_files
+from imdb_jax.data.labels import LabelRule
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.records import Results
@@ -109,17 +108,18 @@ def near(path: Path) -> None:
     assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 
 
-def labelled(rows: Rows, path: Path) -> None:
-    reviews = FileReviews(path, partial(read_rows, rows, path, "text", "label"))
-    again = [*zip(reviews.texts(), reviews.labels.tolist(), strict=True)]
-    assert [label for _, label in again] == reviews.labels.tolist()
-    assert all(isinstance(text, bytes) and label in (0, 1) for text, label in again)
+def labelled(path: Path) -> None:
+    config = DataConfig(source="files", path=str(path))
+    reviews, wheres = read_files(path, config, LabelRule.of(config), "fuzzed")
+    assert len(reviews) == len(wheres)
+    assert all(
+        isinstance(text, bytes) and label in (0, 1) for text, label in zip(reviews.texts(), reviews.labels, strict=True)
+    )
 
 
-def predicted(kind: str, path: Path) -> None:
-    args = predict.Args("run", input=kind, text_column="text")  # pyright: ignore  (one of three strings)
-    with path.open("rb") as file:
-        assert all(isinstance(text, bytes) for text in predict.read_reviews(args, file))
+def predicted(path: Path) -> None:
+    data = DataConfig(source="files", path="")
+    assert all(isinstance(text, bytes) for text in read_files(path, data, None, "fuzzed", "--")[0].texts())
 
 
 def archive(path: Path) -> None:
@@ -194,10 +194,10 @@ def parsers(folder: Path) -> dict[str, Parser]:
     return {
         "vectors": Parser(files, vectors),
         "neighbours": Parser(files, near),
-        "csv": Parser(csvs, partial(labelled, csv_rows)),
-        "jsonl": Parser(jsonls, partial(labelled, jsonl_rows)),
-        "predict_csv": Parser(csvs, partial(predicted, "csv")),
-        "predict_jsonl": Parser(jsonls, partial(predicted, "jsonl")),
+        "csv": Parser(csvs, labelled),
+        "jsonl": Parser(jsonls, labelled),
+        "predict_csv": Parser(csvs, predicted),
+        "predict_jsonl": Parser(jsonls, predicted),
         "archive": Parser([gzip.compress(each, mtime=0) for each in tars], archive),
         "tar": Parser(tars, tar),
         "overrides": Parser(typed, overrides),

@@ -20,7 +20,7 @@ class TextConfig:
     """How a review becomes words. The defaults are those of Keras' TextVectorization."""
 
     break_tags_as_spaces: bool = False
-    """Read the HTML tag <br /> as white space; otherwise it becomes the word "br", as in Keras."""
+    """Read the HTML tags <br>, <br/> and <br /> as white space; otherwise they become the word "br", as in Keras."""
     keep_apostrophes: bool = False
     """Keep ' inside words ("don't"), as the Keras `imdb` data set does; otherwise "dont"."""
     special_tokens: Literal["text_vectorization", "keras_imdb"] = "text_vectorization"
@@ -50,17 +50,35 @@ class DataConfig:
     source: Literal["imdb", "synthetic", "files"] = "imdb"
     """imdb: the IMDB reviews; synthetic: a small generated corpus; files: your own labelled text at data.path."""
     path: Text | None = None
-    """imdb: a local aclImdb_v1.tar.gz or aclImdb folder; files: a folder with pos and neg, a .csv or a .jsonl."""
+    """imdb: a local aclImdb_v1.tar.gz or aclImdb folder; files: a folder with pos and neg, or a table: CSV, TSV, JSON
+    or parquet, also as .gz or .zip."""
     test_path: Text | None = None
-    """files: test reviews, like data.path; without it data.test_fraction of data.path is held out."""
+    """files: test reviews, like data.path; without it those in a test folder beside train, or else data.test_fraction
+    of the reviews."""
+    validation_path: Text | None = None
+    """files: validation reviews, like data.path; without it those in a val folder beside train, or else
+    data.validation."""
     test_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    """files: the stratified share held out for testing when there is neither test_path nor a test folder."""
+    """files: the stratified share held out for testing when there are no test reviews."""
     data_dir: Text | None = None
     """Where TFDS keeps prepared data sets; default $TFDS_DATA_DIR, then ~/tensorflow_datasets."""
     text_column: Text = "text"
-    """files: the CSV column or JSONL key with the review."""
+    """files: the column or JSON key with the review."""
     label_column: Text = "label"
-    """files: the CSV column or JSONL key with the label: 0/1, neg/pos, negative/positive, false/true."""
+    """files: the column or JSON key with the label."""
+    negative_labels: tuple[Text, ...] = ()
+    """files: which labels, or folders, are negative; none named: 0, neg, negative, false."""
+    positive_labels: tuple[Text, ...] = ()
+    """files: which labels, or folders, are positive; none named: 1, pos, positive, true."""
+    left_out_labels: tuple[Text, ...] = ()
+    """files: the labels of reviews that are left out."""
+    encoding: Text | None = None
+    """files: the encoding of text that no byte-order mark begins, such as cp949; None: UTF-8."""
+    quotes: bool = True
+    """files: in CSV and TSV quotes may enclose a text that holds separators or line breaks; False: they are
+    characters like others."""
+    lines_are_reviews: bool = False
+    """files: each line of a .txt file is a review; otherwise the file is one."""
     limit: Positive | None = None
     """Keep only the first N reviews of each class in every split, for quick looks."""
     split_seed: Annotated[int, Field(ge=0)] = 0
@@ -85,8 +103,13 @@ class DataConfig:
             raise ValueError("path: None; data.source is 'files', so give the folder, .csv or .jsonl to read")
         if self.source == "synthetic" and self.path is not None:
             raise ValueError(f"path: {self.path!r}; data.source is 'synthetic', which is generated and has no path")
-        if self.source != "files" and self.test_path is not None:
-            raise ValueError(f"test_path: {self.test_path!r}; only data.source 'files' reads one")
+        for name in ("test_path", "validation_path", "encoding"):
+            if self.source != "files" and (value := getattr(self, name)) is not None:
+                raise ValueError(f"{name}: {value!r}; only data.source 'files' reads one")
+        try:
+            b"".decode(self.encoding or "utf-8")
+        except LookupError:
+            raise ValueError(f"encoding: {self.encoding!r}; must be one that Python knows, such as cp949") from None
         if self.buckets and any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):
             raise ValueError(f"buckets: {self.buckets}; must ascend and stay below data.max_length, {self.max_length}")
         return self

@@ -1,11 +1,13 @@
 """The IMDB reviews as their publisher packs them: aclImdb_v1.tar.gz or the aclImdb folder, read where they lie.
 
-Nothing is extracted to disk. `train/unsup`, 50,000 reviews without a label, is passed on under its own name, so that
-it can't become a third class.
+Nothing is extracted to disk, and TFDS is not needed. `train/unsup`, 50,000 reviews without a label, has its own name,
+so that it can't become a third class.
 """
 
+import functools
 import gzip
 import hashlib
+import logging
 import os
 import re
 import tarfile
@@ -15,22 +17,85 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
+import numpy as np
+
+from imdb_jax.data.reviews import Corpus, ReviewList, StoredReviews
+from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
+log = logging.getLogger(__name__)
+
 REVIEWS_PER_CLASS = 12_500  # of each split
-LARGEST_TAR = 512 << 20  # bytes, unpacked; the original takes 290 MB
 CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
-class _CappedGzip(gzip.GzipFile):
-    """Refuses to unpack more than `LARGEST_TAR`: a few kilobytes can unpack to gigabytes."""
+class AclImdb:
+    """An archive or a folder, read once for both splits.
 
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        if self.tell() > LARGEST_TAR:
-            raise UserError(f"{self.name}: unpacks to more than {LARGEST_TAR >> 20} MB; not IMDB's archive", BAD_DATA)
-        return data
+    The reviews come in the order in which TFDS keeps them, so that it doesn't matter which of the two one has.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UserError(
+                f"{path}: no such file or folder; --config.data.path= is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT
+            )
+        self.path = path
+
+    @functools.cached_property
+    def reviews(self) -> dict[str, ReviewList]:
+        """Those of train and test; refused where a class is missing (66) or its size is not IMDB's (65)."""
+        found = {name: file.read(LONGEST_REVIEW) for name, file in read_reviews(self.path) if "/unsup/" not in name}
+        counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name in found)
+        for folder in CLASS_FOLDERS:
+            if not counts[folder]:
+                raise UserError(
+                    f"{self.path}: no reviews in {folder}; needed are {', '.join(CLASS_FOLDERS)}", MISSING_INPUT
+                )
+        if any(counts[folder] != REVIEWS_PER_CLASS for folder in CLASS_FOLDERS):
+            sizes = ", ".join(f"{folder} {counts[folder]:,}" for folder in CLASS_FOLDERS)
+            allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; for others use data.source files"
+            raise UserError(f"{self.path}: {sizes}; {allowed}", BAD_DATA)
+        splits = {}
+        for split in ("train", "test"):
+            names = [name for name in found if name.startswith(f"aclImdb/{split}/")]
+            names.sort(key=lambda name: hashlib.md5(f"{split}{name}".encode()).digest())  # noqa: S324  (as TFDS does)
+            labels = np.array(["/pos/" in name for name in names], np.int8)
+            splits[split] = ReviewList([found[name] for name in names], labels)
+        return splits
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """Changes when the archive, or a file's name, size or time in the folder, does."""
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        for file in _files(self.path):
+            status = file.stat()
+            digest.update(os.fsencode(f"{_name(file)} {status.st_size} {status.st_mtime_ns}\n"))
+        return digest.hexdigest()
+
+
+class AclReviews(StoredReviews):
+    """The reviews of one split, train or test."""
+
+    def __init__(self, source: AclImdb, split: str) -> None:
+        self._source, self._split = source, split
+
+    def _read(self) -> ReviewList:
+        return self._source.reviews[self._split]
+
+    def _checksum(self) -> str:
+        return f"{self._source.checksum}-{self._split}"
+
+
+def open_aclimdb(path: Path) -> Corpus:
+    """Opens the archive, the folder aclImdb, or the folder that holds it."""
+    source = AclImdb(path)
+    log.info(f"{path}: IMDB's reviews as their publisher packs them; left out those without a label, in train/unsup")
+    return Corpus(AclReviews(source, "train"), AclReviews(source, "test"))
 
 
 def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -44,7 +109,7 @@ def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 yield _name(file), opened
         return
     try:
-        with _CappedGzip(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
+        with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
             for member in archive:
                 archive.members.clear()  # pyright: ignore  (tarfile keeps every header it has read)
                 place = PurePosixPath(member.name)
@@ -56,32 +121,6 @@ def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew", BAD_DATA) from None
-
-
-def count_reviews(path: Path) -> Counter[str]:
-    """Counts reviews by folder, such as `train/neg`; refuses those that lack one (66) or differ from IMDB's (65)."""
-    counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name, _ in read_reviews(path))
-    for folder in CLASS_FOLDERS:
-        if not counts[folder]:
-            raise UserError(f"{path}: no reviews in {folder}; needed are {', '.join(CLASS_FOLDERS)}", MISSING_INPUT)
-    if any(counts[folder] != REVIEWS_PER_CLASS for folder in CLASS_FOLDERS):
-        found = ", ".join(f"{folder} {counts[folder]:,}" for folder in CLASS_FOLDERS)
-        allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; for others use data.source files"
-        raise UserError(f"{path}: {found}; {allowed}", BAD_DATA)
-    return counts
-
-
-def identity(path: Path) -> str:
-    """Hex sha256 that changes when the archive, or a file's name, size or time in the folder, does."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; data.path is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT)
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    digest = hashlib.sha256()
-    for file in _files(path):
-        status = file.stat()
-        digest.update(os.fsencode(f"{_name(file)} {status.st_size} {status.st_mtime_ns}\n"))
-    return digest.hexdigest()
 
 
 def _name(file: PurePath) -> str:

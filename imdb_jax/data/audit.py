@@ -10,12 +10,14 @@ import numpy as np
 from jaxtyping import UInt64
 from rich.table import Table
 
-from imdb_jax.data.reviews import LONGEST_REVIEW, Reviews
+from imdb_jax.data.reviews import Reviews
+from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, UserError
 
 CLASS_NAMES = {0: "neg", 1: "pos"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "25 %": 0.25, "50 %": 0.5, "75 %": 0.75, "95 %": 0.95, "max": 1.0}
-ODD = ("duplicates", "empty", "invalid_utf8", "nul", "truncated")  # fields of `SplitAudit`
+ODD = ("duplicates", "conflicting", "empty", "invalid_utf8", "nul", "truncated")  # fields of `SplitAudit`
+LONG_WORDS = 15  # characters; means of languages that put spaces between words are half as long
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,13 @@ class SplitAudit:
     longest_run: int
     """Most reviews in a row with one label: half of all or more where the data is sorted by label."""
     words: dict[str, float]
-    """Quantiles and mean of the lengths, in words between white space."""
+    """Quantiles, mean and standard deviation of the lengths, in words between white space."""
     duplicates: int
     """Reviews whose text stood before in the split."""
+    conflicting: int
+    """Reviews whose text has the other label as well."""
+    characters: float
+    """Mean length of a word."""
     empty: int
     """Reviews of white space only."""
     invalid_utf8: int
@@ -81,24 +87,29 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]
     """The counts, and of each text the first 8 bytes of a hash, which tell whether two are the same."""
     digests = bytearray()
     words: list[int] = []
-    size = invalid = nul = truncated = 0
+    size = characters = invalid = nul = truncated = 0
     for text in reviews.texts():
         digests += hashlib.blake2b(text, digest_size=8).digest()
         words.append(len(text.split()))
         size += len(text)
-        invalid += text.decode("utf-8", "ignore").encode() != text
+        decoded = text.decode("utf-8", "ignore")
+        characters += len(decoded)
+        invalid += decoded.encode() != text
         nul += b"\0" in text
         truncated += len(text) == LONGEST_REVIEW
     hashes = np.frombuffer(bytes(digests), np.uint64)
     labels = reviews.labels.tolist()
+    of_label = [hashes[reviews.labels == label] for label in CLASS_NAMES]
     lengths = dict(zip(QUANTILES, np.quantile(words, list(QUANTILES.values())).tolist(), strict=True))
     split = SplitAudit(
         reviews=len(labels),
         bytes=size,
         classes={CLASS_NAMES.get(label, str(label)): n for label, n in sorted(Counter(labels).items())},
         longest_run=max(len(list(run)) for _, run in itertools.groupby(labels)),
-        words={**lengths, "mean": float(np.mean(words))},
+        words={**lengths, "mean": float(np.mean(words)), "std": float(np.std(words))},
         duplicates=len(labels) - len(np.unique(hashes)),
+        conflicting=int(np.isin(of_label[0], of_label[1]).sum() + np.isin(of_label[1], of_label[0]).sum()),
+        characters=round(characters / max(1, sum(words)), 1),
         empty=words.count(0),
         invalid_utf8=invalid,
         nul=nul,
@@ -131,6 +142,16 @@ def summary(report: Audit) -> str:
     return "; ".join(parts)
 
 
+def warnings(report: Audit) -> list[str]:
+    """What a reader may have overlooked, a line for each."""
+    return [
+        f"{name} reviews have words of {split.characters:g} characters in the mean; where a language puts no spaces "
+        "between words, as Chinese and Japanese, separate them first"
+        for name, split in report.splits.items()
+        if split.characters > LONG_WORDS
+    ]
+
+
 def table(report: Audit) -> Table:
     """All counts, one column per split."""
     grid = Table("", *report.splits)
@@ -139,6 +160,7 @@ def table(report: Audit) -> Table:
         {"reviews": split.reviews}
         | {f"label {label}": split.classes.get(label, 0) for label in labels}
         | {name.replace("_", " "): getattr(split, name) for name in ("bytes", "longest_run", *ODD)}
+        | {"characters a word": split.characters}
         | {f"words, {name}": value for name, value in split.words.items()}
         for split in report.splits.values()
     ]

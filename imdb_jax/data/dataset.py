@@ -1,7 +1,7 @@
 """Reviews -> token ids: opened, split, encoded, and kept in the cache folder, where later runs map them.
 
 The first run reads the reviews three times (audit, count, encode) and keeps the ids under a key over the content of
-the reviews and the text rules. Only one review is in memory at a time, of IMDB all 67 MB.
+the reviews and the text rules.
 """
 
 import hashlib
@@ -16,18 +16,21 @@ import numpy as np
 from jaxtyping import Int
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.audit import audit, refuse_unfit, summary
+from imdb_jax.data.aclimdb import open_aclimdb
+from imdb_jax.data.audit import audit, refuse_unfit, summary, warnings
 from imdb_jax.data.batches import Split
 from imdb_jax.data.files import open_files
 from imdb_jax.data.reviews import Corpus, Reviews, Selection, hold_out, limit_per_class
 from imdb_jax.data.synthetic import write_corpus
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.storage import cache_dir, cached_folder
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 2  # counts up when the files in the cache change their meaning
+MOSTLY = 0.5  # share of the words that a vocabulary should know
+LAYOUT = 3  # counts up when the files in the cache change their meaning
 
 
 class Dataset(NamedTuple):
@@ -55,16 +58,19 @@ class Splits(NamedTuple):
     test: Reviews
 
 
-def load_dataset(config: DataConfig) -> Dataset:
-    """Opens the token ids of a data config, making them on first use, or again where they are damaged."""
-    corpus = open_corpus(config)
+def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
+    """Opens the token ids of a data config, making them on first use, or again where they are damaged.
+
+    The corpus is that of the config, opened here unless given. What it is made of is told in the log each time.
+    """
+    corpus = corpus or open_corpus(config)
     given = None
     if config.word_index is not None:
         path = Path(config.word_index).expanduser()
         given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
     # The content of the reviews stands for where they lie and how they are read; these decide who is in which split.
     split = {"limit": config.limit, "split_seed": config.split_seed, "validation": asdict(config.validation)}
-    reviews = [corpus.train.fingerprint, corpus.test.fingerprint, split]
+    reviews = [reviews.fingerprint for reviews in corpus if reviews is not None] + [split]
     words = [config.vocabulary_size, asdict(config.text), given and given.fingerprint()]
     fingerprint = _digest([reviews, words])
     folder = cached_folder(
@@ -81,7 +87,14 @@ def load_dataset(config: DataConfig) -> Dataset:
         for name in Splits._fields
     )
     report = json.loads((folder / "audit.json").read_text())
-    return Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews))
+    dataset = Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews))
+    told, *warnings = (folder / "summary.txt").read_text().splitlines()
+    log.info(told)
+    for warning in warnings:
+        log.warning(warning)
+    if corpus.validation is None:
+        log.info(f"validation reviews: held out of the training reviews ({config.validation.method})")
+    return dataset
 
 
 def _digest(parts: list) -> str:
@@ -97,16 +110,26 @@ def open_corpus(config: DataConfig) -> Corpus:
         return write_corpus()
     if config.source == "files":
         return open_files(config)
+    if config.path is not None:
+        return open_aclimdb(Path(config.path).expanduser())
     from imdb_jax.data.imdb import open_imdb  # here because TFDS takes longer to import than other sources to read
 
     return open_imdb(config)
 
 
 def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
-    """Opens a corpus, unless it is open already, applies `data.limit`, then splits off the validation reviews."""
-    train, test = corpus or open_corpus(config)
+    """Applies `data.limit` and holds out validation reviews, unless the corpus has some; it is opened unless given."""
+    corpus = corpus or open_corpus(config)
     if config.limit is not None:
-        train, test = (Selection(reviews, limit_per_class(reviews.labels, config.limit)) for reviews in (train, test))
+        limited = {
+            name: Selection(reviews, limit_per_class(reviews.labels, config.limit))
+            for name, reviews in corpus._asdict().items()
+            if reviews is not None
+        }
+        corpus = Corpus(**limited)
+    train, test, validation = corpus
+    if validation is not None:
+        return Splits(train, validation, test)
     held = hold_out(train.labels, config.validation.method, config.validation.size, config.split_seed)
     return Splits(Selection(train, ~held), Selection(train, held), test)
 
@@ -115,19 +138,26 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
     """Audits the reviews and writes their ids; without a vocabulary the training reviews give one."""
     report = audit(splits._asdict())
     refuse_unfit(report)
-    log.info(summary(report))
+    told = [summary(report), *warnings(report)]
     if vocabulary is None:
         vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
     vocabulary.save(folder / "vocabulary.txt")
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=2))
     for name, reviews in splits._asdict().items():
-        lengths = [0]
+        lengths, unknown = [0], 0
         with (folder / f"{name}.ids").open("wb") as file:
             for ids in map(vocabulary.encode, reviews.texts()):
                 lengths.append(len(ids))
+                unknown += ids.count(vocabulary.special.unknown)
                 file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
         np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
         np.save(folder / f"{name}.labels.npy", reviews.labels)
+        known = 1 - unknown / max(1, sum(lengths) - len(reviews) * len(vocabulary.special.start))
+        told += [f"{known:.1%} of the {name} words are in the vocabulary"] if known < MOSTLY else []
+        if name == "train" and known == 0:
+            message = "0.0 % of the training words are in it; words are lower case, without punctuation"
+            raise UserError(f"{config.word_index}: {message}", BAD_DATA)
+    (folder / "summary.txt").write_text("\n".join(told))
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:

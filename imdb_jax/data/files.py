@@ -1,111 +1,264 @@
-"""Your own labelled reviews: a folder with `pos` and `neg`, a CSV or a JSONL file, the last two also as .gz."""
+"""Reviews of your own, read alike by all commands: folders of text files, and tables (see `rows`).
 
-import gzip
-import hashlib
+A file of a folder is a review if its name ends in .txt and it lies, at any depth, in a folder that is named as a label
+is. Whatever else is found there is counted and named in the log.
+"""
+
+import contextlib
+import io
 import logging
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+import statistics
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import charset_normalizer
 import numpy as np
 
 from imdb_jax.config import DataConfig
-from imdb_jax.data.reviews import LONGEST_REVIEW, Corpus, Reviews, Selection, hashed, hold_out
-from imdb_jax.data.rows import csv_rows, jsonl_rows, text_of
-from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
+from imdb_jax.data.labels import UNLABELLED, LabelRule, canonical
+from imdb_jax.data.reviews import Corpus, ReviewList, Selection, hold_out
+from imdb_jax.data.rows import (
+    LONGEST_REVIEW,
+    ColumnError,
+    FileError,
+    Table,
+    bare,
+    decoded,
+    is_hidden,
+    is_table,
+    text_lines,
+    text_of,
+)
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 log = logging.getLogger(__name__)
 
-LABELS = {"0": 0, "neg": 0, "negative": 0, "false": 0, "1": 1, "pos": 1, "positive": 1, "true": 1}
-Labelled = Iterator[tuple[bytes, int]]
-Rows = Callable[[Any, str, Sequence[str]], Iterator[tuple[str, dict[str, Any]]]]
-ROWS: dict[str, Rows] = {".csv": csv_rows, ".jsonl": jsonl_rows}
+TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation", "dev")
+MOST_INVALID = 0.01  # share of the reviews that may hold bytes of another encoding than expected
+FEW = 10  # names of many in a message
+Place = Path | zipfile.Path
+Entry = tuple[str, bytes, Any]  # where a review stands, its text, and its label as it is written
 
 
-class FileReviews(Reviews):
-    """Reviews that a function reads from disk each time anew.
+class Found(NamedTuple):
+    """What a path holds, before it is read: in words, the reviews, and names of what is none."""
 
-    They are read once when opened, so that a wrong label in the last line is known at once.
-    """
-
-    def __init__(self, path: Path, read: Callable[[], Labelled]) -> None:
-        self._read = read
-        digest = hashlib.sha256()
-        labels = bytearray()
-        try:
-            for text, label in read():
-                digest.update(hashed(text, label))
-                labels.append(label)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path}: cannot be read ({error})", BAD_DATA) from None
-        if not labels:
-            raise UserError(f"{path}: holds no review", BAD_DATA)
-        self.fingerprint = digest.hexdigest()
-        self.labels = np.frombuffer(bytes(labels), np.int8)
-
-    def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`."""
-        return (text for text, _ in self._read())
+    kind: str
+    entries: Iterator[Entry]
+    left_out: Sequence[str] = ()
 
 
 def open_files(config: DataConfig) -> Corpus:
-    """Opens the reviews at `data.path`.
+    """Reads the reviews at `data.path`.
 
-    Test reviews are those at `data.test_path`, else those in a `test` folder beside `train`, else a stratified
-    `data.test_fraction` that is held out.
+    Reviews for validation and testing are those at `data.validation_path` and `data.test_path`, else those beside the
+    training reviews under a name such as val or test. Without any they are held out of the others.
     """
-    path = Path(cast(str, config.path)).expanduser()
-    test_path = Path(config.test_path).expanduser() if config.test_path else None
-    if (path / "train").is_dir():
-        test_path = test_path or (path / "test" if (path / "test").is_dir() else None)
-        path = path / "train"
-    reviews = _open(path, "data.path", config)
-    if test_path is not None:
-        return Corpus(reviews, _open(test_path, "data.test_path", config))
+    train, test, validation = _place(cast(str, config.path), "data.path"), None, None
+    if train.is_dir() and (inside := _part(train, TRAIN)):
+        test, validation = _part(train, TEST), _part(train, VALIDATION)
+        parts = {part.name for part in (inside, test, validation) if part}
+        if others := [each.name for each in train.iterdir() if each.name not in parts]:
+            log.info(f"{train}: left out {_few(others)}")
+        train = inside
+    if config.test_path is not None:
+        test = _place(config.test_path, "data.test_path")
+    if config.validation_path is not None:
+        validation = _place(config.validation_path, "data.validation_path")
+    rule = LabelRule.of(config)
+    reviews = read_files(train, config, rule, "training reviews")[0]
+    held_out = validation and read_files(validation, config, rule, "validation reviews")[0]
+    if test:
+        return Corpus(reviews, read_files(test, config, rule, "test reviews")[0], held_out)
     held = hold_out(reviews.labels, "stratified", config.test_fraction, config.split_seed, "data.test_fraction")
-    return Corpus(Selection(reviews, ~held), Selection(reviews, held))
+    log.info(f"test reviews: {held.sum():,} of these, drawn by data.split_seed")
+    return Corpus(Selection(reviews, ~held), Selection(reviews, held), held_out)
 
 
-def _open(path: Path, field: str, config: DataConfig) -> FileReviews:
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; set {field}", MISSING_INPUT)
-    if not path.is_dir():
-        kind = Path(path.name.removesuffix(".gz")).suffix
-        if kind not in ROWS:
-            raise UserError(f"{field}: {str(path)!r}; must be a folder with pos and neg, a .csv or a .jsonl", USAGE)
-        return FileReviews(path, partial(read_rows, ROWS[kind], path, config.text_column, config.label_column))
-    found = {entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
-    for name in ("neg", "pos"):
-        if name not in found:
-            raise UserError(f"{path / name}: no such class folder; needed are {path}/neg and {path}/pos", MISSING_INPUT)
-    if others := found - {"neg", "pos", "unsup"}:
-        raise UserError(f"{path / min(others)}: a third class; allowed: neg, pos", BAD_DATA)
-    if "unsup" in found:
-        log.warning("%s: ignored, its reviews have no label", path / "unsup")
-    return FileReviews(path, partial(read_folder, path))
+def read_files(
+    path: Place, config: DataConfig, rule: LabelRule | None, purpose: str, option: str = "--config.data."
+) -> tuple[ReviewList, list[str]]:
+    """Reads the reviews of a folder or a table and tells in the log what they are.
+
+    Args:
+      path: of the folder or the file.
+      config: says which columns and which encoding.
+      rule: of the labels; where it is None there need be none, and every .txt file of a folder is a review.
+      purpose: of the reviews, for the log.
+      option: what the options of the command begin with, for advice.
+
+    Returns:
+      The reviews, and where each stands.
+    """
+    with file_errors_told(config, option), contextlib.ExitStack() as opened:
+        if path.is_dir() or (rule is None and config.lines_are_reviews):
+            found = _text_files(path, config, rule)
+        else:
+            found = _table(opened.enter_context(path.open("rb")), str(path), config, rule)
+        return _gather(path, found, rule, f"{path} ({purpose})", config.encoding, option)
 
 
-def read_folder(path: Path) -> Labelled:
-    """Reads one review per file, those in `neg` first, each class by file name."""
-    for name in ("neg", "pos"):
-        for file in sorted((path / name).iterdir()):
-            if file.is_file() and not file.name.startswith("."):
-                with file.open("rb") as opened:
-                    yield opened.read(LONGEST_REVIEW), LABELS[name]
-
-
-def read_rows(rows: Rows, path: Path, text_column: str, label_column: str) -> Labelled:
-    """Reads the texts and labels of a table, plain or as .gz, by `csv_rows` or `jsonl_rows`."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        for where, row in rows(file, str(path), (text_column, label_column)):
-            yield text_of(row, text_column, where), _label(row[label_column], where)
-
-
-def _label(value: Any, where: str) -> int:
+@contextlib.contextmanager
+def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
+    """Makes the errors of reading a file those of a user, with advice about options that begin as `option` does."""
     try:
-        return LABELS[str(value).strip().lower()]
-    except KeyError:
-        allowed = "0/1, neg/pos, negative/positive, false/true"
-        raise UserError(f"{where}: label {value!r}; allowed: {allowed}", BAD_DATA) from None
+        yield
+    except ColumnError as error:
+        which = "text" if error.column == config.text_column else "label"
+        raise UserError(f"{error}; name it with {option}{which}_column=", BAD_DATA) from None
+    except FileError as error:
+        raise UserError(str(error), BAD_DATA) from None
+
+
+def _place(name: str, field: str) -> Place:
+    """The path that a field names; inside of a zip file that holds folders."""
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; give another --config.{field}=", MISSING_INPUT)
+    if path.is_dir() or not zipfile.is_zipfile(path):
+        return path
+    root: Place = zipfile.Path(path)
+    while len(inside := [each for each in root.iterdir() if not is_hidden(each.name)]) == 1 and inside[0].is_dir():
+        root = inside[0]
+    return root if len(inside) > 1 else path
+
+
+def _part(folder: Place, names: Sequence[str]) -> Place | None:
+    """The folder or the table inside whose name, or the beginning of it, is one of these."""
+    found = [
+        each
+        for each in folder.iterdir()
+        if (each.is_dir() or is_table(each.name)) and bare(each.name).partition(".")[0] in names
+    ]
+    if len(found) > 1:
+        raise UserError(f"{folder}: holds {' and '.join(each.name for each in found)}; keep one of them", BAD_DATA)
+    return found[0] if found else None
+
+
+def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Found:
+    """The .txt files of class folders, those of negative reviews first, each class by name; or a file by itself."""
+    classes, left_out = [("", root)], []
+    if rule is not None:
+        classes, left_out = _classes(root, config, rule)
+    files: list[tuple[str, Place]] = []
+    for label, folder in classes:
+        for file in _walk(folder):
+            if file is root or (file.name.lower().endswith(".txt") and not is_hidden(file.name)):
+                files.append((label, file))
+            else:
+                left_out.append(file.name)
+
+    def entries() -> Iterator[Entry]:
+        for label, file in files:
+            with cast(io.BufferedIOBase, file.open("rb")) as opened:
+                if config.lines_are_reviews:
+                    for number, line in enumerate(text_lines(opened, str(file), config.encoding), start=1):
+                        if rule is None or line.strip():
+                            yield f"{file}:{number}", line, label
+                else:
+                    yield str(file), decoded(opened.read(4 * LONGEST_REVIEW), str(file), config.encoding), label
+
+    lines = "lines of " if config.lines_are_reviews else ""
+    return Found(f"{lines}{len(files):,} text files", entries(), left_out)
+
+
+def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tuple[str, Place]], list[str]]:
+    """The label and place of each class, and the names of what is none."""
+    classes, left_out = [], []
+    for each in sorted(root.iterdir(), key=lambda each: each.name):
+        is_class = each.is_dir() or (config.lines_are_reviews and each.name.endswith(".txt"))
+        label = canonical(each.name if each.is_dir() else each.name.removesuffix(".txt"))
+        if not is_class or is_hidden(each.name) or label in (UNLABELLED, *rule.left_out):
+            left_out.append(each.name)
+        elif rule.label(label) is None:
+            raise UserError(f"{each}: a third class; allowed: {rule}", BAD_DATA)
+        else:
+            classes.append((label, each))
+    for names in (rule.negative, rule.positive):
+        if not any(label in names for label, _ in classes):
+            found = _few([label for label, _ in classes] + left_out) or "nothing"
+            raise UserError(f"{root}: no folder {' or '.join(names)}; found {found}", MISSING_INPUT)
+    return sorted(classes, key=lambda each: cast(int, rule.label(each[0]))), left_out
+
+
+def _walk(place: Place) -> Iterator[Place]:
+    """A file itself, or those in a folder at any depth; hidden folders are not entered."""
+    if not place.is_dir() or is_hidden(place.name):
+        yield place
+    else:
+        for each in sorted(place.iterdir(), key=lambda each: each.name):
+            yield from _walk(each)
+
+
+def _table(file: Any, name: str, config: DataConfig, rule: LabelRule | None) -> Found:
+    text, label = config.text_column, config.label_column
+    table = Table(file, name, (text,) if rule is None else (text, label), config.encoding, config.quotes)
+    entries = ((where, text_of(row, text, where), row.get(label)) for where, row in table)
+    return Found(f"{table.kind}, texts in {text!r}" + ("" if rule is None else f", labels in {label!r}"), entries)
+
+
+def _gather(
+    path: Place, found: Found, rule: LabelRule | None, title: str, encoding: str | None, option: str
+) -> tuple[ReviewList, list[str]]:
+    texts, labels, wheres = [], bytearray(), []
+    values: Counter[str] = Counter()
+    strange, invalid, lines = [], [], []
+    for where, text, value in found.entries:
+        label: int | None = 0
+        if rule is not None:
+            values[canonical(value)] += 1
+            label = rule.label(canonical(value))
+        if label is None:
+            if canonical(value) not in rule.left_out:  # pyright: ignore  (without a rule labels are 0)
+                strange.append((where, value))
+            continue
+        if not _is_utf8(text):
+            invalid.append((where, text))
+        if b"\n" in text.strip():
+            lines.append(where)
+        texts.append(text)
+        labels.append(label)
+        wheres.append(where)
+    if strange:
+        where, value = strange[0]
+        counts = ", ".join(f"{value!r} {count:,} times" for value, count in values.most_common(FEW))
+        advice = f"say which are which, such as {option}positive_labels 4 5 {option}negative_labels 1 2"
+        raise UserError(f"{where}: label {value!r}; allowed: {rule}; found {counts}; {advice}", BAD_DATA)
+    if not texts:
+        raise UserError(f"{path}: holds no review; left out {_few(found.left_out) or 'nothing'}", BAD_DATA)
+    if len(invalid) > MOST_INVALID * len(texts) and encoding is None:
+        guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in invalid[:1000])).best()
+        advice = f"save as UTF-8 or set {option}encoding={guess.encoding if guess else 'utf-8'}"
+        message = f"not UTF-8, as {len(invalid):,} of {len(texts):,} reviews; {advice}"
+        raise UserError(f"{invalid[0][0]}: {message}", BAD_DATA)
+    told = [f"{title}: {len(texts):,} reviews; {found.kind}"]
+    if rule is not None:
+        told += [f"label {value!r} {count:,} {rule.meaning(value)}" for value, count in values.items()]
+    if found.left_out:
+        told.append(f"left out {_few(found.left_out)}")
+    if invalid:
+        told.append(f"{len(invalid):,} not UTF-8, the first {invalid[0][0]}")
+    if lines:
+        told.append(f"{len(lines):,} of several lines, the first {lines[0]}")
+    log.info("; ".join(told))
+    if path.is_dir() and rule is not None and len(lines) == len(texts):
+        usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in texts)
+        advice = f"if each line is a review, set {option}lines_are_reviews=True"
+        log.warning(f"{path}: every file has lines, {usual} in the median; {advice}")
+    return ReviewList(texts, np.frombuffer(bytes(labels), np.int8)), wheres
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
+    return f"{len(names):,} ({', '.join(names[:FEW])}{more})" if names else ""

@@ -1,12 +1,11 @@
-"""The IMDB reviews (Maas et al. 2011) as TFDS prepares them: from a local archive or folder, or downloaded.
+"""The IMDB reviews (Maas et al. 2011) as TFDS prepares them, from a folder it has prepared or from the download.
 
 TFDS' own builder of imdb_reviews does the work, with one part replaced: it walks archives with TensorFlow. Nothing
-here needs TensorFlow, to make the folder or to read it.
+here needs TensorFlow, to make the folder or to read it. A local archive is read without TFDS: see `aclimdb`.
 """
 
 import contextlib
 import errno
-import functools
 import hashlib
 import logging
 import os
@@ -22,20 +21,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import Int8
 from tensorflow_datasets.core.utils import tqdm_utils
 from tensorflow_datasets.datasets.imdb_reviews import imdb_reviews_dataset_builder as stock
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb
-from imdb_jax.data.reviews import Corpus, ReviewList, Reviews
+from imdb_jax.data.reviews import Corpus, ReviewList, StoredReviews
 from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, MISSING_INPUT, UserError
-from imdb_jax.storage import cache_dir, cached_folder
 
 log = logging.getLogger(__name__)
 
 PREPARED = Path("imdb_reviews", "plain_text", "1.0.0")  # inside data_dir
-SOURCE = "prepared_from.txt"  # inside a preparation of ours: the identity of the archive or folder it was made from
 SERVER_PATIENCE = 4.0  # seconds that the publisher's server gets to answer
 WAYS_OUT = (
     "give --config.data.data_dir=FOLDER where TFDS has prepared imdb_reviews, or --config.data.path=aclImdb_v1.tar.gz, "
@@ -43,7 +39,7 @@ WAYS_OUT = (
 )
 
 
-class PreparedReviews(Reviews):
+class PreparedReviews(StoredReviews):
     """The reviews of one split of a prepared folder: train, test or unsupervised. Damage is told when they are read."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
@@ -54,18 +50,7 @@ class PreparedReviews(Reviews):
     def __len__(self) -> int:
         return self._info.num_examples
 
-    def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`."""
-        return self._decoded.texts()
-
-    @functools.cached_property
-    def labels(self) -> Int8[np.ndarray, " N"]:
-        """As in `Reviews`."""
-        return self._decoded.labels
-
-    @functools.cached_property
-    def _decoded(self) -> ReviewList:
-        """All reviews, kept: 33 MB of IMDB's, which are read four times, and each takes TFDS 21 microseconds."""
+    def _read(self) -> ReviewList:
         features: Any = self._builder.info.features
         with _damage_told(self._builder.data_dir):
             if self._builder.info.file_format == tfds.core.FileFormat.TFRECORD:
@@ -78,22 +63,12 @@ class PreparedReviews(Reviews):
             examples = [features.deserialize_example_np(record) for record in records]
         return ReviewList([each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8))
 
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """As in `Reviews`: of the texts, since the files of one corpus differ between formats and versions of TFDS.
-
-        It is kept in the cache folder by a checksum of the files: decoding all reviews takes a second, reading the
-        bytes of the files 30 milliseconds.
-        """
+    def _checksum(self) -> str:
         digest = hashlib.blake2b(digest_size=32)
         with _damage_told(self._builder.data_dir):
             for path in self._info.filepaths:
                 digest.update(Path(path).read_bytes())
-        folder = cached_folder(
-            cache_dir() / "fingerprints" / digest.hexdigest(),
-            lambda draft: (draft / "fingerprint.txt").write_text(self._decoded.fingerprint),
-        )
-        return (folder / "fingerprint.txt").read_text()
+        return digest.hexdigest()
 
 
 def _read_tfrecord(path: Path) -> Iterator[bytes]:
@@ -122,73 +97,52 @@ def _damage_told(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def open_imdb(config: DataConfig) -> Corpus:
-    """Opens 25,000 training and 25,000 test reviews; prepares them on first use.
-
-    `data.path` comes first when it is given, then a preparation in the data directory, then the download.
-    """
+    """Opens 25,000 training and 25,000 test reviews; downloads and prepares them on first use."""
     folder = prepared_folder(config)
+    log.info(f"{folder}: IMDB's reviews as TFDS prepares them")
     with _damage_told(folder):
         builder = tfds.builder_from_directory(folder)
-        corpus = Corpus(PreparedReviews(builder, "train"), PreparedReviews(builder, "test"))
+        train, test = PreparedReviews(builder, "train"), PreparedReviews(builder, "test")
     whole = 2 * aclimdb.REVIEWS_PER_CLASS
-    if any(len(reviews) != whole for reviews in corpus):
-        found = " and ".join(f"{len(reviews):,}" for reviews in corpus)
+    if len(train) != whole or len(test) != whole:
+        found = f"{len(train):,} and {len(test):,} reviews in train and test"
         allowed = f"IMDB has {whole:,} in each; delete the folder to prepare it again"
-        raise UserError(f"{folder}: {found} reviews in train and test; {allowed}", BAD_DATA)
-    return corpus
+        raise UserError(f"{folder}: {found}; {allowed}", BAD_DATA)
+    return Corpus(train, test)
 
 
 def prepared_folder(config: DataConfig) -> Path:
     """The folder of the reviews as TFDS keeps them, prepared on first use."""
     data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    path = None
-    if config.path is not None:
-        path = Path(config.path).expanduser()
-        source = aclimdb.identity(path)
-        made_from = data_dir / PREPARED / SOURCE
-        if made_from.parent.exists() and not (made_from.is_file() and made_from.read_text() == source):
-            # Another preparation lives there: it is neither used in place of `path` nor overwritten.
-            data_dir = data_dir / f"aclImdb-{source[:12]}"
     if not (data_dir / PREPARED).exists():
-        if path is None:
-            _check_network(data_dir)
-        _prepare(path, data_dir)
+        _check_network(data_dir)
+        _prepare(data_dir)
     return data_dir / PREPARED
 
 
 class Builder(stock.Builder, skip_registration=True):
-    """TFDS' builder of imdb_reviews, able to read archives without TensorFlow, and local ones instead of a download."""
+    """TFDS' builder of imdb_reviews, able to read the archive without TensorFlow."""
 
     name = "imdb_reviews"
     pkg_dir_path = stock.Builder._get_pkg_dir_path()  # where TFDS finds the description
     url_infos: Any = stock.Builder.url_infos  # the publisher's checksum, which downloads are verified against
-    source: Path | None = None
-    has_unsup = True
 
     def _split_generators(self, dl_manager: Any) -> list[Any]:
         # Of the download manager the stock builder calls two methods, and TFDS' own iter_archive needs TensorFlow.
         manager: Any = SimpleNamespace(
-            download=lambda url: self.source or _download(dl_manager, url),
+            download=lambda url: _download(dl_manager, url),
             iter_archive=lambda archive: aclimdb.read_reviews(Path(archive)),
         )
-        generators = super()._split_generators(manager)
-        if self.source is not None:
-            Path(self.data_dir, SOURCE).write_text(aclimdb.identity(self.source))
-            # Many people have deleted train/unsup, which nothing here needs; TFDS refuses to write an empty split.
-            if not self.has_unsup:
-                generators = [one for one in generators if one.name != "unsupervised"]
-        return generators
+        return super()._split_generators(manager)
 
 
-def _prepare(source: Path | None, data_dir: Path) -> None:
-    """Makes the folder as array_record, from a local archive or folder or from the download.
+def _prepare(data_dir: Path) -> None:
+    """Downloads the archive and makes the folder as array_record.
 
     TFDS writes beside the folder and renames at the end: when interrupted there is no folder, and of two processes
     that prepare at once one wins and both go on.
     """
-    has_unsup = source is None or aclimdb.count_reviews(source)["train/unsup"] > 0  # before TFDS makes its folders
     builder = Builder(data_dir=data_dir)
-    builder.source, builder.has_unsup = source, has_unsup
     folder = Path(builder.data_dir)
     log.info("preparing %s in %s", builder.info.full_name, folder)
     tqdm_utils.display_progress_bar(sys.stderr.isatty())

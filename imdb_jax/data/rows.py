@@ -1,68 +1,296 @@
-"""Rows of CSV and JSONL files."""
+"""Rows of the tables that people bring: CSV, TSV, JSON and parquet, plain, .gz or .zip, in any encoding.
 
+It needs nothing of imdb_jax, so that the reader of exported models can take a copy of this file along.
+"""
+
+import codecs
+import contextlib
 import csv
+import gzip
 import io
+import itertools
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, cast
+from pathlib import PurePosixPath
+from typing import Any, cast
 
-from imdb_jax.data.reviews import LONGEST_REVIEW
-from imdb_jax.errors import BAD_DATA, UserError
-
+LONGEST_REVIEW = 1_000_000  # bytes of one review; longer ones are cut here and the audit counts them
 LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+PACKED = (".gz", ".zip")
+MARKS = {  # byte-order marks, the longer before those that they begin with
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+Row = dict[str, Any]
 
 
-def csv_rows(file: io.BufferedIOBase, name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Reads comma-separated rows, the first of which names the columns, then closes the file; blank lines are no rows.
+class FileError(ValueError):
+    """A file that can't be read as it is, said in one line."""
 
-    Yields:
-      File and line, for error messages, and a row. Bytes that are no UTF-8 stand there as surrogates (PEP 383).
+    exit_code = 65  # of sysexits.h
+
+
+class ColumnError(FileError):
+    """A column that a command asks for is not there."""
+
+    def __init__(self, where: str, column: str, found: Iterable[str]) -> None:
+        super().__init__(f"{where}: no column {column!r}; found: {', '.join(map(repr, found))}")
+        self.column = column
+
+
+class Table:
+    """A file of rows, taken for what its content says it is; its name decides nothing.
+
+    Args:
+      file: is read once, from where it stands, then closed.
+      name: of the file, for messages.
+      columns: that each row must have; the separator of a CSV file is the one under which the header names them all.
+      encoding: of the text where no byte-order mark names it; UTF-8 unless given.
+      quotes: of a CSV file: quotes around a field may hold separators and line breaks; otherwise they are characters.
+
+    Attributes:
+      kind: what it was taken for, in words.
+
+    Raises:
+      FileError: here or while rows are read, with the line where there is one.
     """
-    csv.field_size_limit(LONGEST_FIELD)
-    with io.TextIOWrapper(cast(BinaryIO, file), "utf-8-sig", "surrogateescape", newline="") as text:
-        rows = csv.reader(text, strict=True)
+
+    def __init__(
+        self,
+        file: io.BufferedIOBase,
+        name: str,
+        columns: Sequence[str],
+        encoding: str | None = None,
+        quotes: bool = True,
+    ) -> None:
+        self.name, self._columns, self._quotes = name, columns, quotes
+        self.encoding = encoding
+        with self._told():
+            file = unpack(file, name)
+            start = file.peek(4096)[:4096]
+        if start.startswith(b"PAR1"):
+            self.kind, self._rows, self._close = "parquet", self._parquet(file), file.close
+            return
+        self.encoding = encoding_of(start, encoding)
+        first = start.decode(self.encoding, "ignore").lstrip()[:1]
+        text = io.TextIOWrapper(file, self.encoding, "surrogateescape", newline="\n" if first == "{" else "")
+        self._close = text.close
         try:
-            header = next(rows, [])
-            for column in columns:
-                if header and column not in header:
-                    raise UserError(f"{name}:1: no column {column!r}; found: {', '.join(header)}", BAD_DATA)
-            line = rows.line_num + 1
-            for row in rows:
-                if row:
-                    where = f"{name}:{line}"
-                    if len(row) != len(header):
-                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with commas"
-                        raise UserError(f"{where}: {message}", BAD_DATA)
-                    yield where, dict(zip(header, row, strict=True))
-                line = rows.line_num + 1
+            kind, self._rows = self._recognized(text, first)
+        except BaseException:
+            self._close()
+            raise
+        self.kind = f"{kind} in {self.encoding.removesuffix('-sig').upper()}"
+
+    def _recognized(self, text: io.TextIOWrapper, first: str) -> tuple[str, Iterator[tuple[str, Row]]]:
+        """What a text is by its first character, and its rows."""
+        if first == "{":
+            return "JSON lines", json_lines(text, self.name, self._columns)
+        if first == "[":
+            return "a JSON array", self._json_array(text)
+        with self._told():
+            separator, header, line = self._header(text)
+        return f"CSV with {SEPARATORS[separator]}", self._csv(text, separator, header, line)
+
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        """Yields file and line of each row, and the row. Bytes that can't be decoded are surrogates (PEP 383)."""
+        try:
+            with self._told():
+                yield from self._rows
+        finally:
+            self._close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeError as error:
+            raise FileError(f"{self.name}: not {self.encoding} ({error})") from None
+        except (OSError, EOFError, zlib.error) as error:
+            raise FileError(f"{self.name}: cannot be read ({error})") from None
         except csv.Error as error:
-            raise UserError(f"{name}:{rows.line_num}: {error}; must be comma-separated with quotes", BAD_DATA) from None
+            raise FileError(f"{self.name}: {error}") from None
+
+    def _header(self, text: io.TextIOWrapper) -> tuple[str, list[str], int]:
+        """The separator, the names of the columns and the number of their line."""
+        csv.field_size_limit(LONGEST_FIELD)
+        number, line = 0, "\n"
+        while line.isspace():
+            number, line = number + 1, text.readline()
+        if "\0" in line:
+            message = "not text; if it is UTF-16 without a byte-order mark, its encoding is utf-16-le"
+            raise FileError(f"{self.name}: {message}")
+        if line.startswith("sep="):  # a hint to Excel
+            number, line = number + 1, text.readline()
+        names = {each: [name.strip() for name in next(csv.reader([line], delimiter=each), [])] for each in SEPARATORS}
+        fitting = (each for each, header in names.items() if set(self._columns) <= set(header))
+        separator = next(fitting, max(names, key=lambda each: len(names[each])))
+        header = names[separator]
+        for column in self._columns if line else ():  # an empty file is one without rows
+            if column not in header:
+                raise ColumnError(f"{self.name}:{number}", column, header)
+            if header.count(column) > 1:
+                raise FileError(f"{self.name}:{number}: the column {column!r} stands there twice")
+        return separator, header, number
+
+    def _csv(self, text: io.TextIOWrapper, separator: str, header: list[str], before: int) -> Iterator[tuple[str, Row]]:
+        quoting = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
+        rows = csv.reader(text, delimiter=separator, quoting=quoting, strict=True)
+        line = before + 1
+        try:
+            for row in rows:
+                if not row and len(header) == 1:
+                    row = [""]  # in a single column a blank line is an empty cell
+                if row:
+                    if len(row) != len(header):
+                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with"
+                        raise FileError(f"{self.name}:{line}: {message} {SEPARATORS[separator]}")
+                    yield f"{self.name}:{line}", dict(zip(header, row, strict=True))
+                line = before + rows.line_num + 1
+        except csv.Error as error:
+            message = "quotes must open and close a field, and be doubled inside"
+            raise FileError(f"{self.name}:{before + rows.line_num}: {error}; {message}") from None
+
+    def _json_array(self, text: io.TextIOWrapper) -> Iterator[tuple[str, Row]]:
+        try:
+            found = json.load(text, object_pairs_hook=_unique)
+        except (ValueError, RecursionError) as error:
+            raise FileError(f"{self.name}: {error}; must be a JSON array of objects") from None
+        for number, row in enumerate(found, start=1):
+            where = f"{self.name}: item {number}"
+            yield where, _checked(row, self._columns, where)
+
+    def _parquet(self, file: io.BufferedIOBase) -> Iterator[tuple[str, Row]]:
+        try:
+            import pyarrow
+            import pyarrow.parquet as parquet
+        except ImportError:
+            raise FileError(f"{self.name}: reading parquet takes pyarrow; pip install pyarrow") from None
+        try:
+            table = parquet.ParquetFile(file if file.seekable() else io.BytesIO(file.read()))
+            for column in self._columns:
+                if column not in table.schema_arrow.names:
+                    raise ColumnError(self.name, column, table.schema_arrow.names)
+            rows = itertools.chain.from_iterable(
+                batch.to_pylist() for batch in table.iter_batches(columns=list(self._columns))
+            )
+            yield from ((f"{self.name}: row {number}", row) for number, row in enumerate(rows, start=1))
+        except pyarrow.ArrowException as error:
+            raise FileError(f"{self.name}: cannot be read ({error})") from None
 
 
-def jsonl_rows(file: Iterable[bytes], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Reads one JSON object per line, as `csv_rows` reads rows; blank lines hold none."""
-    for number, line in enumerate(file, start=1):
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
+    """What is packed in a file, or the file itself."""
+    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(Any, file))
+    start = reader.peek(4)[:4]
+    if start.startswith(b"\x1f\x8b"):
+        return io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=reader)))
+    if start == b"\xd0\xcf\x11\xe0":
+        raise FileError(f"{name}: an old Excel workbook; save it as CSV UTF-8")
+    if start != b"PK\3\4":
+        return reader
+    try:
+        archive = zipfile.ZipFile(reader if reader.seekable() else io.BytesIO(reader.read()))
+        if "xl/workbook.xml" in archive.namelist():
+            raise FileError(f"{name}: an Excel workbook; save it as CSV UTF-8")
+        inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
+        if len(inside) != 1:
+            raise FileError(f"{name}: holds {len(inside)} files; must hold one, or folders with reviews of each class")
+        return io.BufferedReader(cast(Any, archive.open(inside[0])))
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, an odd compression
+        raise FileError(f"{name}: cannot be read ({error})") from None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path is of the system's own making: hidden, or what macOS puts beside files in an archive."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name is that of a table, packed or not."""
+    return bare(name).endswith(TABLES)
+
+
+def bare(name: str) -> str:
+    """A file's name in lower case, without .gz or .zip."""
+    name = name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def encoding_of(start: bytes, given: str | None = None) -> str:
+    """The encoding of a text by its first bytes: what a byte-order mark says, or the one that is given, or UTF-8."""
+    return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), given or "utf-8")
+
+
+def decoded(raw: bytes, name: str, encoding: str | None = None) -> bytes:
+    """A text as UTF-8, at most `LONGEST_REVIEW` bytes; what can't be decoded passes through."""
+    encoding = encoding_of(raw, encoding)
+    try:
+        return raw.decode(encoding, "surrogateescape").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
+    except UnicodeError as error:
+        raise FileError(f"{name}: not {encoding} ({error})") from None
+
+
+def text_lines(file: io.BufferedIOBase, name: str, encoding: str | None = None) -> Iterator[bytes]:
+    """The lines of a file, packed or not, as UTF-8 without their ends."""
+    reader = unpack(file, name)
+    encoding = encoding_of(reader.peek(4), encoding)
+    try:
+        with io.TextIOWrapper(reader, encoding, "surrogateescape", newline="\n") as lines:
+            for line in lines:
+                yield line.rstrip("\r\n").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
+    except UnicodeError as error:
+        raise FileError(f"{name}: not {encoding} ({error})") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileError(f"{name}: cannot be read ({error})") from None
+
+
+def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
+    """One JSON object a line, with file and line; blank lines hold none."""
+    for number, line in enumerate(lines, start=1):
         if line.isspace() or not line:
             continue
         where = f"{name}:{number}"
         try:
-            row = json.loads(line.decode("utf-8", "surrogateescape"))
+            row = json.loads(line, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: {error}; must be one JSON object per line", BAD_DATA) from None
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
-        for key in keys:
-            if key not in row:
-                raise UserError(f"{where}: no key {key!r}; found: {', '.join(row)}", BAD_DATA)
-        yield where, row
+            raise FileError(f"{where}: {error}; must be one JSON object per line") from None
+        yield where, _checked(row, keys, where)
 
 
-def text_of(row: dict[str, Any], key: str, where: str) -> bytes:
-    """Gives back the bytes that the text of a row was decoded from, cut to `LONGEST_REVIEW`."""
+def _checked(row: Any, keys: Sequence[str], where: str) -> Row:
+    if not isinstance(row, dict):
+        raise FileError(f"{where}: {type(row).__name__}; must be a JSON object")
+    for key in keys:
+        if key not in row:
+            raise ColumnError(where, key, row)
+    return row
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Row:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+    return row
+
+
+def text_of(row: Row, key: str, where: str) -> bytes:
+    """The text of a row as UTF-8, at most `LONGEST_REVIEW` bytes; none at all (null, NaN) is an empty text."""
     text = row[key]
+    if text is None or text != text:
+        return b""
     if not isinstance(text, str):
-        raise UserError(f"{where}: {key} is {text!r}; must be a string", BAD_DATA)
+        raise FileError(f"{where}: {key} is {text!r}; must be a string")
     try:
         return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to

@@ -8,6 +8,7 @@ import re
 
 from imdb_jax.config import TextConfig
 
+BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
 
@@ -19,7 +20,7 @@ def split_words(review: bytes, config: TextConfig) -> list[bytes]:
     """
     review = review.lower()
     if config.break_tags_as_spaces:
-        review = review.replace(b"<br />", b" ")
+        review = BREAK.sub(b" ", review)
     deleted = PUNCTUATION.rstrip(b"'") if config.keep_apostrophes else PUNCTUATION
     return review.translate(None, deleted).split()
 
@@ -32,5 +33,5 @@ def split_written(review: bytes, config: TextConfig) -> list[bytes]:
     Example: `b"It's - GOOD!"` gives `[b"It's", b"-", b"GOOD!"]`.
     """
     if config.break_tags_as_spaces:
-        review = re.sub(rb"<br />", b" ", review, flags=re.IGNORECASE)
+        review = BREAK.sub(b" ", review)
     return review.split()

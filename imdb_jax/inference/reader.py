@@ -42,6 +42,7 @@ SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 LOWER = bytes(range(256)).lower()
 
 
@@ -152,7 +153,7 @@ def checksum_of(manifest: dict[str, Any]) -> str:
 def split_words(review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool) -> list[bytes]:
     """Lowers ASCII letters, deletes ASCII punctuation and splits on ASCII white space, as in training."""
     if break_tags_as_spaces:
-        review = review.translate(LOWER).replace(b"<br />", b" ")
+        review = BREAK.sub(b" ", review)
     return review.translate(LOWER, DELETED.rstrip(b"'") if keep_apostrophes else DELETED).split()
 
 

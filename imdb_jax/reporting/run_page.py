@@ -8,7 +8,8 @@ import numpy as np
 from flax import nnx
 
 from imdb_jax.config import fields
-from imdb_jax.data.dataset import load_dataset, split_corpus
+from imdb_jax.config.moved import MovedData
+from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.reporting.calibration import calibration, confusion
 from imdb_jax.reporting.charts import confusion_matrix, curve, lengths, reliability
@@ -21,18 +22,20 @@ from imdb_jax.training.tables import parameters, score_cells
 MISTAKES = 10  # of each kind
 
 
-def write_run_page(path: Path, run: Run, split: Literal["validation", "test"]) -> None:
+def write_run_page(path: Path, run: Run, split: Literal["validation", "test"], moved: MovedData) -> None:
     """Reads a split with the best checkpoint of a run, finished or not, and shows what came of it.
 
     Raises:
       UserError: no run, no epoch has ended yet, or the reviews are gone or others than the run's.
     """
     config, results = run.config(), run.results()
-    dataset = load_dataset(config.data)
+    data = moved.applied_to(config.data)
+    corpus = open_corpus(data)
+    dataset = load_dataset(data, corpus)
     run.check_data(dataset)
     predictor = Predictor(run)
     history, monitor = run.history(), config.training.monitor
-    reviews, encoded = (getattr(each, split) for each in (split_corpus(config.data), dataset))
+    reviews, encoded = (getattr(each, split) for each in (split_corpus(data, corpus), dataset))
     if split == "test":
         run.record_test_reading({"command": "report", "step": predictor.step})
     logits = predictor.logits(encoded)

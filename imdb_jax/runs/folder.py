@@ -1,6 +1,7 @@
 """A folder whose files are whole or not there, know when they have changed, and have one writer at a time."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from imdb_jax.config import Config, differences
+from imdb_jax.config.moved import READING
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.records import dump, load
@@ -69,7 +71,9 @@ class Folder:
 
     def check_config(self, begun_with: Config, config: Config) -> None:
         """Refuses to go on with another config than the folder was begun with."""
-        if changes := differences(begun_with, config):
+        # Reviews of the same content are the same, wherever they lie: `Run.check_data` compares that.
+        same_reading = dataclasses.replace(config.data, **{name: getattr(begun_with.data, name) for name in READING})
+        if changes := differences(begun_with, dataclasses.replace(config, data=same_reading)):
             raise UserError(
                 f"{self.folder}: begun with another config ({'; '.join(changes)}); "
                 "go on with the old one or choose another --workdir"

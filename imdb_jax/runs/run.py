@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, from_json, to_json
 from imdb_jax.data.dataset import Dataset
-from imdb_jax.data.rows import jsonl_rows
+from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
@@ -109,14 +109,15 @@ class Run(Folder):
         manifest = self._manifest()
         same = manifest.data == dataset.fingerprint
         if manifest.format < MANIFEST_FORMAT:
-            same = self.vocabulary().tokens == dataset.vocabulary.tokens and self._audit() == dataset.audit
+            same = self.vocabulary().tokens == dataset.vocabulary.tokens
+            same = same and counts(self._audit()) == counts(dataset.audit)
         if not same:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
     def has_reviews_of(self, other: "Run") -> bool:
         """Whether two finished runs were trained, chosen and tested on the same reviews."""
         if self._manifest().format != other._manifest().format:
-            return self._audit() == other._audit()
+            return counts(self._audit()) == counts(other._audit())
         results = self.results(), other.results()
         return all(results) and len({each.reviews for each in results if each}) == 1
 
@@ -187,8 +188,11 @@ class Run(Folder):
 
     def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
-        lines = read_bytes(path).splitlines() if path.exists() else []
-        return list(jsonl_rows(lines, str(path)))
+        lines = read_bytes(path).decode("utf-8", "replace").splitlines() if path.exists() else []
+        try:
+            return list(json_lines(lines, str(path)))
+        except FileError as error:
+            raise UserError(str(error), BAD_DATA) from None
 
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it."""
@@ -212,3 +216,9 @@ class Run(Folder):
         """Of a file's content; of no file that of nothing."""
         path = self.folder / name
         return sha256(path.read_bytes() if path.exists() else b"")
+
+
+def counts(audit: dict[str, Any]) -> list[Any]:
+    """What audits of all versions tell of the reviews."""
+    splits = audit["splits"].items()
+    return [(name, *(split[key] for key in ("reviews", "bytes", "classes", "duplicates"))) for name, split in splits]

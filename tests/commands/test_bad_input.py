@@ -93,10 +93,11 @@ TABLE = [  # files, command, exit code, what is said
     ({"v.pkl": pickle.dumps({"the": [1.0, 2.0]})}, (*NEAR, "v.pkl"), 65, "v.pkl: no word vectors"),
     ({"v.npy": saved(np.array([Path()], object))}, (*NEAR, "v.npy"), 65, "v.npy: no word vectors"),
     # reviews
-    ({"reviews/pos/0.txt": b"good"}, TRAIN, 66, "reviews/neg: no such class folder; needed are reviews/neg and"),
-    ({"reviews/other/0.txt": b"so so", **REVIEWS}, AUDIT, 65, "reviews/other: a third class; allowed: neg, pos"),
+    ({"reviews/pos/0.txt": b"good"}, TRAIN, 66, "reviews: no folder 0 or neg or negative or false; found 1 (pos)"),
+    ({"reviews/other/0.txt": b"so so", **REVIEWS}, AUDIT, 65,
+     "reviews/other: a third class; allowed: negative is 0, neg"),
     ({"r.csv": b"text,label\nfine,1\nbad,0\nso so,2\n"}, (*TRAIN, "--config.data.path=r.csv"), 65,
-     "r.csv:4: label '2'; allowed: 0/1, neg/pos"),
+     "r.csv:4: label '2'; allowed: negative is 0, neg"),
     ({"r.jsonl": b'{"text": "fine", "label": 1}\n{"text": "b'}, (*AUDIT, "--config.data.path=r.jsonl"), 65,
      "r.jsonl:2: Unterminated string"),
     # archives
@@ -137,14 +138,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run of odd reviews and vectors, and what training said."""
     folder = tmp_path_factory.mktemp("odd")
     write(folder, {"config.py": CONFIG.encode(), "glove.txt": ODD_GLOVE, **REVIEWS, **ODD_REVIEWS})
-    process = run(*TRAIN, cwd=folder)
+    process = run(*TRAIN, "--config.data.encoding=utf-8", cwd=folder)
     assert process.returncode == 0, process.stderr.decode()
     return folder / "run", process.stderr.decode()
 
 
 def test_what_is_odd_is_handled_counted_and_told_once(odd: tuple[Path, str]) -> None:
     folder, said = odd
-    assert said.count("unsup: ignored, its reviews have no label") == 1
+    assert said.count("left out 1 (unsup)") == 1
+    assert said.count("1 not UTF-8, the first reviews/pos/bytes.txt") == 1
     assert said.count("glove.txt: 1 wanted words stand there again; the first vector of each is kept") == 1
     vocabulary, table = Run(folder).vocabulary(), Run(folder).load_vectors()
     assert table is not None
@@ -168,7 +170,7 @@ def test_predict_answers_whatever_comes(odd: tuple[Path, str]) -> None:
     ("kind", "stdin", "said"),
     [
         ("jsonl", b'{"text": "good"}\n' + b"[" * 100_000, "stdin:2: maximum recursion depth exceeded"),
-        ("csv", b'text\ngood\n"never closed\n', "stdin:3: unexpected end of data"),
+        ("csv", b'text\ngood\n"never closed\n', "stdin:3: unexpected end of data; quotes must"),
     ],
 )
 def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind: str, stdin: bytes, said: str) -> None:

@@ -124,6 +124,50 @@ def test_predict_reads_arguments_lines_csv_and_jsonl_alike(trained: Path) -> Non
             assert got["probability"] == pytest.approx(wanted["probability"], abs=1e-6)
 
 
+def test_predict_reads_files_and_folders(trained: Path, tmp_path: Path) -> None:
+    def answers(*arguments: str | Path) -> list[dict]:
+        process = run("imdb_jax.predict", "--workdir", trained, *arguments, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr.decode()
+        assert b"(to predict): 3 reviews" in process.stderr
+        return [json.loads(line) for line in process.stdout.splitlines()]
+
+    texts = ["wonderful", "", "dreadful"]
+    (tmp_path / "column.csv").write_text("review\nwonderful\n\ndreadful\n")
+    (tmp_path / "semicolons.csv").write_text("review;stars\n" + "".join(f"{text};3\n" for text in texts), "utf-16")
+    (tmp_path / "array.json").write_text(json.dumps([{"review": text} for text in texts]))
+    (tmp_path / "lines.txt").write_text("\n".join(texts) + "\n", "utf-8-sig")
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    for name, text in zip(("a.txt", "b.TXT", "deep/c.txt"), texts, strict=True):
+        (tmp_path / "folder" / name).write_text(text)
+    expected = predictions("--workdir", trained, "--output", "jsonl", *texts)
+    of_lines = answers("lines.txt")
+    assert of_lines == answers("--input", "lines", "lines.txt")
+    for found in (
+        answers("--text_column", "review", "column.csv"),
+        answers("--text_column", "review", "--input", "csv", "semicolons.csv"),
+        answers("--text_column", "review", "array.json"),
+        of_lines,
+        answers("folder"),
+    ):
+        assert [each["flags"] for each in found] == [[], ["empty"], []]
+        for got, wanted in zip(found, expected, strict=True):
+            assert got["probability"] == pytest.approx(wanted["probability"], abs=1e-6)
+    assert [each["where"] for each in answers("folder")] == [f"folder/{n}" for n in ("a.txt", "b.TXT", "deep/c.txt")]
+    assert of_lines[2]["where"] == "lines.txt:3"
+
+
+def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "cp949.csv").write_bytes("text\n훌륭한 영화\n".encode("cp949"))
+    predict = "imdb_jax.predict", "--workdir", trained
+    assert "nowhere.csv: no such file" in fails(66, *predict, "nowhere.csv")
+    assert "--text_column: 'review'; only for files" in fails(2, *predict, "--text_column", "review", "a fine film")
+    assert "--input: 'csv'; only for files" in fails(2, *predict, "--input", "csv", "a fine film")
+    said = fails(65, *predict, tmp_path / "cp949.csv")
+    assert "cp949.csv:2: not UTF-8, as 1 of 1 reviews; save as UTF-8 or set --encoding=" in said
+    process = run(*predict, "--encoding", "cp949", tmp_path / "cp949.csv")
+    assert (process.returncode, len(process.stdout.splitlines())) == (0, 1)
+
+
 def test_predict_answers_every_line_and_flags_the_odd_ones(trained: Path) -> None:
     lines = [b"", b"  !?  ", b"xyzzy", b"\xff\xfe broken", b"good " * 100, "<b>great</b> 🙂".encode(), b"fine\x00"]
     found = predictions("--workdir", trained, stdin=b"\n".join(lines) + b"\n")
@@ -268,6 +312,45 @@ def test_mistakes_about_vectors_are_one_line(trained: Path, tmp_path: Path) -> N
     assert [*tmp_path.iterdir()] == [tmp_path / "v.txt"]
 
 
+def test_data_that_moved_is_the_same_data(tmp_path: Path) -> None:
+    rows = [(f"{'fine' if i % 2 else 'dull'} film {i}", i % 2) for i in range(60)]
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    (tmp_path / "config.py").write_text(CONFIG.replace('source="synthetic"', 'source="files", path="a.csv"'))
+    train = "imdb_jax.train", "--config", "config.py", "--workdir", "run"
+    assert run(*train, "--config.training.epochs=1", cwd=tmp_path).returncode == 0
+    (tmp_path / "a.csv").unlink()
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"review": t, "label": n}) + "\n" for t, n in rows))
+    (tmp_path / "c.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows[1:]))
+    moved = "--config.data.path=b.jsonl", "--config.data.text_column=review"
+    for command in ("evaluate", "report"):
+        asked = f"imdb_jax.{command}", "--workdir", "run"
+        assert "a.csv: no such file or folder; give another --config.data.path=" in fails(66, *asked, cwd=tmp_path)
+        assert "the reviews have changed" in fails(65, *asked, "--config.data.path=c.csv", cwd=tmp_path, notices=True)
+        process = run(*asked, *moved, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr.decode()
+    again = run(*train, "--config.training.epochs=1", *moved, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr.decode()
+    assert b"is finished" in again.stderr
+
+
+def test_audit_proposes_a_length_and_shows_reviews(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG)
+    asked = "imdb_jax.audit", "--config", tmp_path / "config.py"
+    found = json.loads(run(*asked, "--output", "json", "--show", "2").stdout)
+    dataset = load_dataset(DataConfig(source="synthetic", vocabulary_size=300))
+    lengths = np.diff(dataset.train.offsets)
+    assert found["proposed_max_length"] == round(lengths.mean() + 2 * lengths.std())
+    assert found["share_within_max_length"] == pytest.approx((lengths <= 48).mean())
+    assert [len(each["words"]) for each in found["shown"]] == lengths[:2].tolist()
+    for i, each in enumerate(found["shown"]):
+        assert each["ids"] == dataset.train.ids[dataset.train.offsets[i] : dataset.train.offsets[i + 1]].tolist()
+        assert each["decoded"] == dataset.vocabulary.decode(each["ids"])
+        assert each["text"].lower().startswith(each["words"][0])
+    told = run(*asked, "--show", "1").stdout.decode()
+    assert f"propose --config.data.max_length={found['proposed_max_length']};" in told
+    assert "\nids: [" in told
+
+
 def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(CONFIG)
     train = ["imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run"]
@@ -286,7 +369,9 @@ def test_mistakes_on_the_command_line_are_one_line(trained: Path, tmp_path: Path
     assert "stdin:2:" in fails(
         65, "imdb_jax.predict", "--workdir", trained, "--input", "jsonl", stdin=b'{"text": ""}\n[]\n'
     )
-    assert "found: a, b" in fails(65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n")
+    assert "found: 'a', 'b'; name it with --text_column=" in fails(
+        65, "imdb_jax.predict", "--workdir", trained, "--input", "csv", stdin=b"a,b\n1,2\n"
+    )
 
 
 def test_read_only_workdir(tmp_path: Path) -> None:

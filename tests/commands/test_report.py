@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from imdb_jax.config import DataConfig, from_json, to_json
+from imdb_jax.config.moved import MovedData
 from imdb_jax.data.dataset import open_corpus
 from imdb_jax.reporting.run_page import write_run_page
 from imdb_jax.runs.run import Run
@@ -143,7 +144,7 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
 ) -> None:
     shutil.copytree(reported, tmp_path / "run")
     (tmp_path / "run" / "results.json").unlink()
-    write_run_page(tmp_path / "page.html", Run(tmp_path / "run"), "test")
+    write_run_page(tmp_path / "page.html", Run(tmp_path / "run"), "test", MovedData())
     page = (tmp_path / "page.html").read_text()
     assert "Training has not finished." in page
     assert "Predictions on test" in page

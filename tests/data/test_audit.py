@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from imdb_jax.data.audit import audit, refuse_unfit, summary, table
-from imdb_jax.data.reviews import LONGEST_REVIEW, ReviewList, Reviews
+from imdb_jax.data.audit import audit, refuse_unfit, summary, table, warnings
+from imdb_jax.data.reviews import ReviewList, Reviews
+from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import UserError
 
 
@@ -37,6 +38,23 @@ def test_counts_of_one_split() -> None:
     assert split.bytes == sum(map(len, TRAIN.texts()))
     assert (split.words["min"], split.words["50 %"], split.words["max"]) == (0, 2, 3)
     assert split.words["mean"] == pytest.approx(14 / 7)
+    assert split.words["std"] == pytest.approx(np.std([3, 3, 3, 0, 2, 1, 2]))
+
+
+def test_one_text_with_both_labels_is_counted_in_its_split() -> None:
+    split = audit({"train": listed((b"fine", 1), (b"fine", 0), (b"bad", 0), (b"fine", 1))}).splits["train"]
+    assert (split.duplicates, split.conflicting) == (2, 3)
+
+
+def test_texts_without_spaces_are_warned_of() -> None:
+    chinese = listed(
+        ("这部电影非常好看演员的表演很精彩故事也很感人".encode(), 1),
+        ("太糟糕了浪费时间不推荐给任何人看无聊透顶".encode(), 0),
+    )
+    (warning,) = warnings(audit({"train": chinese, "test": TEST}))
+    assert warning.startswith("train reviews have words of 21")
+    korean = listed(("정말 훌륭한 영화 배우들의 연기가 좋았다".encode(), 1), ("지루한 영화".encode(), 0))
+    assert not warnings(audit({"train": korean}))
 
 
 def test_overlap_between_splits() -> None:

@@ -41,8 +41,8 @@ def judge(text: str) -> int:
 
 
 def test_sizes_and_balance(corpus: Corpus) -> None:
-    assert [len(reviews) for reviews in corpus] == [2_000, 1_000]
-    for reviews in corpus:
+    assert (len(corpus.train), len(corpus.test), corpus.validation) == (2_000, 1_000, None)
+    for reviews in (corpus.train, corpus.test):
         assert 0.48 < reviews.labels.mean() < 0.52
 
 
