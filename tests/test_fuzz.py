@@ -109,7 +109,7 @@ def near(path: Path) -> None:
 
 
 def labelled(path: Path) -> None:
-    config = DataConfig(source="files", path=str(path))
+    config = DataConfig(source="files", path=str(path), encoding="utf-8")
     reviews, wheres = read_files(path, config, LabelRule.of(config), "fuzzed")
     assert len(reviews) == len(wheres)
     assert all(
@@ -118,7 +118,7 @@ def labelled(path: Path) -> None:
 
 
 def predicted(path: Path) -> None:
-    data = DataConfig(source="files", path="")
+    data = DataConfig(source="files", path="", encoding="utf-8")
     assert all(isinstance(text, bytes) for text in read_files(path, data, None, "fuzzed", "--")[0].texts())
 
 
