@@ -91,14 +91,17 @@ def read_files(
       option: what the options of the command begin with, for advice.
 
     Returns:
-      The reviews, and where each stands.
+      The reviews, and where each stands if there is no rule.
     """
     with file_errors_told(config, option), contextlib.ExitStack() as opened:
         if path.is_dir() or (rule is None and config.lines_are_reviews):
             found = _text_files(path, config, rule)
         else:
             found = _table(opened.enter_context(path.open("rb")), str(path), config, rule)
-        return _gather(path, found, rule, f"{path} ({purpose})", config.encoding, option)
+        gathered = Gathered(path, found, rule, option)
+        gathered.refuse_doubtful(config.encoding)
+        gathered.tell(purpose)
+        return ReviewList(gathered.texts, np.frombuffer(bytes(gathered.labels), np.int8)), gathered.wheres
 
 
 @contextlib.contextmanager
@@ -111,6 +114,8 @@ def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
         raise UserError(f"{error}; name it with {option}{which}_column=", BAD_DATA) from None
     except FileError as error:
         raise UserError(str(error), BAD_DATA) from None
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})", BAD_DATA) from None
 
 
 def _place(name: str, field: str) -> Place:
@@ -186,10 +191,13 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
 
 def _walk(place: Place) -> Iterator[Place]:
     """A file itself, or those in a folder at any depth; hidden folders are not entered."""
-    if not place.is_dir() or is_hidden(place.name):
+    if not place.is_dir():
         yield place
-    else:
-        for each in sorted(place.iterdir(), key=lambda each: each.name):
+        return
+    for each in sorted(place.iterdir(), key=lambda each: each.name):
+        if is_hidden(each.name):
+            yield each
+        else:
             yield from _walk(each)
 
 
@@ -200,55 +208,74 @@ def _table(file: Any, name: str, config: DataConfig, rule: LabelRule | None) -> 
     return Found(f"{table.kind}, texts in {text!r}" + ("" if rule is None else f", labels in {label!r}"), entries)
 
 
-def _gather(
-    path: Place, found: Found, rule: LabelRule | None, title: str, encoding: str | None, option: str
-) -> tuple[ReviewList, list[str]]:
-    texts, labels, wheres = [], bytearray(), []
-    values: Counter[str] = Counter()
-    strange, invalid, lines = [], [], []
-    for where, text, value in found.entries:
-        label: int | None = 0
-        if rule is not None:
-            values[canonical(value)] += 1
-            label = rule.label(canonical(value))
-        if label is None:
-            if canonical(value) not in rule.left_out:  # pyright: ignore  (without a rule labels are 0)
-                strange.append((where, value))
-            continue
-        if not _is_utf8(text):
-            invalid.append((where, text))
-        if b"\n" in text.strip():
-            lines.append(where)
-        texts.append(text)
-        labels.append(label)
-        wheres.append(where)
-    if strange:
-        where, value = strange[0]
-        counts = ", ".join(f"{value!r} {count:,} times" for value, count in values.most_common(FEW))
-        advice = f"say which are which, such as {option}positive_labels 4 5 {option}negative_labels 1 2"
-        raise UserError(f"{where}: label {value!r}; allowed: {rule}; found {counts}; {advice}", BAD_DATA)
-    if not texts:
-        raise UserError(f"{path}: holds no review; left out {_few(found.left_out) or 'nothing'}", BAD_DATA)
-    if len(invalid) > MOST_INVALID * len(texts) and encoding is None:
-        guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in invalid[:1000])).best()
-        advice = f"save as UTF-8 or set {option}encoding={guess.encoding if guess else 'utf-8'}"
-        message = f"not UTF-8, as {len(invalid):,} of {len(texts):,} reviews; {advice}"
-        raise UserError(f"{invalid[0][0]}: {message}", BAD_DATA)
-    told = [f"{title}: {len(texts):,} reviews; {found.kind}"]
-    if rule is not None:
-        told += [f"label {value!r} {count:,} {rule.meaning(value)}" for value, count in values.items()]
-    if found.left_out:
-        told.append(f"left out {_few(found.left_out)}")
-    if invalid:
-        told.append(f"{len(invalid):,} not UTF-8, the first {invalid[0][0]}")
-    if lines:
-        told.append(f"{len(lines):,} of several lines, the first {lines[0]}")
-    log.info("; ".join(told))
-    if path.is_dir() and rule is not None and len(lines) == len(texts):
-        usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in texts)
-        advice = f"if each line is a review, set {option}lines_are_reviews=True"
-        log.warning(f"{path}: every file has lines, {usual} in the median; {advice}")
-    return ReviewList(texts, np.frombuffer(bytes(labels), np.int8)), wheres
+class Gathered:
+    """Reviews as they come in, and what there is to tell about them."""
+
+    def __init__(self, path: Place, found: Found, rule: LabelRule | None, option: str) -> None:
+        self.path, self.found, self.rule, self.option = path, found, rule, option
+        self.texts: list[bytes] = []
+        self.labels = bytearray()
+        self.wheres: list[str] = []  # of each text, where nobody asks for labels
+        self.values: Counter[str] = Counter()  # labels as they are written
+        self.strange: tuple[str, Any] | None = None  # where the first label stands that means nothing, and the label
+        self.invalid: list[tuple[str, bytes]] = []  # texts that are not UTF-8
+        self.lines: list[str] = []  # where texts of several lines stand
+        for where, text, value in found.entries:
+            label = 0 if rule is None else self._label(value, rule, where)
+            if label is None:
+                continue
+            self.texts.append(text)
+            self.labels.append(label)
+            if rule is None:
+                self.wheres.append(where)
+            if not _is_utf8(text):
+                self.invalid.append((where, text))
+            if b"\n" in text.strip():
+                self.lines.append(where)
+
+    def _label(self, value: Any, rule: LabelRule, where: str) -> int | None:
+        spelt = canonical(value)
+        self.values[spelt] += 1
+        label = rule.label(spelt)
+        if label is None and spelt not in rule.left_out and self.strange is None:
+            self.strange = where, value
+        return label
+
+    def refuse_doubtful(
+        self, path: Place, found: Found, config: DataConfig, rule: LabelRule | None, option: str
+    ) -> None:
+        """Refuses labels and encodings that would have to be guessed, and a path without reviews."""
+        if self.strange:
+            where, value = self.strange
+            counts = ", ".join(f"{value!r} {count:,} times" for value, count in self.values.most_common(FEW))
+            advice = f"say which are which, such as {self.option}positive_labels 4 5 {self.option}negative_labels 1 2"
+            raise UserError(f"{where}: label {value!r}; allowed: {self.rule}; found {counts}; {advice}", BAD_DATA)
+        if not self.texts:
+            raise UserError(
+                f"{self.path}: holds no review; left out {_few(self.found.left_out) or 'nothing'}", BAD_DATA
+            )
+        if len(self.invalid) > MOST_INVALID * len(self.texts) and encoding is None:
+            guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in self.invalid[:1000])).best()
+            advice = f"save as UTF-8 or set {self.option}encoding={guess.encoding if guess else 'utf-8'}"
+            message = f"not UTF-8, as {len(self.invalid):,} of {len(self.texts):,} reviews; {advice}"
+            raise UserError(f"{self.invalid[0][0]}: {message}", BAD_DATA)
+
+    def tell(self, purpose: str) -> None:
+        """Says in the log what was read, and what was not."""
+        told = [f"{self.path} ({purpose}): {len(self.texts):,} reviews; {self.found.kind}"]
+        if self.rule is not None:
+            told += [f"label {value!r} {count:,} {self.rule.meaning(value)}" for value, count in self.values.items()]
+        if self.found.left_out:
+            told.append(f"left out {_few(self.found.left_out)}")
+        if self.invalid:
+            told.append(f"{len(self.invalid):,} not UTF-8, the first {self.invalid[0][0]}")
+        if self.lines:
+            told.append(f"{len(self.lines):,} of several lines, the first {self.lines[0]}")
+        log.info("; ".join(told))
+        if self.path.is_dir() and self.rule is not None and len(self.lines) == len(self.texts):
+            usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in self.texts)
+            advice = f"if each line is a review, set {self.option}lines_are_reviews=True"
+            log.warning(f"{self.path}: every file has lines, {usual} in the median; {advice}")
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -277,6 +277,14 @@ def test_folders_are_labels_too(tmp_path: Path, names: tuple[str, str]) -> None:
     assert sorted(read_all(config_of(write_classes(tmp_path, BASE, names)))) == sorted(BASE)
 
 
+def test_a_hidden_folder_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
+    write_classes(tmp_path / ".data", BASE)
+    write_classes(tmp_path / ".data" / "pos" / ".ipynb_checkpoints", [BASE[1]])
+    config = config_of(tmp_path / ".data")
+    assert sorted(read_all(config)) == sorted(BASE)
+    assert len(read_files(tmp_path / ".data", config, None, "to predict", "--")[0]) == len(BASE)
+
+
 def test_folders_of_other_names_are_mapped(tmp_path: Path) -> None:
     write_classes(tmp_path, BASE, ("bad", "good"))
     write_classes(tmp_path / "meh", BASE)
