@@ -241,9 +241,7 @@ class Gathered:
             self.strange = where, value
         return label
 
-    def refuse_doubtful(
-        self, path: Place, found: Found, config: DataConfig, rule: LabelRule | None, option: str
-    ) -> None:
+    def refuse_doubtful(self, encoding: str | None) -> None:
         """Refuses labels and encodings that would have to be guessed, and a path without reviews."""
         if self.strange:
             where, value = self.strange
