@@ -16,7 +16,7 @@ import ctypes, os, select, signal, sys
 
 for module in ("fcntl", "grp", "pwd", "resource", "termios"):  # Windows has none of them
     sys.modules[module] = None
-for module in ("array_record", "tensorflow_datasets"):  # nor a wheel of the first, without which the other serves nothing
+for module in ("array_record", "tensorflow_datasets"):  # nor a wheel of the first, which the other reads by
     sys.modules[module] = None
 for name in (
     "sched_getaffinity", "sched_setaffinity",  # nor has macOS
