@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from imdb_jax.runs.member import Member
 from tests.commands.command_line import ROOT
 
 # Read by every Python of a command, the processes of members too, before anything else.
@@ -23,6 +25,8 @@ for name in (
     "fork", "forkpty", "getloadavg", "getuid", "geteuid", "killpg", "mkfifo", "posix_fadvise",
 ):
     delattr(os, name)
+if hasattr(os, "process_cpu_count"):  # of Python 3.13; on Linux it asks the first of these
+    os.process_cpu_count = os.cpu_count
 for name in ("SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGPIPE", "SIGQUIT"):
     delattr(signal, name)
 for name in ("epoll", "poll"):
@@ -92,6 +96,18 @@ def test_own_files(folder: Path) -> None:
     assert json.loads((folder / "own" / "results.json").read_text())["test"]["examples"] == 8
 
 
+def test_imdb_without_array_record_is_one_line(folder: Path, tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    environment = os.environ | {"PYTHONPATH": paths, "TFDS_DATA_DIR": str(tmp_path)}
+    code = "import sys; del sys.modules['tensorflow_datasets']; from imdb_jax import cli, audit; cli.run(audit.main)"
+    command = [sys.executable, "-W", "ignore", "-c", code, "--config", "lstm"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 66, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: data.source imdb: array_record is not installed")
+    assert line.endswith("--config.data.path=aclImdb_v1.tar.gz")
+
+
 @pytest.mark.slow
 def test_the_dependencies_resolve_everywhere() -> None:
     """Asks a package index."""
@@ -101,3 +117,10 @@ def test_the_dependencies_resolve_everywhere() -> None:
     assert len(lines) == 4 * 4
     for line in lines:
         assert ("array-record" in line) == (not line.startswith("Windows")), line
+
+
+def test_a_signal_that_windows_cannot_send_is_left_to_its_console() -> None:
+    member = Member.__new__(Member)
+    member._process = mock.Mock(**{"send_signal.side_effect": ValueError("Unsupported signal: 2")})
+    member.stop(2)
+    member._process.send_signal.assert_called_once_with(2)
