@@ -55,7 +55,7 @@ def _shipped(name: Path) -> Path:
     files = {path.stem: path for path in sorted(folder.glob("*.py"))}
     if str(name) in files:
         return files[str(name)]
-    near = difflib.get_close_matches(name.stem, files, n=1)
+    near = difflib.get_close_matches(name.stem.lower(), files, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise UserError(
         f"{name}: no such file, and no config of that name{hint}; there are {', '.join(files)}", MISSING_INPUT
