@@ -14,7 +14,7 @@ from tests.commands.command_line import ROOT
 
 # Read by every Python of a command, the processes of members too, before anything else.
 SITECUSTOMIZE = """
-import ctypes, os, select, signal, sys
+import ctypes, io, os, select, signal, sys
 
 for module in ("fcntl", "grp", "pwd", "resource", "termios"):  # Windows has none of them
     sys.modules[module] = None
@@ -39,6 +39,7 @@ class CDLL(ctypes.CDLL):
         return super().__getattr__(name)
 
 ctypes.CDLL = CDLL
+io.text_encoding = lambda encoding, stacklevel=2: encoding or "cp1252"  # of files on Windows, unless it is named
 """
 SHORT = ("--config.data.limit=100", "--config.training.epochs=1")
 
@@ -90,8 +91,8 @@ def test_a_population(folder: Path) -> None:
 
 def test_own_files(folder: Path) -> None:
     rows = (f"{'good' if i % 2 else 'bad'} film number {i},{i % 2}" for i in range(40))
-    (folder / "reviews.csv").write_text("\n".join(["text,label", *rows]))
-    data = ("--config.data.source=files", "--config.data.path=reviews.csv", "--config.training.epochs=1")
+    (folder / "리뷰.csv").write_text("\n".join(["text,label", *rows]))
+    data = ("--config.data.source=files", "--config.data.path=리뷰.csv", "--config.training.epochs=1")
     run(folder, "train", "--config", ROOT / "configs" / "quickstart.py", "--workdir", folder / "own", *data)
     assert json.loads((folder / "own" / "results.json").read_text())["test"]["examples"] == 8
 
