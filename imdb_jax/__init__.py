@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from imdb_jax.data.dataset import load_dataset as load_dataset
     from imdb_jax.inference.predictor import Predictor as Predictor
     from imdb_jax.runs.experiment import fit as fit
+    from imdb_jax.runs.run import Run as Run
     from imdb_jax.training.build import build_model as build_model
+    from imdb_jax.training.build import summary as summary
+    from imdb_jax.training.build import vector_coverage as vector_coverage
 
 __version__ = "0.1.0"
 
@@ -24,8 +27,11 @@ _HOMES = {
     "Config": "config.Config",
     "load_config": "config.load_file",
     "load_dataset": "data.dataset.load_dataset",
+    "vector_coverage": "training.build.vector_coverage",
     "build_model": "training.build.build_model",
+    "summary": "training.build.summary",
     "fit": "runs.experiment.fit",
+    "Run": "runs.run.Run",
     "Predictor": "inference.predictor.Predictor",
 }
 __all__ = [*_HOMES]  # pyright: ignore  (a list that is spelt once)

@@ -33,6 +33,8 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
     screen.setLevel(logging.WARNING if quiet else logging.INFO)
     log.addHandler(screen)
     log.propagate = False  # libraries set up the root logger as they please
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a pipe on Windows may know few letters
     try:
         command(arguments)
         sys.stdout.flush()
@@ -101,7 +103,9 @@ def start_config(arguments: Sequence[str], begun: Callable[[str], Config | None]
         return config, rest
     if {"--help", "-h"} & set(rest):
         return Config(), rest
-    raise UserError("--config: needs a file, such as configs/quickstart.py")
+    raise UserError(
+        "--config: needs the name of a config, such as quickstart, or a file, such as configs/quickstart.py"
+    )
 
 
 def take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -27,7 +27,8 @@ class Args:
     """The run directory, made if need be; a population has that of each run in its members/."""
     config: tyro.conf.FlagConversionOff[Config]
     config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
-    """The Python file that names the config, such as configs/conv1d.py. Not needed where --workdir holds a run."""
+    """The name of a config, such as conv1d, or a Python file with one, such as configs/conv1d.py. Not needed where
+    --workdir holds a run."""
     seeds: Annotated[str | None, tyro.conf.arg(name="config.seeds", metavar="FIRST..LAST")] = None
     """0..7 or 0,3,5: a run for each seed. More may join later."""
     grid: Annotated[str | None, tyro.conf.arg(name="grid.FIELD", metavar="VALUE,VALUE")] = None

@@ -316,6 +316,23 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, message:
     assert caught.value.exit_code == USAGE
 
 
+def test_a_config_that_comes_along_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in CONFIGS:
+        assert load_file(path.stem) == load_file(path)
+    (tmp_path / "conv1d").mkdir()
+    assert load_file("conv1d").model.encoder == Conv1DConfig()  # a folder is no file
+    (tmp_path / "lstm").write_text("from imdb_jax.config import Config\nconfig = Config(seed=7)\n")
+    assert load_file("lstm").seed == 7  # a file comes first
+    for name, near in (("glove_bilstn", "glove_bilstm"), ("configs/conv1d.py", "conv1d"), ("LSTM.py", "lstm")):
+        with pytest.raises(
+            UserError, match=rf"no config of that name \(did you mean {near}\?\); there are bigrams, conv"
+        ):
+            load_file(name)
+    with pytest.raises(UserError, match=r"^zzz: no such file, and no config of that name; there are bigrams, "):
+        load_file("zzz")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.py", tmp_path):
         with pytest.raises(UserError) as caught:

@@ -19,7 +19,10 @@ _ADAPTER = TypeAdapter(Config)
 
 
 def load_file(path: str | Path) -> Config:
-    """Runs a Python config file and returns the `Config` that it names `config`; see `run_file`."""
+    """Runs a Python config file and returns the `Config` that it names `config`; see `run_file`.
+
+    Example: `load_file("conv1d")` is the config of configs/conv1d.py, which comes with the package.
+    """
     config = run_file(path).get("config")
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
@@ -27,10 +30,13 @@ def load_file(path: str | Path) -> Config:
 
 
 def run_file(path: str | Path) -> dict[str, Any]:
-    """Runs a Python file and returns its names. Run only files that you would run as a script."""
+    """Runs a Python file, or a config that comes with the package by its name alone, and returns its names.
+
+    Run only files that you would run as a script.
+    """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; see configs/ for those that come along", MISSING_INPUT)
+        path = _shipped(path)
     try:
         return runpy.run_path(str(path))
     except Exception as error:
@@ -40,6 +46,20 @@ def run_file(path: str | Path) -> dict[str, Any]:
         line = f":{lines[-1]}" if lines else ""
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         raise UserError(f"{path}{line}: {kind}{error}") from None
+
+
+def _shipped(name: Path) -> Path:
+    """The file of a config that comes with the package: in it where it is installed, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    folder = next(filter(Path.is_dir, (package / "configs", package.with_name("configs"))), package)
+    files = {path.stem: path for path in sorted(folder.glob("*.py"))}
+    if str(name) in files:
+        return files[str(name)]
+    near = difflib.get_close_matches(name.stem.lower(), files, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise UserError(
+        f"{name}: no such file, and no config of that name{hint}; there are {', '.join(files)}", MISSING_INPUT
+    )
 
 
 def to_json(config: Config) -> str:

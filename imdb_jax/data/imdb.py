@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,9 @@ def prepared_folder(config: DataConfig) -> Path:
     """The folder of the reviews as TFDS keeps them, prepared on first use."""
     data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     if not (data_dir / PREPARED).exists():
+        if find_spec("array_record") is None:
+            message = "array_record is not installed, and Windows has none; get aclImdb_v1.tar.gz and give its place:"
+            raise UserError(f"data.source imdb: {message} --config.data.path=aclImdb_v1.tar.gz", MISSING_INPUT)
         _check_network(data_dir)
         _prepare(data_dir)
     return data_dir / PREPARED

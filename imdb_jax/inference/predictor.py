@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from flax import nnx
@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32
 from imdb_jax.data.batches import Split
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import UserError
+from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.population import runs_for
 from imdb_jax.runs.run import Run
@@ -68,18 +69,29 @@ class Ensemble:
         """Logits of encoded reviews, in their order."""
         return mean_logits([member.logits(split, batch_size) for member in self.members])
 
-    def predict(self, reviews: Sequence[bytes | str] | bytes | str, batch_size: int | None = None) -> list[Prediction]:
-        """Reads reviews exactly as training did.
+    @overload
+    def predict(self, reviews: str | bytes, batch_size: int | None = None) -> Prediction: ...
+
+    @overload
+    def predict(self, reviews: Iterable[str | bytes], batch_size: int | None = None) -> list[Prediction]: ...
+
+    def predict(self, reviews: Any, batch_size: int | None = None) -> Prediction | list[Prediction]:
+        """Reads reviews exactly as training did: one prediction for a single text, a list for several.
 
         Args:
-          reviews: raw texts, or their UTF-8 bytes; a single one is a list of one.
+          reviews: raw texts, or their UTF-8 bytes: a list, an array, a pandas Series.
           batch_size: rows per batch; each number is compiled once. Unless given it is that of evaluation, or for fewer
             reviews the next power of two: a single one then waits for no row that only fills the batch.
 
         Raises:
           UserError: a review is neither text nor bytes.
         """
-        texts = texts_of(reviews)
+        if isinstance(reviews, str | bytes):
+            return self.predict([reviews], batch_size)[0]
+        try:
+            texts = texts_of(reviews)
+        except ReviewError as error:
+            raise UserError(str(error)) from None
         if not texts:
             return []
         if batch_size is None:
@@ -140,16 +152,3 @@ def open_classifier(folder: Path | str) -> Ensemble:
     """
     members = [Predictor(run) for run in runs_for(folder)]
     return members[0] if len(members) == 1 else Ensemble(members)
-
-
-def texts_of(reviews: Any) -> list[bytes]:
-    """Reviews as bytes; a str by itself would otherwise be read letter by letter."""
-    if isinstance(reviews, str | bytes):
-        reviews = [reviews]
-    if not isinstance(reviews, Iterable):
-        raise UserError(f"reviews: {reviews!r}; must be a text, or a list of them")
-    texts = [text.encode() if isinstance(text, str) else text for text in reviews]
-    for number, text in enumerate(texts):
-        if not isinstance(text, bytes):
-            raise UserError(f"reviews[{number}]: {text!r}; must be str or UTF-8 bytes")
-    return texts

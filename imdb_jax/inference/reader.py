@@ -28,7 +28,7 @@ import re
 import runpy
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class ModelError(ValueError):
     def __init__(self, message: str, exit_code: int = NOT_A_MODEL) -> None:
         super().__init__(" ".join(message.split())[:2_000])
         self.exit_code = exit_code
+
+
+class ReviewError(TypeError):
+    """What was given to be read is no text, said in one line."""
 
 
 class ModelReader(abc.ABC):
@@ -118,14 +122,18 @@ class ModelReader(abc.ABC):
             raise ModelError(f"{self.path}: {name}: {info.file_size:,} bytes; must be at most {limit:,}")
         return archive.read(info)
 
-    def probabilities(self, reviews: Sequence[str | bytes] | str | bytes) -> np.ndarray:
-        """The probability that each review is positive, float64 [N].
+    def probabilities(self, reviews: Any) -> Any:
+        """The probability that each review is positive, float64 [N]; of a single text the number alone.
 
         Args:
-          reviews: raw texts or their UTF-8 bytes, in any number and of any length; a single one is a list of one.
+          reviews: raw texts or their UTF-8 bytes, in any number and of any length: a list, an array, a pandas Series.
+
+        Raises:
+          ReviewError: one of them is neither text nor bytes.
         """
-        reviews = [reviews] if isinstance(reviews, str | bytes) else reviews
-        encoded = [self.encode(review.encode() if isinstance(review, str) else review) for review in reviews]
+        if isinstance(reviews, str | bytes):
+            return float(self.probabilities([reviews])[0])
+        encoded = [self.encode(review) for review in texts_of(reviews)]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]), reverse=True)
         logits = np.empty(len(encoded))
         for start in range(0, len(order), READ_TOGETHER):
@@ -143,6 +151,19 @@ class ModelReader(abc.ABC):
     @abc.abstractmethod
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         """Logits [B] of encoded reviews, from the longest to the shortest."""
+
+
+def texts_of(reviews: Any) -> list[bytes]:
+    """The bytes of several reviews, each str or bytes: in a list, an array, a pandas Series, whatever has an order."""
+    unordered = isinstance(reviews, str | bytes | Mapping | set | frozenset) or getattr(reviews, "ndim", 1) != 1
+    if unordered or not isinstance(reviews, Iterable):
+        raise ReviewError(f"reviews: {reviews!r}; must be a text, or texts in a list or in one column")
+    texts = []
+    for number, text in enumerate(reviews):
+        if not isinstance(text, str | bytes):
+            raise ReviewError(f"reviews[{number}]: {text!r}; must be a text (str, or UTF-8 bytes)")
+        texts.append(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+    return texts
 
 
 def checksum_of(manifest: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.logs import shown_in_cell
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import replicate
@@ -67,9 +68,10 @@ def run_experiment(
 def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | Path) -> Results:
     """`run_experiment` for those who build model and dataset themselves, by the same config.
 
-    In the end the model has the weights of the best epoch.
+    In the end the model has the weights of the best epoch. In a notebook the cell shows what the command would tell.
     """
-    results = run_experiment(config, workdir, dataset=dataset, model=model)
+    with shown_in_cell():
+        results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
     with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
         best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])

@@ -4,6 +4,7 @@ A process of its own means one run to signals, logs, counts of compilations and 
 or sees one accelerator only, and ends when the process that started it does.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -102,7 +103,8 @@ class Member:
 
     def stop(self, signum: int) -> None:
         """Asks the run to save its state and end."""
-        self._process.send_signal(signum)
+        with contextlib.suppress(ValueError):  # Windows sends no SIGINT; its console gives each process that itself
+            self._process.send_signal(signum)
 
     def watch(self, tell: Callable[[str], None]) -> None:
         """Waits for the end of the run, tells its warnings, and raises its `UserError`."""

@@ -7,13 +7,15 @@ from flax import nnx
 
 from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig
 from imdb_jax.data.batches import Batches, Split
+from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models import TextClassifier
 from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.training.tables import parameter_table
 from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import Vectors, fill_missing, read_vectors
+from imdb_jax.wordvectors.table import Coverage, Vectors, coverage, fill_missing, read_vectors
 
 DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
 
@@ -57,6 +59,19 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
         vectors=vectors,
         rngs=nnx.Rngs(config.seed),
     )
+
+
+def summary(model: TextClassifier, config: Config) -> str:
+    """A table of a model's weights: name, shape, count, and whether training changes them."""
+    learner, state = build_learner(model, config, steps=1)
+    return parameter_table(state.params, learner.frozen)
+
+
+def vector_coverage(vectors: str, dataset: Dataset) -> Coverage:
+    """How many of the words of a data set a file of vectors, or a published set such as glove.6B.100d, has."""
+    vocabulary = dataset.vocabulary
+    found = read_vectors(find_vectors(vectors), vocabulary.tokens).found
+    return coverage(found, dataset.counts, len(vocabulary.special.tokens))
 
 
 def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Learner, TrainState]:

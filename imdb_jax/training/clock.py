@@ -1,5 +1,6 @@
 """Where the seconds of a run go: by phase, over all its starts, and into compiling."""
 
+import threading
 import time
 from typing import Literal
 
@@ -17,6 +18,7 @@ class Stopwatch:
     def __init__(self, started: float | None = None) -> None:
         self.seconds = Seconds()
         self.compilations = 0
+        self._thread = threading.get_ident()
         self._mark = time.perf_counter() if started is None else started
 
     def __enter__(self) -> "Stopwatch":
@@ -34,6 +36,7 @@ class Stopwatch:
         self._mark = now
 
     def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
+        ours = threading.get_ident() == self._thread  # the thread that saves checkpoints compiles beside the epochs
+        if ours and event == "/jax/core/compile/backend_compile_duration":
             self.seconds.compile += duration_secs
             self.compilations += 1

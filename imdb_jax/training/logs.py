@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch
@@ -27,6 +27,28 @@ finally:
         del sys.modules["torch"]
 
 log = logging.getLogger(__name__)
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel is this process; a cell is no terminal, but somebody looks at it."""
+    return "ipykernel" in sys.modules
+
+
+@contextlib.contextmanager
+def shown_in_cell() -> Iterator[None]:
+    """In a notebook shows what the package logs in the cell, unless it has been told where to log."""
+    package = logging.getLogger("imdb_jax")
+    if package.handlers or not in_notebook():
+        yield
+        return
+    screen = logging.StreamHandler(sys.stdout)
+    package.addHandler(screen)
+    package.propagate = False  # libraries set up the root logger as they please
+    try:
+        yield
+    finally:
+        package.removeHandler(screen)
+        package.propagate = True
 
 
 @contextlib.contextmanager
@@ -105,14 +127,15 @@ class RunLog:
 
 
 def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
-    """A bar for one epoch on a terminal; nothing in a log file, where the line after each epoch does."""
+    """A bar for one epoch on a terminal or in a notebook; in a log file the line after each epoch does."""
     return tqdm(
         total=reviews,
         initial=done,
         desc=f"epoch {epoch}/{epochs}",
         unit=" reviews",
         leave=False,
-        disable=not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)),
+        delay=1,  # seconds: a shorter epoch has its line soon enough
+        disable=not ((sys.stderr.isatty() or in_notebook()) and log.isEnabledFor(logging.INFO)),
     )
 
 

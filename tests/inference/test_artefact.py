@@ -40,7 +40,7 @@ from imdb_jax.errors import UserError
 from imdb_jax.inference import reader
 from imdb_jax.inference.artefact import write_artefact
 from imdb_jax.inference.predictor import Predictor
-from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader
+from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader, ReviewError
 from imdb_jax.models import OWN_ENCODERS, Embedding, Words
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
@@ -162,13 +162,16 @@ def test_attention_takes_scores_of_any_size(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_review_by_itself_is_read_once(small: Predictor, model: bytes, tmp_path: Path) -> None:
+def test_one_text_has_one_probability_and_several_have_an_array(small: Predictor, model: bytes, tmp_path: Path) -> None:
     (tmp_path / "model.zip").write_bytes(model)
-    (expected,) = small.predict(["word7 word8"])
+    expected = small.predict("word7 word8").probability
     for kind in (JaxReader, NumpyReader):
+        reader = kind(tmp_path / "model.zip")
         for review in ("word7 word8", b"word7 word8"):
-            (found,) = kind(tmp_path / "model.zip").probabilities(review)
-            assert found == pytest.approx(expected.probability, abs=1e-6)
+            assert reader.probabilities(review) == pytest.approx(expected, abs=1e-6)
+            assert reader.probabilities(np.array([review])).tolist() == [reader.probabilities(review)]
+        with pytest.raises(ReviewError, match=r"^reviews\[1\]: None; must be a text"):
+            reader.probabilities(["word7", None])
 
 
 def test_logits_of_members_are_averaged(small: Predictor, tmp_path: Path) -> None:

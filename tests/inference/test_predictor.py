@@ -1,18 +1,21 @@
 """A predictor reads short, empty and everyday reviews; words have the vectors of the checkpoint that it reads."""
 
 import dataclasses
+import re
 import typing
 from pathlib import Path
 
 import jax
 import numpy as np
+import pandas
 import pytest
 
 from imdb_jax import config as hyper
 from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, OptimizerConfig, PretrainedEmbedding
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
-from imdb_jax.inference.predictor import Predictor, texts_of, word_vectors
+from imdb_jax.inference.predictor import Predictor, word_vectors
+from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.reporting.attribution import CONVERGED, integrated_gradients
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
@@ -76,21 +79,56 @@ def test_short_reviews_alone_are_read_as_beside_long_ones(encoder: typing.Any, t
     assert alone[0].probability == alone[5].probability
 
 
-def test_a_review_by_itself_is_read_once_and_what_is_no_text_is_named(tmp_path: Path) -> None:
+def test_one_text_has_one_prediction_and_several_have_a_list(tmp_path: Path) -> None:
     predictor = Predictor(untrained(tmp_path, ModelConfig(embedding=PretrainedEmbedding())))
-    expected = predictor.predict(["not good"])
-    for reviews in ("not good", b"not good", np.array(["not good"]), ("not good",), iter([b"not good"])):
-        assert texts_of(reviews) == [b"not good"]
-    assert predictor.predict("not good") == predictor.predict(b"not good") == expected
-    assert predictor.predict([]) == []
-    for reviews, named in (
-        (None, "reviews: None; must be a text, or a list of them"),
-        (7, "reviews: 7; must be a text"),
-        (["good", None], r"reviews\[1\]: None; must be str or UTF-8 bytes"),
-        ([float("nan")], r"reviews\[0\]: nan; must be str"),
+    one, other = predictor.predict(["not good", "dull film"])
+    for text in ("not good", b"not good", np.array(["not good"])[0]):
+        assert [predictor.predict(text)] == predictor.predict(["not good"])
+    texts = ["not good", "dull film"]
+    for several in (
+        tuple(texts),
+        iter(texts),
+        (text.encode() for text in texts),
+        dict.fromkeys(texts).keys(),
+        np.array(texts),
+        np.array(texts, object),
+        pandas.Series(texts, index=[7, 3]),
+        pandas.DataFrame({"review": texts})["review"],
     ):
-        with pytest.raises(UserError, match=named):
-            texts_of(reviews)
+        assert predictor.predict(several) == [one, other], type(several)
+    assert predictor.predict([]) == []
+    assert predictor.predict("\ud83d good").flags == []  # half of an emoji is an unknown word
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (None, r"reviews: None; must be a text, or texts in a list"),
+        (7, r"reviews: 7; must be a text"),
+        (float("nan"), r"reviews: nan; must be a text"),
+        (np.array("good"), r"reviews: array\('good'"),
+        (np.array([["good", "bad"]]), r"reviews: array\(\[\['good', 'bad'\]\]"),
+        ({"review": "good"}, r"reviews: \{'review': 'good'\}; must be a text"),
+        ({"good"}, r"reviews: \{'good'\}; must be a text, or texts in a list"),
+        (pandas.DataFrame({"review": ["good"]}), r"reviews:   review 0   good; must be .* in one column"),
+        (["good", None], r"reviews\[1\]: None; must be a text \(str, or UTF-8 bytes\)"),
+        ([float("nan")], r"reviews\[0\]: nan; must be a text"),
+        ([["good"], ["bad"]], r"reviews\[0\]: \['good'\]; must be a text"),
+        (pandas.Series(["good", None], index=[5, 6]), r"reviews\[1\]: (None|nan); must be a text"),
+        (np.array([1.5]), r"reviews\[0\]: (np.float64\()?1.5\)?; must be a text"),
+        (b"good", r"reviews: b'good'"),  # of `texts_of` alone, which is for several
+    ],
+)
+def test_what_is_no_text_is_named_with_its_place(given: typing.Any, named: str) -> None:
+    with pytest.raises(ReviewError) as error:
+        texts_of(given)
+    assert re.match(named, str(UserError(str(error.value))))
+
+
+def test_a_predictor_names_what_is_no_text(tmp_path: Path) -> None:
+    predictor = Predictor(untrained(tmp_path, ModelConfig(embedding=PretrainedEmbedding())))
+    with pytest.raises(UserError, match=r"^reviews\[1\]: None; must be a text"):
+        predictor.predict(["good", None])  # pyright: ignore
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])

@@ -70,8 +70,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "from pathlib import Path\nfrom imdb_jax.config import from_json\n"
         "config = from_json(Path(__file__).with_name('config.json').read_text(), 'config.json')\n"
     )
-    pin = f"import os, runpy; os.sched_setaffinity(0, [{CORE}]); "
-    start = pin + "runpy.run_module('imdb_jax.train', None, '__main__', True)"
+    start = f"""
+import os, runpy
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [{CORE}])
+from imdb_jax import runtime
+runtime.usable_cores = lambda: [{CORE}]
+runpy.run_module("imdb_jax.train", None, "__main__", True)
+"""
     command = [sys.executable, "-c", start, "--config", folder / "config.py", "--workdir", folder / "run"]
     environment = os.environ | {"IMDB_JAX_CACHE": str(tmp_path_factory.getbasetemp() / "cache")}
     subprocess.run(command, env=environment, check=True)
