@@ -10,7 +10,8 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.errors import UserError
-from imdb_jax.runs.population import Population, config_in, members
+from imdb_jax.runs.grid import members
+from imdb_jax.runs.population import Population, config_in
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,8 +30,7 @@ from imdb_jax.data.files import read_files
 from imdb_jax.data.labels import LabelRule
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Run
+from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
 from imdb_jax.training.records import dump

@@ -10,8 +10,7 @@ from imdb_jax.config import Config, to_json
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.keeper import Keeper
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints

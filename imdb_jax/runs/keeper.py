@@ -14,8 +14,7 @@ from imdb_jax.config import Config, PretrainedEmbedding
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import environment
 from imdb_jax.training.build import initial_vectors
 from imdb_jax.training.checkpoint import Checkpoints
@@ -47,7 +46,9 @@ class Keeper(contextlib.ExitStack):
 
     @by_first
     def _take(self) -> Results | None:
-        self.enter_context(self.run.taken(self._config))
+        self.enter_context(self.run.taken())
+        if self.run.begun:
+            self.run.check_config(self.run.config(), self._config)
         self.enter_context(log_file(self.run.folder / "train.log"))
         return self.run.results()
 

@@ -6,11 +6,9 @@ results.json at the end; report.html with the figures of report/; test_readings.
 split.
 """
 
-import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,17 +20,53 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
-from imdb_jax.runs.records import Manifest, Results
+from imdb_jax.runs.folder import MANIFEST, MAX_BYTES, Folder, read_bytes
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
+from imdb_jax.training.metrics import Scores
 from imdb_jax.training.records import load
 from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest
-MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
+RESULTS, METRICS, PREDICTIONS = "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
-POPULATION = "population.json"  # of a folder whose members are runs; see population.py
+MAX_ARRAYS = 8 << 30  # bytes: vectors of 7 million words of 300 numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """manifest.json: what the run was begun with."""
+
+    data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
+    sha256: dict[str, str]
+    """Checksums of the files that never change, by name."""
+    format: int = 1
+    """2 since fingerprints are of all reviews; before they looked at some of them only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """results.json: what a run reached."""
+
+    validation: Scores
+    test: Scores
+    seed: int
+    best_epoch: int
+    """From 1 on; chosen on validation."""
+    epochs: int
+    seconds: Seconds
+    versions: dict[str, str]
+    device: dict[str, Any]
+    data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
+    reviews: str
+    """Fingerprint of the texts and labels of each split, whatever ids they have."""
+    config: dict[str, Any]
+    metrics: str | None = None
+    """Checksum of metrics.jsonl."""
+    predictions: str | None = None
+    """Checksum of predictions.npz."""
 
 
 class Predictions(NamedTuple):
@@ -50,23 +84,6 @@ class Run(Folder):
     def __init__(self, folder: Path | str) -> None:
         super().__init__(folder)
         self.checkpoints = self.folder / "checkpoints"
-
-    @contextlib.contextmanager
-    def taken(self, config: Config) -> Iterator[None]:
-        """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
-
-        Raises:
-          UserError: not writable, in use by another process, begun with another config, or with what it was begun gone.
-        """
-        if (self.folder / POPULATION).exists():
-            raise UserError(f"{self.folder}: a population of runs, not a single one; choose another --workdir")
-        with self.locked():
-            if self.begun:
-                self.check_config(self.config(), config)
-            elif self.checkpoints.exists():
-                message = f"has checkpoints but no {MANIFEST}; put that back or choose another --workdir"
-                raise UserError(f"{self.folder}: {message}", BAD_DATA)
-            yield
 
     def begin(
         self, config: Config, dataset: Dataset, vectors: np.ndarray | None = None, coverage: Coverage | None = None

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
@@ -30,16 +29,6 @@ def seeds_together(configs: Mapping[Name, Mapping[str, Any]]) -> list[list[Name]
     return list(groups.values())
 
 
-def without_seed(name: str) -> str:
-    """The name that runs share which differ in their seed alone.
-
-    Example: a-0 becomes a, population/seed=0,model.dropout=0.3 becomes population/model.dropout=0.3.
-    """
-    if "seed=" in name:
-        return re.sub(r"seed=\d+,?", "", name).rstrip("/")
-    return name.rstrip("0123456789").rstrip("-_")
-
-
 @dataclasses.dataclass(frozen=True)
 class Spread:
     """Of a figure over runs that differ in their seed."""
@@ -63,6 +52,15 @@ class Spread:
         reach = float(stats.t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
         return cls(mean, std, mean - reach, mean + reach)
 
+    def __format__(self, form: str) -> str:
+        """Mean ± standard deviation by a format such as `.2f`; the mean alone where there is nothing to spread."""
+        mean = format(self.mean, form)
+        return f"{mean} ± {format(self.std, form)}" if self.std else mean
+
+    def interval(self, form: str) -> str:
+        """The ends of the interval by such a format; nothing of a single run."""
+        return "" if self.low is None or self.high is None else f"{self.low:{form}} – {self.high:{form}}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Spreads:
@@ -78,12 +76,6 @@ class Spreads:
         """Of one score for each run."""
         fields = dataclasses.fields(cls)
         return cls(**{field.name: Spread.of([getattr(each, field.name) for each in scores]) for field in fields})
-
-
-def mean_and_std(values: Sequence[float], form: str) -> str:
-    """Mean ± standard deviation by a format such as `{:.2f}`; the mean alone where there is nothing to spread."""
-    mean = form.format(statistics.fmean(values))
-    return mean if len(set(values)) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"
 
 
 def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray, " N"]:

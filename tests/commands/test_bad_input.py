@@ -222,7 +222,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
     old, new = Run(odd[0]), Run(tmp_path / "run")
     config = old.config()
     config = replace(config, model=replace(config.model, encoder=LSTMConfig(hidden_dim=3)))
-    with new.taken(config):
+    with new.taken():
         begin(new, config, old.vocabulary(), old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
@@ -233,7 +233,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, 
     old, new = Run(odd[0]), Run(tmp_path / "run")
     *others, last, first = old.vocabulary().tokens
     vocabulary = Vocabulary([*others, first, last], old.config().data.text)
-    with new.taken(old.config()):
+    with new.taken():
         begin(new, old.config(), vocabulary, old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))

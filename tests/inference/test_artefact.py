@@ -77,7 +77,7 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
     if isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = np.random.default_rng(seed).normal(size=(VOCABULARY_SIZE, 100)).astype(np.float32)
     run = Run(folder)
-    with run.taken(config):
+    with run.taken():
         begin(run, config, vocabulary, vectors)
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1], [], 0.5)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import Config, OptimizerConfig, fields, with_fields
 from imdb_jax.errors import UserError
-from imdb_jax.runs.population import MOST, members
+from imdb_jax.runs.grid import MOST, members
 
 CONFIG = Config(seed=5, optimizer=OptimizerConfig(clip_norm=None))
 
@@ -52,14 +52,14 @@ def test_whatever_is_typed_as_seeds_is_read_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("seeds", "grid", "said"),
     [
-        ("7..0", {}, "--config.seeds: '7..0'; 7..0 is empty"),
-        ("a", {}, "--config.seeds: 'a'; a range such as 0..7"),
-        ("", {}, "--config.seeds: ''; a range"),
-        ("-1", {}, "--config.seeds: '-1'; a range"),
+        ("7..0", {}, "--config.seeds: '7..0'; a seed, or a range such as 0..7, the smaller one first"),
+        ("a", {}, "--config.seeds: 'a'; a seed, or a range such as 0..7"),
+        ("", {}, "--config.seeds: ''; a seed, or a range"),
+        ("-1", {}, "--config.seeds: '-1'; a seed, or a range"),
         ("3000000000", {}, "seed: 3000000000; input should be less than 2147483648"),
-        ("0..999999999", {}, "at most 1,000 members"),
-        ("0..600", {"model.dropout": "0.1,0.2"}, "at most 1,000 members"),
-        (None, dict.fromkeys(("model.dropout", "optimizer.learning_rate"), ",".join(["0.1"] * 40)), "1,600 points"),
+        ("0..999999999", {}, "1,000,000,000 members; at most 1,000"),
+        ("0..600", {"model.dropout": "0.1,0.2"}, "1,202 members; at most 1,000"),
+        (None, dict.fromkeys(("model.dropout", "optimizer.learning_rate"), ",".join(["0.1"] * 40)), "1,600 members"),
         (None, {"seed": "1,2"}, "--grid.seed: seeds are given by --config.seeds"),
         (None, {"model.dropout": "0.1,x"}, "--grid.model.dropout: 'x'; needs numbers"),
         (None, {"model.dropout": ""}, "--grid.model.dropout: ''; needs numbers"),

@@ -13,8 +13,7 @@ import pytest
 from imdb_jax.config import Config, DataConfig
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.runs.records import Manifest, Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Manifest, Predictions, Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
 from imdb_jax.training.records import dump
@@ -143,15 +142,6 @@ def test_an_epoch_without_what_a_report_shows_is_named(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(lines(EPOCHS[:1]) + json.dumps(cut) + "\n")
     with pytest.raises(UserError, match=r"metrics\.jsonl:2: validation\.auc: field required"):
         Run(tmp_path).history()
-
-
-def test_checkpoints_without_a_manifest_are_left_alone(tmp_path: Path) -> None:
-    """So look runs of versions before there was one."""
-    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
-    said = r"has checkpoints but no manifest\.json; put that back"
-    with pytest.raises(UserError, match=said) as refused, Run(tmp_path).taken(Config()):
-        pytest.fail("another run would begin here")
-    assert refused.value.exit_code == 65
 
 
 def test_figures_of_a_finished_run_that_have_changed_are_refused(finished: Run) -> None:

@@ -28,8 +28,9 @@ from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.inference.predictor import Predictor, open_classifier, restore_best
 from imdb_jax.runs import member, sweep
 from imdb_jax.runs.experiment import run_experiment
+from imdb_jax.runs.grid import members
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import Population, members, runs_in
+from imdb_jax.runs.population import Population, runs_in
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.sweep import run_sweep
 from imdb_jax.runtime import usable_cores
@@ -226,9 +227,9 @@ def test_data_that_differ_are_loaded_each(tmp_path: Path) -> None:
 
 
 def test_a_population_is_no_run_and_a_run_is_no_population(trained: Population, alone: Run) -> None:
-    with pytest.raises(UserError, match="a population of runs, not a single one; choose another --workdir"):
+    with pytest.raises(UserError, match="holds a population of runs; choose another --workdir"):
         run_experiment(CONFIG, trained.folder)
-    with pytest.raises(UserError, match="a single run; choose another --workdir for a population"):
+    with pytest.raises(UserError, match="holds a single run; choose another --workdir"):
         run_sweep(CONFIG, SEEDS, alone.folder)
     assert not (alone.folder / "population.json").exists()
 

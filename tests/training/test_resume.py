@@ -197,11 +197,11 @@ def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
-    with Run(tmp_path).taken(CONFIG):
-        with pytest.raises(UserError, match="another process") as refused, Run(tmp_path).taken(CONFIG):
+    with Run(tmp_path).taken():
+        with pytest.raises(UserError, match="another process") as refused, Run(tmp_path).taken():
             pass
         assert refused.value.exit_code == 73
-    with Run(tmp_path).taken(CONFIG):
+    with Run(tmp_path).taken():
         pass  # free again
 
 
