@@ -47,7 +47,7 @@ class Recurrent(nnx.Module):
         input_dim: int,
         hidden_dim: int,
         *,
-        bidirectional: bool = True,
+        bidirectional: bool,
         pooling: Pooling = "last",
         rngs: nnx.Rngs,
     ) -> None:
@@ -108,17 +108,6 @@ class LSTM(Recurrent):
 
 
 class SimpleRNN(Recurrent):
-    """A recurrence of one tanh layer (see `Recurrent`), in one direction unless asked for two."""
+    """A recurrence of one tanh layer (see `Recurrent`)."""
 
     cell = SIMPLE_RNN_CELL
-
-    def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool = False,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
-    ) -> None:
-        super().__init__(input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs)

@@ -18,7 +18,7 @@ from imdb_jax.reporting.calibration import Calibration
 from imdb_jax.training.history import History
 
 WIDTH, HEIGHT = 4.8, 3.2  # inches
-LABELS = ("negative", "positive")
+CLASSES = ("negative", "positive")
 Metric = Literal["loss", "accuracy"]
 FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}"}
 LINES: list[dict[str, Any]] = [
@@ -196,13 +196,13 @@ def confusion_matrix(counts: Int[np.ndarray, "2 2"], split: str) -> Chart:
             axes.bar_label(square, [f"{counts[true, predicted]:,}"], label_type="center", fontsize=15)
             axes.annotate(f"{share:.1%}", (predicted, true + 0.28), ha="center", va="center")
         axes.set(xlabel="predicted label", ylabel="true label", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
-        axes.set_xticks((0, 1), LABELS)
-        axes.set_yticks((0, 1), LABELS, rotation=90, va="center")
+        axes.set_xticks((0, 1), CLASSES)
+        axes.set_yticks((0, 1), CLASSES, rotation=90, va="center")
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    listed = (f"true label {LABELS[i]}, predicted {LABELS[j]}: {counts[i, j]:,}" for i, j in cells)
+    listed = (f"true label {CLASSES[i]}, predicted {CLASSES[j]}: {counts[i, j]:,}" for i, j in cells)
     return Chart(
         "confusion",
         "Confusion matrix",

@@ -70,8 +70,8 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
     """
     results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
-    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
-        best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
+    checkpoints = Checkpoints(run.checkpoints, run.origin(), read_only=True)
+    best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
 

@@ -56,13 +56,8 @@ class Keeper(contextlib.ExitStack):
     def begin(self, dataset: Dataset, model: TextClassifier | None = None) -> np.ndarray | None:
         """Writes what later commands need, unless the run has begun; then its reviews must be those of the dataset.
 
-        Args:
-          dataset: of the config.
-          model: with the vectors to start from, where it is built already; otherwise they are found and read.
-
-        Returns:
-          The vectors [V, D] that a pretrained embedding starts from; None where there is none, and in all processes
-          but the first.
+        Returns the vectors [V, D] that a pretrained embedding starts from: those of the model where it is built
+        already, else those that are found and read. None in all processes but the first.
         """
         if self.run.begun:
             self.run.check_data(dataset)
@@ -82,10 +77,9 @@ class Keeper(contextlib.ExitStack):
     def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
         """Makes sure that all processes read the same reviews and start from the same vectors."""
         mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
-        those = broadcast(mine)
 
         def check() -> None:
-            if mine != those:
+            if broadcast(mine) != mine:
                 raise UserError("its reviews or vectors are not those of process 0", BAD_DATA)
 
         agree(check)
@@ -98,9 +92,8 @@ class Keeper(contextlib.ExitStack):
 
     @by_first
     def _restore(self) -> tuple[TrainState, History] | None:
-        checkpoints = Checkpoints(self.run.checkpoints, self.run.origin(), environment())
-        self._checkpoints = self.enter_context(checkpoints)
-        found = checkpoints.restore_latest(self._like)
+        self._checkpoints = self.enter_context(Checkpoints(self.run.checkpoints, self.run.origin(), environment()))
+        found = self._checkpoints.restore_latest(self._like)
         history = History.from_json(found[1]) if found else History()
         self._log = self.enter_context(RunLog(self.run.folder, history.epochs))
         return (found[0], history) if found else None
@@ -125,9 +118,8 @@ class Keeper(contextlib.ExitStack):
         self._checkpoints.wait()
         where = self.run.checkpoints
         if self._checkpoints.failed:
-            raise UserError(
-                f"{where}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
-            )
+            message = "the last or best checkpoint could not be written; make room and go on"
+            raise UserError(f"{where}: {message}", IO_FAILED)
         best = self._checkpoints.restore_best(self._like)
         if int(best.step) != chosen.step:
             message = f"the checkpoint of the best epoch, {chosen.epoch}, is gone; train again in another --workdir"

@@ -179,25 +179,6 @@ def test_logits_of_members_are_averaged(small: Predictor, tmp_path: Path) -> Non
         np.testing.assert_allclose(logit(kind(tmp_path / "model.zip").probabilities(REVIEWS)), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("what", "change"),
-    [
-        ("vocabulary", {"text": TextConfig(special_tokens="keras_imdb")}),
-        ("data", {"text": TextConfig(keep_apostrophes=True)}),
-        ("data", {"max_length": 23}),
-        ("model", None),
-    ],
-)
-def test_members_that_read_differently_are_refused(
-    what: str, change: dict | None, small: Predictor, tmp_path: Path
-) -> None:
-    config = dataclasses.replace(SMALL, data=dataclasses.replace(SMALL.data, **change or {}))
-    if change is None:
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, hidden_dims=(2,)))
-    with pytest.raises(UserError, match=f"member 2: its {what} differs from that of member 1"):
-        exported(small, predictor_of(tmp_path / "run", config))
-
-
 def test_a_float16_table_is_half_as_large_and_a_little_off(small: Predictor, model: bytes, tmp_path: Path) -> None:
     half = exported(small, table="float16")
     sizes = [zipfile.ZipFile(io.BytesIO(file)).getinfo("weights/0/embedding.table.npy").file_size
