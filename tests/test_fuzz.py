@@ -102,7 +102,7 @@ def vectors(path: Path) -> None:
 
 
 def near(path: Path) -> None:
-    (nearest,) = neighbours(str(path), *read_all_vectors(path), [b"the"], 3)
+    nearest = neighbours(str(path), *read_all_vectors(path), b"the", 3)
     assert len(nearest) <= 3
     assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 

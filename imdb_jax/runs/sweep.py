@@ -135,6 +135,13 @@ def _results(
     ]
     monitor = config.training.monitor
     chosen = max(points, key=lambda point: rank(getattr(point.validation, monitor).mean, monitor), default=None)
+    ensemble = None
+    if chosen is not None:
+        scores = {}
+        for split in ("validation", "test"):  # by the logits that its members kept: no split is read again
+            kept = [population.run(name).predictions(split) for name in chosen.members]
+            scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
+        ensemble = EnsembleResults(chosen.name, chosen.members, **scores)
     return PopulationResults(
         members=[
             MemberResults(
@@ -143,21 +150,12 @@ def _results(
             for name, each in found.items()
         ],
         points=points,
-        ensemble=chosen and _ensemble(population, chosen),
+        ensemble=ensemble,
         failed={name: str(error) for name, error in failed.items()},
         seconds=seconds,
         versions=versions(),
         device=next((each.device for each in found.values()), {}),
     )
-
-
-def _ensemble(population: Population, point: Point) -> EnsembleResults:
-    """What the mean logit of a point's members reaches, by the logits that they kept: no split is read again."""
-    scores = {}
-    for split in ("validation", "test"):
-        kept = [population.run(name).predictions(split) for name in point.members]
-        scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
-    return EnsembleResults(point.name, point.members, **scores)
 
 
 def results_table(results: PopulationResults) -> str:
