@@ -187,7 +187,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
     scores = Scores(loss=0.7, accuracy=0.5, auc=math.nan, f1=0.5, examples=2)
     (folder / "metrics.jsonl").touch()
     (folder / "predictions.npz").touch()
-    Run(folder).write_results(Results(scores, scores, 0, 1, 1, Seconds(total=2.0), {}, {}, "", "", {}))
+    Run(folder).conclude(Results(scores, scores, 0, 1, 1, Seconds(total=2.0), {}, {}, "", "", {}), {})
     line = json.dumps(dump(Epoch(1, 50, TrainScores(0.7, 0.5), scores, 1.5))).encode() + b"\n"
     return {
         "vectors": Parser(files, vectors),

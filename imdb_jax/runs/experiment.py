@@ -14,11 +14,11 @@ from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.history import Stopwatch
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import replicate
-from imdb_jax.training.processes import agree, first_then_others, with_peers
+from imdb_jax.training.processes import agree, with_peers
 from imdb_jax.training.signals import StopSignal
 from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, score_cells, text_table
 
@@ -37,7 +37,6 @@ def run_experiment(
 
     Args:
       config: of the run; must equal that of the directory if it holds a run already.
-      workdir: the run directory.
       dataset: of the config; opened unless given.
       model: of the config, with the weights to start from; built unless given.
       started: `time.perf_counter()` when the command began, for the record of seconds.
@@ -50,7 +49,7 @@ def run_experiment(
         stopwatch.lap("start")
         results = keeper.take()
         if results is None:
-            data = dataset or first_then_others(lambda: load_dataset(config.data))
+            data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
             model = model or agree(lambda: build_model(config, data.vocabulary, vectors))
             stopwatch.lap("data")

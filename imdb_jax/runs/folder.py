@@ -19,7 +19,6 @@ R = TypeVar("R")
 
 MANIFEST, POPULATION = "manifest.json", "population.json"
 KINDS = {MANIFEST: "a single run", POPULATION: "a population of runs"}  # of folders, by the file that marks them
-MAX_BYTES = 64 << 20  # of a file that is read whole, arrays apart
 
 
 class Folder:
@@ -98,17 +97,10 @@ class Folder:
         """
         path = self.folder / name
         try:
-            content = json.loads(read_bytes(path))
+            content = json.loads(path.read_bytes())
             checksum = content.pop("checksum" if "checksum" in content else "seal")  # as version 0.1 called it
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             checksum = content = None
         if content is None or checksum != sha256(json.dumps(content).encode()):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
         return load(kind, content, str(path))
-
-
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """What a file holds; one that is too large to be true is not loaded into memory."""
-    if (size := path.stat().st_size) > limit:
-        raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
-    return path.read_bytes()

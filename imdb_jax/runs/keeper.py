@@ -136,5 +136,4 @@ class Keeper(contextlib.ExitStack):
         """Ends the run."""
         assert self._log is not None
         self._log.finish(history.epochs)
-        self.run.write_predictions(predictions)
-        self.run.write_results(results)
+        self.run.conclude(results, predictions)

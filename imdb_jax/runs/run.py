@@ -20,7 +20,7 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MANIFEST, MAX_BYTES, Folder, read_bytes
+from imdb_jax.runs.folder import MANIFEST, Folder
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.metrics import Scores
@@ -30,7 +30,6 @@ from imdb_jax.wordvectors.table import Coverage
 MANIFEST_FORMAT = 2  # of the manifest
 RESULTS, METRICS, PREDICTIONS = "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
-MAX_ARRAYS = 8 << 30  # bytes: vectors of 7 million words of 300 numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,16 +150,13 @@ class Run(Folder):
         """What training wrote at its end, or None while there is none."""
         return self.read_record(RESULTS, Results) if (self.folder / RESULTS).exists() else None
 
-    def write_results(self, results: Results) -> None:
-        """Ends the run: checksums of its metrics and predictions join the results."""
-        metrics, predictions = self._checksum(METRICS), self._checksum(PREDICTIONS)
-        self.write_record(RESULTS, dataclasses.replace(results, metrics=metrics, predictions=predictions))
-
-    def write_predictions(self, predictions: dict[str, Predictions]) -> None:
-        """Keeps what the run predicted for each split, so that nobody need read it again; before `write_results`."""
+    def conclude(self, results: Results, predictions: dict[str, Predictions]) -> None:
+        """Ends the run: checksums of its metrics, and of what it predicted for each split, join the results."""
         arrays = {f"{split}_{name}": x for split, of in predictions.items() for name, x in of._asdict().items()}
         with atomic_file(self.folder / PREDICTIONS) as file:
             np.savez(file, **arrays)
+        sums = {"metrics": self._checksum(METRICS), "predictions": self._checksum(PREDICTIONS)}
+        self.write_record(RESULTS, dataclasses.replace(results, **sums))
 
     def predictions(self, split: str) -> Predictions:
         """What a finished run predicted for a split, validation or test; refused where that has changed since."""
@@ -169,7 +165,7 @@ class Run(Folder):
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
-        found = read_bytes(path, MAX_ARRAYS)
+        found = path.read_bytes()
         if results.predictions != sha256(found):
             raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
         with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
@@ -205,7 +201,7 @@ class Run(Folder):
 
     def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
-        lines = read_bytes(path).decode("utf-8", "replace").splitlines() if path.exists() else []
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
         try:
             return list(json_lines(lines, str(path)))
         except FileError as error:
@@ -216,7 +212,7 @@ class Run(Folder):
         path = self.folder / name
         sums = self._manifest().sha256
         try:
-            found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
+            found = path.read_bytes()
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
         if sha256(found) != sums.get(name):

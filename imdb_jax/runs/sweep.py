@@ -8,9 +8,16 @@ from pathlib import Path
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.runs.grid import Values, name_of
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import EnsembleResults, MemberResults, Point, Population, PopulationResults
+from imdb_jax.runs.population import (
+    EnsembleResults,
+    MemberResults,
+    Point,
+    Population,
+    PopulationResults,
+    Values,
+    name_of,
+)
 from imdb_jax.runs.run import RESULTS, Results
 from imdb_jax.runs.statistics import Spreads, mean_logits, seeds_together
 from imdb_jax.runtime import versions
@@ -37,7 +44,7 @@ def run_sweep(
 
     Args:
       config: what all members share.
-      members: those to train beside the ones that are there, as `grid.members` names them.
+      members: those to train beside the ones that are there, as `population.members` names them.
       workdir: each member is a run directory in it.
       code: Python files that a member's process runs first, such as one that defines an encoder.
       places: for one member at a time each; `places_for` chooses them unless given.

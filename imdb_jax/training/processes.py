@@ -120,13 +120,6 @@ def by_first(action: Callable[P, T]) -> Callable[P, T | None]:
     return run
 
 
-def first_then_others(action: Callable[[], T]) -> T:
-    """Runs an action in process 0 and then in the others, which may find what it has prepared."""
-    first = by_first(action)()
-    others = agree(lambda: None if is_first() else action())
-    return first if is_first() else others  # pyright: ignore
-
-
 def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
     """The state of process 0, bit for bit, in all processes; they know its shapes and dtypes from another."""
     if is_alone() and state is not None:

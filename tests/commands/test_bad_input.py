@@ -16,7 +16,6 @@ import pytest
 
 from imdb_jax.config import LSTMConfig
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.runs.folder import MAX_BYTES
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
 from tests.untrained import begin
@@ -182,7 +181,6 @@ def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind
     [
         (ENCODE, "manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
         (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
-        (ENCODE, "config.json", bytes(MAX_BYTES + 1), f"config.json: {MAX_BYTES + 1:,} bytes; must be at most"),
         (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
         (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl: has changed since the run has ended"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import Config, OptimizerConfig, fields, with_fields
 from imdb_jax.errors import UserError
-from imdb_jax.runs.grid import MOST, members
+from imdb_jax.runs.population import MOST, members
 
 CONFIG = Config(seed=5, optimizer=OptimizerConfig(clip_norm=None))
 

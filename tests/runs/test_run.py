@@ -46,8 +46,7 @@ def lines(epochs: list[Epoch]) -> str:
 def finished(tmp_path: Path) -> Run:
     run = Run(tmp_path)
     run.write_text("metrics.jsonl", lines(EPOCHS))
-    run.write_predictions({"test": Predictions(LOGITS, LABELS)})
-    run.write_results(RESULTS)
+    run.conclude(RESULTS, {"test": Predictions(LOGITS, LABELS)})
     return run
 
 
@@ -178,7 +177,7 @@ def run_on(folder: Path, dataset: Dataset) -> Run:
     folder.mkdir()
     run.begin(Config(), dataset)
     run.write_text("metrics.jsonl", lines(EPOCHS))
-    run.write_results(replace(RESULTS, reviews=dataset.reviews))
+    run.conclude(replace(RESULTS, reviews=dataset.reviews), {})
     return run
 
 
@@ -187,7 +186,7 @@ def as_format_1(run: Run, data: str) -> None:
     manifest = dump(run.read_record("manifest.json", Manifest))
     del manifest["format"]
     write(run, "manifest.json", {**manifest, "data": data})
-    run.write_results(replace(RESULTS, reviews=data))
+    run.conclude(replace(RESULTS, reviews=data), {})
 
 
 @pytest.mark.parametrize("old", [False, True])

@@ -28,9 +28,8 @@ from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.inference.predictor import Predictor, open_classifier, restore_best
 from imdb_jax.runs import member, sweep
 from imdb_jax.runs.experiment import run_experiment
-from imdb_jax.runs.grid import members
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import Population, runs_in
+from imdb_jax.runs.population import Population, members, runs_in
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.sweep import run_sweep
 from imdb_jax.runtime import usable_cores
