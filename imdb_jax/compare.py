@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     right = [np.stack([(each.logits > 0) == labels for each in kept]) for kept in predictions]
     together = [(mean_logits([each.logits for each in kept]) > 0) == labels for kept in predictions]
     low, high = bootstrap_difference(*right)
-    test = mcnemar(*together)
+    first_alone, second_alone, p = mcnemar(*together)
     table = text_table(
         f"{len(labels):,} {args.split} reviews",
         ("", "members", "accuracy, %", "ensemble, %"),
@@ -66,8 +66,8 @@ def main(arguments: Sequence[str]) -> None:
         f"{table}\n"
         f"second - first: {100 * (right[1].mean() - right[0].mean()):+.2f} points, 95 % interval "
         f"{100 * low:+.2f} to {100 * high:+.2f} (bootstrap over reviews{' and members' if several else ''})\n"
-        f"right alone, {'ensembles' if several else 'runs'}: first {test.first_alone:,}, "
-        f"second {test.second_alone:,} reviews; p = {test.p:.2g} (McNemar, exact)\n"
+        f"right alone, {'ensembles' if several else 'runs'}: first {first_alone:,}, "
+        f"second {second_alone:,} reviews; p = {p:.2g} (McNemar, exact)\n"
     )
 
 

@@ -5,7 +5,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -83,23 +83,17 @@ def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray
     return np.stack(logits).mean(axis=0, dtype=np.float64)
 
 
-class McNemar(NamedTuple):
-    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews."""
+def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> tuple[int, int, float]:
+    """McNemar's exact test (1947, with the binomial distribution): whether one is right more often on the same reviews.
 
-    first_alone: int
-    """Reviews that only the first calls right."""
-    second_alone: int
-    p: float
-    """Of a split as uneven or more, were both equally good."""
-
-
-def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> McNemar:
-    """By which reviews each calls right (McNemar 1947, with the binomial distribution)."""
+    Returns:
+      The reviews that only the first calls right, those that only the second does, and the probability of a split as
+      uneven or more, were both equally good.
+    """
     from scipy import stats
 
     alone = int((first & ~second).sum()), int((second & ~first).sum())
-    p = float(stats.binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0
-    return McNemar(*alone, p)
+    return *alone, float(stats.binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0
 
 
 def bootstrap_difference(first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"]) -> tuple[float, float]:
