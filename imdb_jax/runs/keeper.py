@@ -135,5 +135,5 @@ class Keeper(contextlib.ExitStack):
     def conclude(self, history: History, results: Results, predictions: dict[str, Predictions]) -> None:
         """Ends the run."""
         assert self._log is not None
-        self._log.finish(history.epochs)
+        self._log.write_metrics(history.epochs)  # once more, where there was no room
         self.run.conclude(results, predictions)

@@ -46,7 +46,7 @@ def train_epochs(
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    training, step, warmed_up = config.training, int(states[0].step), False
+    training, step = config.training, int(states[0].step)
     while not history.is_finished(training):
         number, first_step = len(history.epochs) + 1, step % len(train)
         before, compiled_before = stopwatch.seconds.total, stopwatch.compilations
@@ -87,9 +87,6 @@ def train_epochs(
         compiled = stopwatch.compilations - compiled_before
         best = history.best(training.monitor) is epoch
         log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
-        if compiled and warmed_up:
-            log.warning(f"epoch {number} compiled {compiled} programs; there should be none after the first")
-        warmed_up |= first_step == 0
         keep(state, history)
         del state  # one copy less in memory as soon as it is written
         if signum := stop.asked():
