@@ -176,9 +176,6 @@ def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[
     axes = {
         field: [_number(f"--grid.{field}", part) for part in text.split(",")] for field, text in sorted(grid.items())
     }
-    for field in axes.keys() & fields(config).keys():
-        if isinstance(fields(config)[field], str | bool | list):
-            raise UserError(f"--grid.{field}: {fields(config)[field]!r}; only fields that are numbers make a grid")
     ranges = [range(config.seed, config.seed + 1)] if seeds is None else [_range(part) for part in seeds.split(",")]
     count = sum(map(len, ranges)) * math.prod(map(len, axes.values()))
     if count > MOST:
