@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from imdb_jax import audit, cli
 from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, to_json
+from imdb_jax.config.checked import dump
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
 from imdb_jax.data.labels import LabelRule
@@ -33,7 +34,6 @@ from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.training.records import dump
 from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser

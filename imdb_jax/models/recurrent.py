@@ -43,13 +43,7 @@ class Recurrent(nnx.Module):
     cell: Cell
 
     def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
+        self, input_dim: int, hidden_dim: int, *, bidirectional: bool, pooling: Pooling = "last", rngs: nnx.Rngs
     ) -> None:
         self.forward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None

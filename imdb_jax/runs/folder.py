@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from imdb_jax.config import Config, differences
+from imdb_jax.config.checked import dump, load
 from imdb_jax.config.moved import READING
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
 from imdb_jax.storage import atomic_file, sha256
-from imdb_jax.training.records import dump, load
 
 R = TypeVar("R")
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.config.checked import dump, load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
@@ -22,7 +23,6 @@ from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.logs import RunLog, log_file
 from imdb_jax.training.processes import agree, broadcast, broadcast_state, by_first
-from imdb_jax.training.records import dump, load
 from imdb_jax.training.step import Learner, TrainState
 from imdb_jax.wordvectors.table import coverage
 

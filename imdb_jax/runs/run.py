@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, from_json, to_json
+from imdb_jax.config.checked import load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
@@ -24,7 +25,6 @@ from imdb_jax.runs.folder import MANIFEST, Folder
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.metrics import Scores
-from imdb_jax.training.records import load
 from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest

@@ -47,11 +47,7 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
     return TextClassifier(
-        config.model,
-        len(vocabulary),
-        unknown=vocabulary.special.unknown,
-        vectors=vectors,
-        rngs=nnx.Rngs(config.seed),
+        config.model, len(vocabulary), unknown=vocabulary.special.unknown, vectors=vectors, rngs=nnx.Rngs(config.seed)
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import jax
 
 from imdb_jax.config import TrainingConfig
+from imdb_jax.config.checked import dump, load
 from imdb_jax.training.metrics import Figure, Scores, TrainScores
-from imdb_jax.training.records import dump, load
 
 
 def rank(figure: float, monitor: str) -> float:

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
+from imdb_jax.config.checked import dump
 from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch
-from imdb_jax.training.records import dump
 
 # tensorboardX imports torch where it is installed: 0.6 s and 190 MB that serve nothing here. Let it look absent.
 sys.modules.setdefault("torch", cast(Any, None))

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import Config, DataConfig
+from imdb_jax.config.checked import dump
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Manifest, Predictions, Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.training.records import dump
 
 LOGITS, LABELS = np.array([0.5, -2.0], np.float32), np.array([1, 0], np.int8)
 

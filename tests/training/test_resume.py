@@ -21,6 +21,7 @@ from imdb_jax.config import (
     OptimizerConfig,
     TrainingConfig,
 )
+from imdb_jax.config.checked import dump
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor
@@ -30,7 +31,6 @@ from imdb_jax.runs.keeper import Keeper
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.parallel import Replicas
-from imdb_jax.training.records import dump
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
