@@ -14,7 +14,7 @@ from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.history import Stopwatch
+from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import replicate
