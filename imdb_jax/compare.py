@@ -1,7 +1,6 @@
 """Says whether two runs or populations differ: `python -m imdb_jax.compare runs/lstm runs/conv1d`."""
 
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from typing import Literal
@@ -26,8 +25,6 @@ class Args:
     """Another one, on the same reviews."""
     split: Literal["validation", "test"] = "validation"
     """Which reviews. Each look at the test split is recorded in the run directories."""
-    output: Literal["table", "json"] = "table"
-    """A table to read, or one JSON object."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,35 +51,23 @@ def main(arguments: Sequence[str]) -> None:
     labels = predictions[0][0].labels
     right = [np.stack([(each.logits > 0) == labels for each in kept]) for kept in predictions]
     together = [(mean_logits([each.logits for each in kept]) > 0) == labels for kept in predictions]
-    accuracies = [float(of_members.mean()) for of_members in right]
-    ensembles = [float(of_ensemble.mean()) for of_ensemble in together]
-    difference = accuracies[1] - accuracies[0]
     low, high = bootstrap_difference(*right)
-    test = mcnemar(*together)
-    rows = [*zip(names, map(len, sides), accuracies, ensembles, strict=True)]
-    if args.output == "json":
-        keys = ("name", "members", "accuracy", "ensemble_accuracy")
-        found = {
-            "split": args.split,
-            "reviews": len(labels),
-            "runs": [dict(zip(keys, row, strict=True)) for row in rows],
-            "difference": {"accuracy": difference, "low": low, "high": high},
-            "mcnemar": test._asdict(),
-        }
-        sys.stdout.write(json.dumps(found) + "\n")
-        return
-    several = len(others) > 1
+    first_alone, second_alone, p = mcnemar(*together)
     table = text_table(
         f"{len(labels):,} {args.split} reviews",
         ("", "members", "accuracy, %", "ensemble, %"),
-        [(name, str(members), f"{100 * mean:.2f}", f"{100 * joint:.2f}") for name, members, mean, joint in rows],
+        [
+            (name, str(len(members)), f"{100 * members.mean():.2f}", f"{100 * ensemble.mean():.2f}")
+            for name, members, ensemble in zip(names, right, together, strict=True)
+        ],
     )
+    several = len(others) > 1
     sys.stdout.write(
         f"{table}\n"
-        f"second - first: {100 * difference:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
-        f"(bootstrap over reviews{' and members' if several else ''})\n"
-        f"right alone, {'ensembles' if several else 'runs'}: first {test.first_alone:,}, "
-        f"second {test.second_alone:,} reviews; p = {test.p:.2g} (McNemar, exact)\n"
+        f"second - first: {100 * (right[1].mean() - right[0].mean()):+.2f} points, 95 % interval "
+        f"{100 * low:+.2f} to {100 * high:+.2f} (bootstrap over reviews{' and members' if several else ''})\n"
+        f"right alone, {'ensembles' if several else 'runs'}: first {first_alone:,}, "
+        f"second {second_alone:,} reviews; p = {p:.2g} (McNemar, exact)\n"
     )
 
 

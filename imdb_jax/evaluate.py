@@ -28,12 +28,12 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
+    from imdb_jax.config.checked import dump
     from imdb_jax.data.dataset import load_dataset
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runs.statistics import Spreads, mean_logits
     from imdb_jax.runtime import set_up_process
     from imdb_jax.training.metrics import score
-    from imdb_jax.training.records import dump
 
     set_up_process()
     classifier = open_classifier(args.workdir)

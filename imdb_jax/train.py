@@ -48,7 +48,10 @@ def main(arguments: Sequence[str]) -> None:
     """Trains; see `Args`."""
     started = time.perf_counter()
     config, rest = cli.start_config(arguments, config_in)
-    grid, rest = _take_grid(rest)
+    grid: dict[str, str] = {}
+    while option := next((each.partition("=")[0] for each in rest if each.startswith("--grid.")), None):
+        values, rest = cli.take(option, rest)
+        grid[option.removeprefix("--grid.")] = values or ""
     args = cli.parse(Args, rest, "train", Args(tyro.MISSING, config))
     many = args.seeds is not None or bool(grid)
     found = members(args.config, args.seeds, grid) if many else {}
@@ -74,16 +77,6 @@ def main(arguments: Sequence[str]) -> None:
         from imdb_jax.runs.experiment import run_experiment
 
         run_experiment(args.config, args.workdir, started=started)
-
-
-def _take_grid(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Takes `--grid.FIELD=VALUES` options out of the arguments."""
-    grid: dict[str, str] = {}
-    rest = list(arguments)
-    while option := next((each.partition("=")[0] for each in rest if each.startswith("--grid.")), None):
-        values, rest = cli.take(option, rest)
-        grid[option.removeprefix("--grid.")] = values or ""
-    return grid, rest
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """Word vectors of a run or a file: `python -m imdb_jax.vectors neighbours --workdir runs/quickstart good bad`."""
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import tyro
@@ -44,8 +42,6 @@ class Neighbours:
     """Instead of a run, a GloVe or word2vec file or the name of a published set, such as glove.6B.100d."""
     count: int = 10
     """How many words to answer."""
-    output: Literal["table", "jsonl"] = "table"
-    """Columns to read, or a JSON object for each answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +69,9 @@ def main(arguments: Sequence[str]) -> None:
     name = args.workdir or str(find_vectors(args.vectors or ""))
     words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
     asked = [os.fsencode(word) for word in args.words]
-    for query, found in zip(args.words, neighbours(name, words, table, asked, args.count), strict=True):
-        query = os.fsencode(query).decode("utf-8", "replace")  # as it can be shown
-        if args.output == "table":
-            lines = [query, *(f"  {cosine:6.3f}  {word}" for word, cosine in found)]
-        else:
-            lines = [json.dumps({"query": query, "word": word, "cosine": cosine}) for word, cosine in found]
+    answers = [neighbours(name, words, table, word, args.count) for word in asked]
+    for word, found in zip(asked, answers, strict=True):
+        lines = [word.decode("utf-8", "replace"), *(f"  {cosine:6.3f}  {near}" for near, cosine in found)]
         sys.stdout.writelines(line + "\n" for line in lines)
 
 

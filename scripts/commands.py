@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runs.statistics import Spread
 from scripts.environment import ROOT
 
 
@@ -57,7 +57,7 @@ def epochs(workdir: str | Path) -> list[dict[str, Any]]:
 
 def accuracy(runs: Sequence[dict[str, Any]], split: str) -> str:
     """Of results of several seeds, in %: mean ± standard deviation."""
-    return mean_and_std([100 * each[split]["accuracy"] for each in runs], "{:.2f}")
+    return format(Spread.of([100 * each[split]["accuracy"] for each in runs]), ".2f")
 
 
 def say(text: str) -> None:

@@ -25,16 +25,15 @@ from hypothesis import strategies as st
 
 from imdb_jax import audit, cli
 from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, to_json
+from imdb_jax.config.checked import dump
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
 from imdb_jax.data.labels import LabelRule
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Run
+from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.training.records import dump
 from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser
@@ -103,7 +102,7 @@ def vectors(path: Path) -> None:
 
 
 def near(path: Path) -> None:
-    (nearest,) = neighbours(str(path), *read_all_vectors(path), [b"the"], 3)
+    nearest = neighbours(str(path), *read_all_vectors(path), b"the", 3)
     assert len(nearest) <= 3
     assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 
@@ -188,7 +187,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
     scores = Scores(loss=0.7, accuracy=0.5, auc=math.nan, f1=0.5, examples=2)
     (folder / "metrics.jsonl").touch()
     (folder / "predictions.npz").touch()
-    Run(folder).write_results(Results(scores, scores, 0, 1, 1, Seconds(total=2.0), {}, {}, "", "", {}))
+    Run(folder).conclude(Results(scores, scores, 0, 1, 1, Seconds(total=2.0), {}, {}, "", "", {}), {})
     line = json.dumps(dump(Epoch(1, 50, TrainScores(0.7, 0.5), scores, 1.5))).encode() + b"\n"
     return {
         "vectors": Parser(files, vectors),

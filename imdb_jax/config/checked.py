@@ -1,17 +1,20 @@
-"""Dataclasses that are frozen and checked when they are built, with errors that name the field as it is typed."""
+"""Dataclasses that are checked when they are built or read from JSON; errors name the field as it is typed."""
 
 import functools
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 from typing_extensions import dataclass_transform
 
-from imdb_jax.errors import UserError
+from imdb_jax.errors import BAD_DATA, UserError
 
 T = TypeVar("T")
+
+_adapter = functools.cache(TypeAdapter)
 
 
 def _utf8(text: str) -> str:
@@ -65,3 +68,20 @@ def describe(error: ValidationError, path: str = "") -> str:
         return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
     given = "" if first["type"] == "missing" else f" {first['input']!r};"  # of what is missing, the whole section
     return f"{where or 'config'}:{given} {complaint}"
+
+
+def dump(record: Any) -> Any:
+    """A dataclass as JSON holds it; a number that is none, such as the AUC of a single class, becomes null."""
+    return json.loads(_adapter(type(record)).dump_json(record))
+
+
+def load(kind: type[T], content: Any, where: str) -> T:
+    """What `dump` gave; keys that the class does not know are left alone.
+
+    Raises:
+      UserError: a key is missing or holds something else; it names `where`, a file or a file and line (65).
+    """
+    try:
+        return _adapter(kind).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error)}", BAD_DATA) from None

@@ -1,7 +1,6 @@
 """A trained model as one file that can be read without this package; `reader.py` describes it and reads it."""
 
 import dataclasses
-import hashlib
 import io
 import json
 import zipfile
@@ -22,7 +21,7 @@ from imdb_jax.inference import reader
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.models import TextClassifier
 from imdb_jax.runtime import versions
-from imdb_jax.storage import output_file
+from imdb_jax.storage import output_file, sha256
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 TABLE = "embedding.table"
@@ -37,45 +36,25 @@ def write_artefact(
 
     Args:
       path: replaced if it is there; the same runs give the same bytes.
-      predictors: members whose logits are averaged, or a single one.
+      predictors: members whose logits are averaged and that differ in their seeds alone, or a single one.
       table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
 
     Raises:
-      UserError: members that read text differently, a table that float16 can't hold, an encoder of one's own that JAX
-        can't export (2), or a place that can't be written to (73).
+      UserError: a table that float16 can't hold, an encoder of one's own that JAX can't export (2), or a place that
+        can't be written to (73).
     """
-    first = predictors[0]
-    for number, other in enumerate(predictors[1:], start=2):
-        for what, own in _shared(other).items():
-            if own != _shared(first)[what]:
-                raise UserError(f"member {number}: its {what} differs from that of member 1; members must share it")
+    config, vocabulary = predictors[0].config, predictors[0].vocabulary
+    text, special = config.data.text, vocabulary.special
     members = [_weights(predictor.model) for predictor in predictors]
     contents = {
-        reader.MODEL_VOCABULARY: b"".join(token + b"\n" for token in first.vocabulary.tokens),
-        reader.MODEL_PROGRAM: _program(first.model, members),
+        reader.MODEL_VOCABULARY: b"".join(token + b"\n" for token in vocabulary.tokens),
+        reader.MODEL_PROGRAM: _program(predictors[0].model, members),
     }
     for number, weights in enumerate(members):
-        stored = weights | _float16_table(weights) if table == "float16" else weights
-        for name, weight in stored.items():
+        for name, weight in (_with_float16(weights) if table == "float16" else weights).items():
             file = io.BytesIO()
             np.save(file, np.asarray(weight), allow_pickle=False)
             contents[f"weights/{number}/{name}.npy"] = file.getvalue()
-    manifest = json.dumps(_manifest(predictors, contents), indent=2).encode()
-    with output_file(path) as output, zipfile.ZipFile(output, "w") as archive:
-        for name, content in {reader.MODEL_MANIFEST: manifest, **contents}.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
-
-
-def _shared(member: Predictor) -> dict[str, Any]:
-    """What members must have in common."""
-    data, vocabulary = member.config.data, member.vocabulary
-    rules = vocabulary.text, data.max_length, data.keep
-    return {"vocabulary": vocabulary.tokens, "data": rules, "model": member.config.model}
-
-
-def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> dict[str, Any]:
-    config, special = predictors[0].config, predictors[0].vocabulary.special
-    text = config.data.text
     manifest = {
         "format": reader.FORMAT,
         "text": {"break_tags_as_spaces": text.break_tags_as_spaces, "keep_apostrophes": text.keep_apostrophes},
@@ -87,12 +66,12 @@ def _manifest(predictors: Sequence[Predictor], contents: dict[str, bytes]) -> di
         "steps": [predictor.step for predictor in predictors],
         "configs": [json.loads(to_json(predictor.config)) for predictor in predictors],
         "versions": versions(),
-        "files": {
-            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in contents.items()
-        },
+        "files": {name: {"bytes": len(content), "sha256": sha256(content)} for name, content in contents.items()},
     }
-    return {**manifest, "seal": reader.checksum_of(manifest)}
+    manifest["seal"] = reader.checksum_of(manifest)
+    with output_file(path) as output, zipfile.ZipFile(output, "w") as archive:
+        for name, content in {reader.MODEL_MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
 
 
 def _weights(model: TextClassifier) -> Weights:
@@ -101,13 +80,13 @@ def _weights(model: TextClassifier) -> Weights:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.astype(jnp.float32) for path, leaf in leaves}
 
 
-def _float16_table(weights: Weights) -> dict[str, Any]:
+def _with_float16(weights: Weights) -> dict[str, Any]:
     if TABLE not in weights:
         raise UserError("table: float16; the words are one-hot, there is no table")
     table = np.asarray(weights[TABLE])
     if (largest := np.abs(table).max()) > np.finfo(np.float16).max:
         raise UserError(f"table: float16; can't hold {largest:g}, which stands in the table")
-    return {TABLE: table.astype(np.float16)}
+    return {**weights, TABLE: table.astype(np.float16)}
 
 
 def _program(model: TextClassifier, members: list[Weights]) -> bytes:

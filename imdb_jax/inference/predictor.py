@@ -41,8 +41,7 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
-    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
-        return learner, checkpoints.restore_best(state)
+    return learner, Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state)
 
 
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:

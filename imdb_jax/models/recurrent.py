@@ -43,13 +43,7 @@ class Recurrent(nnx.Module):
     cell: Cell
 
     def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool = True,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
+        self, input_dim: int, hidden_dim: int, *, bidirectional: bool, pooling: Pooling = "last", rngs: nnx.Rngs
     ) -> None:
         self.forward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs)
         self.backward = Direction(self.cell, input_dim, hidden_dim, rngs=rngs) if bidirectional else None
@@ -108,17 +102,6 @@ class LSTM(Recurrent):
 
 
 class SimpleRNN(Recurrent):
-    """A recurrence of one tanh layer (see `Recurrent`), in one direction unless asked for two."""
+    """A recurrence of one tanh layer (see `Recurrent`)."""
 
     cell = SIMPLE_RNN_CELL
-
-    def __init__(
-        self,
-        input_dim: int,
-        hidden_dim: int,
-        *,
-        bidirectional: bool = False,
-        pooling: Pooling = "last",
-        rngs: nnx.Rngs,
-    ) -> None:
-        super().__init__(input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs)

@@ -18,7 +18,7 @@ from imdb_jax.reporting.calibration import Calibration
 from imdb_jax.training.history import History
 
 WIDTH, HEIGHT = 4.8, 3.2  # inches
-LABELS = ("negative", "positive")
+CLASSES = ("negative", "positive")
 Metric = Literal["loss", "accuracy"]
 FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}"}
 LINES: list[dict[str, Any]] = [
@@ -147,27 +147,17 @@ def _epoch_axes(figure: Figure, metric: Metric) -> Axes:
 
 def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
     """A histogram of the lengths of the training reviews, with the length at which they are cut."""
-    cut = float((lengths > max_length).mean())
+    is_cut = lengths > max_length
     shown = max(int(np.quantile(lengths, 0.99)), max_length)
-    width = max_length / max(1, round(40 * max_length / shown))  # so that the cut falls between two bars
-    edges = np.arange(0, shown + width, width)
-    beyond = int((lengths > edges[-1]).sum())
-    counts, _ = np.histogram(lengths, edges)
+    beyond = int((lengths > shown).sum())
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        colours = ["C2" if edge > max_length - width / 2 else "C1" for edge in edges[:-1]]
-        axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours)
-        axes.axvline(max_length, linewidth=1, linestyle=":")
-        left = max_length > edges[-1] / 2
-        axes.annotate(
-            f"cut at {max_length:,}",
-            (max_length, counts.max() * 1.1),
-            xytext=(-5 if left else 5, 0),
-            textcoords="offset points",
-            ha="right" if left else "left",
-        )
-        axes.set(xlabel="words per review", ylabel="training reviews", ylim=(0, counts.max() * 1.2))
+        parts = [lengths[~is_cut], lengths[is_cut]]
+        axes.hist(parts, 40, range=(0, shown), stacked=True, color=["C1", "C2"])
+        axes.axvline(max_length, linewidth=1, linestyle=":", label=f"cut at {max_length:,}")
+        axes.legend(loc="best", fontsize=9)
+        axes.set(xlabel="words per review", ylabel="training reviews")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:,.0f}")
 
@@ -175,8 +165,8 @@ def lengths(lengths: Int[np.ndarray, " N"], max_length: int) -> Chart:
     return Chart(
         "lengths",
         "Review lengths",
-        f"{cut:.1%} of the training reviews are longer than the {max_length:,} words that the model reads. Longest: "
-        f"{lengths.max():,}{rest}.",
+        f"{is_cut.mean():.1%} of the training reviews are longer than the {max_length:,} words that the model reads. "
+        f"Longest: {lengths.max():,}{rest}.",
         f"Histogram of words per training review: median {np.median(lengths):,.0f}, 95 % have at most "
         f"{np.quantile(lengths, 0.95):,.0f}.",
         draw,
@@ -196,13 +186,13 @@ def confusion_matrix(counts: Int[np.ndarray, "2 2"], split: str) -> Chart:
             axes.bar_label(square, [f"{counts[true, predicted]:,}"], label_type="center", fontsize=15)
             axes.annotate(f"{share:.1%}", (predicted, true + 0.28), ha="center", va="center")
         axes.set(xlabel="predicted label", ylabel="true label", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
-        axes.set_xticks((0, 1), LABELS)
-        axes.set_yticks((0, 1), LABELS, rotation=90, va="center")
+        axes.set_xticks((0, 1), CLASSES)
+        axes.set_yticks((0, 1), CLASSES, rotation=90, va="center")
         axes.tick_params(length=0)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
 
-    listed = (f"true label {LABELS[i]}, predicted {LABELS[j]}: {counts[i, j]:,}" for i, j in cells)
+    listed = (f"true label {CLASSES[i]}, predicted {CLASSES[j]}: {counts[i, j]:,}" for i, j in cells)
     return Chart(
         "confusion",
         "Confusion matrix",

@@ -1,6 +1,7 @@
 """The page that compares runs by what they recorded; runs that differ in their seed alone are one group."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,27 +14,26 @@ from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.charts import overlay
 from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.population import Population, runs_in
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Run
-from imdb_jax.runs.statistics import Spread, mean_and_std, seeds_together, without_seed
+from imdb_jax.runs.run import Results, Run
+from imdb_jax.runs.statistics import Spread, seeds_together
 from imdb_jax.training.history import History
 from imdb_jax.training.metrics import Scores
 
-FORMATS = {
-    "test accuracy, %": "{:.2f}",
-    "test loss": "{:.4f}",
-    "test AUC": "{:.4f}",
-    "test F1": "{:.4f}",
-    "validation accuracy, %": "{:.2f}",
-    "validation loss": "{:.4f}",
-    "best epoch": "{:.0f}",
-    "training, s": "{:.1f}",
-    "in all, s": "{:.1f}",
-    "trained weights": "{:,.0f}",
-    "frozen": "{:,.0f}",
+COLUMNS = {
+    "test accuracy, %": ".2f",
+    "test loss": ".4f",
+    "test AUC": ".4f",
+    "test F1": ".4f",
+    "validation accuracy, %": ".2f",
+    "validation loss": ".4f",
+    "best epoch": ".0f",
+    "training, s": ".1f",
+    "in all, s": ".1f",
+    "trained weights": ",.0f",
+    "frozen": ",.0f",
 }
 ABSENT = "–"
-Figures = dict[str, float]  # by the names of FORMATS, as far as training has come
+Figures = dict[str, float]  # by the names of COLUMNS, as far as training has come
 
 
 class Entrant(NamedTuple):
@@ -51,6 +51,14 @@ class Entrant(NamedTuple):
     figures: Figures
 
 
+class Row(NamedTuple):
+    """A line of the table of figures."""
+
+    name: str
+    seeds: Sequence[int]
+    cells: Sequence[str]
+
+
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     """Compares runs, and the members of populations, without reading a review."""
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
@@ -58,21 +66,15 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}
-    rows = []
-    for name, members in groups.items():
-        rows.append(_row(name, members))
-        if len(members) > 1:
-            ends = intervals([member.figures for member in members])
-            rows.append({"name": "95 % interval of the mean", "seeds": [], "cells": ends})
     machines = [each.results.device | each.results.versions for each in entrants if each.results]
     write_page(
         path,
         "comparison.html.j2",
         [overlay("loss", curves), overlay("accuracy", curves)],
-        columns=list(FORMATS),
+        columns=list(COLUMNS),
         groups=list(groups),
-        rows=rows + _ensembles(folders, above),
-        entrants=[_row(entrant.name, [entrant]) for entrant in entrants],
+        rows=[row for name, members in groups.items() for row in rows(name, members)] + _ensembles(folders, above),
+        entrants=[row for entrant in entrants for row in rows(entrant.name, [entrant])],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
         machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
@@ -107,55 +109,53 @@ def _figures(split: str, scores: Scores) -> Figures:
     }
 
 
-def _row(name: str, members: Sequence[Entrant]) -> dict[str, Any]:
-    seeds = [member.config["seed"] for member in members]
-    return {"name": name, "seeds": seeds, "cells": cells([member.figures for member in members])}
-
-
-def _ensembles(folders: Sequence[Path], above: str) -> list[dict[str, Any]]:
+def _ensembles(folders: Sequence[Path], above: str) -> list[Row]:
     """A row for the ensemble of each population whose members have ended."""
-    rows = []
+    found = []
     for population in map(Population, folders):
         results = population.results() if population.begun else None
         if results is not None and (ensemble := results.ensemble) is not None:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
-            name = f"{os.path.relpath(population.folder, above)}, ensemble"
-            seeds = [population.members()[member]["seed"] for member in ensemble.members]
-            rows.append({"name": f"{name}, {ensemble.name}".rstrip(", "), "seeds": seeds, "cells": cells([figures])})
-    return rows
+            name = f"{os.path.relpath(population.folder, above)}, ensemble, {ensemble.name}".removesuffix(", ")
+            seeds = [int(population.members()[member]["seed"]) for member in ensemble.members]
+            found.append(Row(name, seeds, [_cell(column, [figures]) for column in COLUMNS]))
+    return found
 
 
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     """Runs that differ in their seed alone, by the name they share.
 
-    Example: a-0 and a-1, with seeds 0 and 1, are the group a; a run by itself keeps its name.
+    Example: a-0 and a-1, with seeds 0 and 1, are the group a, and grid/seed=0,model.dropout=0.3 is of
+    grid/model.dropout=0.3; a run by itself keeps its name.
     """
     named: dict[str, list[Entrant]] = {}
     for numbers in seeds_together({number: entrant.config for number, entrant in enumerate(entrants)}):
         members = [entrants[number] for number in numbers]
         first = members[0].name
-        short = without_seed(first) if len(members) > 1 else first
+        short = re.sub(r"/?seed=\d+$|seed=\d+,|[-_]*\d+$", "", first, count=1) if len(members) > 1 else first
         named[first if short in named or not short else short] = members
     return named
 
 
-def cells(members: Sequence[Figures]) -> list[str]:
-    """Figures in the order of `FORMATS`: the mean, with the standard deviation where there are several."""
-    return [mean_and_std(values, FORMATS[name]) if values else ABSENT for name, values in _columns(members).items()]
-
-
-def intervals(members: Sequence[Figures]) -> list[str]:
-    """95 % intervals of the mean scores, in the order of `FORMATS`; nothing for what is no score."""
-    found = []
-    for name, values in _columns(members).items():
-        is_score = name.startswith(("test", "validation")) and len(values) > 1
-        spread = Spread.of(values) if is_score else None
-        found.append(" – ".join(FORMATS[name].format(end) for end in (spread.low, spread.high)) if spread else "")
+def rows(name: str, members: Sequence[Entrant]) -> list[Row]:
+    """Figures as the mean, with the standard deviation and below it the intervals of scores where there are several."""
+    figures = [member.figures for member in members]
+    found = [Row(name, [member.config["seed"] for member in members], [_cell(column, figures) for column in COLUMNS])]
+    if len(members) > 1:
+        scores = [column if column.startswith(("test", "validation")) else "" for column in COLUMNS]
+        ends = [spread.interval(COLUMNS[column]) if (spread := _spread(column, figures)) else "" for column in scores]
+        found.append(Row("95 % interval of the mean", [], ends))
     return found
 
 
-def _columns(members: Sequence[Figures]) -> dict[str, list[float]]:
-    return {name: [figures[name] for figures in members if name in figures] for name in FORMATS}
+def _spread(column: str, members: Sequence[Figures]) -> Spread | None:
+    """Of the members that have come so far."""
+    values = [figures[column] for figures in members if column in figures]
+    return Spread.of(values) if values else None
+
+
+def _cell(column: str, members: Sequence[Figures]) -> str:
+    return format(spread, COLUMNS[column]) if (spread := _spread(column, members)) else ABSENT
 
 
 def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:

@@ -1,7 +1,7 @@
 """The mistakes that a model is surest of, with the words that decided them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.text import split_words, split_written
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.inference.predictor import Predictor
+from imdb_jax.inference.predictor import Prediction, Predictor
 from imdb_jax.reporting.attribution import integrated_gradients
 
 FAINT = 0.05  # of the strongest word: weaker ones are not worth a colour
@@ -34,6 +34,28 @@ class Word(NamedTuple):
     strength: float = 0.0
 
 
+class Mistake(NamedTuple):
+    """A wrong prediction.
+
+    Attributes:
+      words: the part of the review that the model read.
+      unread: how many words before and after it were not read.
+      convergence_delta: by how much the attributions miss the difference of the two logits.
+    """
+
+    prediction: Prediction
+    words: list[Word]
+    unread: tuple[int, int]
+    convergence_delta: float
+
+    @property
+    def strongest(self) -> list[str]:
+        """The different words that count most towards the mistake, the strongest first."""
+        towards = 1 if self.prediction.label == "positive" else -1
+        ranked = sorted(self.words, key=lambda word: -towards * word.attribution)
+        return list(dict.fromkeys(word.read for word in ranked if towards * word.attribution > 0))[:STRONGEST]
+
+
 def surest_mistakes(
     logits: Float[np.ndarray, " N"], labels: np.ndarray, label: int, count: int
 ) -> Int[np.ndarray, " n"]:
@@ -45,12 +67,8 @@ def surest_mistakes(
     return wrong[np.argsort(-np.abs(logits[wrong]), kind="stable")][:count]
 
 
-def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """What the page shows of the wrong predictions of some rows: the prediction, and its attribution to the words.
-
-    `words` is the part that the model read, `unread` counts the words before and after that it did not, and `strongest`
-    are the words that count most towards the mistake.
-    """
+def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
+    """The wrong predictions of some rows of reviews, with the words that decided them."""
     wanted = set(rows)
     found = {row: text for row, text in enumerate(reviews.texts()) if row in wanted}
     texts = [found[row] for row in rows]
@@ -60,10 +78,7 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
     mistakes = []
     for text, prediction, attribution in zip(texts, predictor.predict(texts), attributions, strict=True):
         words, unread = attributed(text, attribution.words, vocabulary, data.keep)
-        strongest = strongest_words(words, towards=1 if prediction.label == "positive" else -1)
-        delta = attribution.convergence_delta
-        shown = {"words": words, "unread": unread, "strongest": strongest, "convergence_delta": delta}
-        mistakes.append(prediction._asdict() | shown)
+        mistakes.append(Mistake(prediction, words, unread, attribution.convergence_delta))
     return mistakes
 
 
@@ -75,38 +90,22 @@ def attributed(
     Returns:
       The part that was read, and how many words before and after it were not.
     """
-    words = _spelt(text, vocabulary)
+    special = vocabulary.special
+    tokens = [token.decode("utf-8", "replace") for token in vocabulary.tokens[: len(special.tokens)]]
+    words = [Word(tokens[i], tokens[i]) for i in special.start]
+    for written in split_written(text, vocabulary.text):
+        read = split_words(written, vocabulary.text)  # one word, or none
+        known = not read or vocabulary.ids(read)[-1] != special.unknown
+        words.append(Word(written.decode("utf-8", "replace"), b"".join(read).decode("utf-8", "replace"), known))
+    if sum(bool(word.read) for word in words) == len(special.start):
+        words.append(Word(tokens[special.unknown], tokens[special.unknown], known=False))
     places = [place for place, word in enumerate(words) if word.read]
     unread = len(places) - len(attributions)
     first = unread if keep == "tail" else 0
-    read = places[first : first + len(attributions)]
+    places = places[first : first + len(attributions)]
     largest = float(np.abs(attributions).max()) or 1.0
-    for place, attribution in zip(read, attributions.tolist(), strict=True):
+    for place, attribution in zip(places, attributions.tolist(), strict=True):
         share = abs(attribution) / largest
         strength = round(share, 2) if share >= FAINT else 0.0
         words[place] = words[place]._replace(attribution=attribution, strength=strength)
-    return words[read[0] : read[-1] + 1], (first, unread - first)
-
-
-def strongest_words(words: Iterable[Word], towards: int) -> list[str]:
-    """The different words that count most in one direction, the strongest first."""
-    ranked = sorted((word for word in words if word.attribution * towards > 0), key=lambda word: -abs(word.attribution))
-    return list(dict.fromkeys(word.read for word in ranked))[:STRONGEST]
-
-
-def _spelt(text: bytes, vocabulary: Vocabulary) -> list[Word]:
-    """A review as it was written, and what `Vocabulary.encode` makes of it: a word with `read` for each id."""
-    special = vocabulary.special
-    words = [Word(_decoded(vocabulary.tokens[i]), _decoded(vocabulary.tokens[i])) for i in special.start]
-    for written in split_written(text, vocabulary.text):
-        word = split_words(written, vocabulary.text)
-        known = vocabulary.ids(word)[-1] != special.unknown
-        words.append(Word(_decoded(written), _decoded(word[0]), known) if word else Word(_decoded(written), ""))
-    if sum(bool(word.read) for word in words) == len(special.start):
-        unknown = _decoded(vocabulary.tokens[special.unknown])
-        words.append(Word(unknown, unknown, known=False))
-    return words
-
-
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
+    return words[places[0] : places[-1] + 1], (first, unread - first)

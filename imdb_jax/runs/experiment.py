@@ -10,8 +10,7 @@ from imdb_jax.config import Config, to_json
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.keeper import Keeper
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import device, versions
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
@@ -20,7 +19,7 @@ from imdb_jax.training.logs import shown_in_cell
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import replicate
-from imdb_jax.training.processes import agree, first_then_others, with_peers
+from imdb_jax.training.processes import agree, with_peers
 from imdb_jax.training.signals import StopSignal
 from imdb_jax.training.tables import SCORE_COLUMNS, parameter_table, score_cells, text_table
 
@@ -39,7 +38,6 @@ def run_experiment(
 
     Args:
       config: of the run; must equal that of the directory if it holds a run already.
-      workdir: the run directory.
       dataset: of the config; opened unless given.
       model: of the config, with the weights to start from; built unless given.
       started: `time.perf_counter()` when the command began, for the record of seconds.
@@ -52,7 +50,7 @@ def run_experiment(
         stopwatch.lap("start")
         results = keeper.take()
         if results is None:
-            data = dataset or first_then_others(lambda: load_dataset(config.data))
+            data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
             model = model or agree(lambda: build_model(config, data.vocabulary, vectors))
             stopwatch.lap("data")
@@ -73,8 +71,8 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
     with shown_in_cell():
         results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
-    with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
-        best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
+    checkpoints = Checkpoints(run.checkpoints, run.origin(), read_only=True)
+    best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
 

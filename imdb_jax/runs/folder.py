@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from imdb_jax.config import Config, differences
+from imdb_jax.config.checked import dump, load
 from imdb_jax.config.moved import READING
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
 from imdb_jax.storage import atomic_file, sha256
-from imdb_jax.training.records import dump, load
 
 R = TypeVar("R")
 
-MAX_BYTES = 64 << 20  # of a file that is read whole, arrays apart
-MAX_ARRAYS = 8 << 30  # vectors of 7 million words of 300 numbers
+MANIFEST, POPULATION = "manifest.json", "population.json"
+KINDS = {MANIFEST: "a single run", POPULATION: "a population of runs"}  # of folders, by the file that marks them
 
 
 class Folder:
@@ -39,12 +39,15 @@ class Folder:
         return (self.folder / self.mark).exists()
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def taken(self) -> Iterator[None]:
         """Makes the folder and takes it for this process; what fails before it has begun leaves none behind.
 
         Raises:
-          UserError: not writable, or in use by another process (73).
+          UserError: of the other kind (2), not writable, or in use by another process (73).
         """
+        for mark, kind in KINDS.items():
+            if mark != self.mark and (self.folder / mark).exists():
+                raise UserError(f"{self.folder}: holds {kind}; choose another --workdir")
         new = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -59,15 +62,11 @@ class Folder:
                 yield
             except UserError:
                 if new and not self.begun:
-                    self._leave()
+                    with contextlib.suppress(OSError):  # somebody has put something there, or Windows keeps the lock
+                        for name in ("train.log", ".lock"):
+                            (self.folder / name).unlink(missing_ok=True)
+                        self.folder.rmdir()
                 raise
-
-    def _leave(self) -> None:
-        """Removes the folder and what a start has put there, but nothing else."""
-        with contextlib.suppress(OSError):  # somebody else has put something there, or Windows keeps the open lock
-            for name in ("train.log", ".lock"):
-                (self.folder / name).unlink(missing_ok=True)
-            self.folder.rmdir()
 
     def check_config(self, begun_with: Config, config: Config) -> None:
         """Refuses to go on with another config than the folder was begun with."""
@@ -85,9 +84,9 @@ class Folder:
             file.write(text.encode())
 
     def write_record(self, name: str, record: Any) -> None:
-        """Writes one of `records` as JSON whose last key is a checksum of all others."""
+        """Writes a dataclass as JSON whose last key is a checksum of all others."""
         content = dump(record)
-        content["checksum"] = _checksum(content)
+        content["checksum"] = sha256(json.dumps(content).encode())
         self.write_text(name, json.dumps(content, indent=2) + "\n")
 
     def read_record(self, name: str, kind: type[R]) -> R:
@@ -98,21 +97,10 @@ class Folder:
         """
         path = self.folder / name
         try:
-            content = json.loads(read_bytes(path))
+            content = json.loads(path.read_bytes())
             checksum = content.pop("checksum" if "checksum" in content else "seal")  # as version 0.1 called it
         except (ValueError, RecursionError, AttributeError, KeyError, TypeError):
             checksum = content = None
-        if content is None or checksum != _checksum(content):
+        if content is None or checksum != sha256(json.dumps(content).encode()):
             raise UserError(f"{path}: has changed since it was written; put the old file back", BAD_DATA)
         return load(kind, content, str(path))
-
-
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """What a file holds; one that is too large to be true is not loaded into memory."""
-    if (size := path.stat().st_size) > limit:
-        raise UserError(f"{path}: {size:,} bytes; must be at most {limit:,}", BAD_DATA)
-    return path.read_bytes()
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return sha256(json.dumps(content).encode())

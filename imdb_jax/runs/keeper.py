@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.config.checked import dump, load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.runs.records import Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import environment
 from imdb_jax.training.build import initial_vectors
 from imdb_jax.training.checkpoint import Checkpoints
@@ -23,7 +23,6 @@ from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.logs import RunLog, log_file
 from imdb_jax.training.processes import agree, broadcast, broadcast_state, by_first
-from imdb_jax.training.records import dump, load
 from imdb_jax.training.step import Learner, TrainState
 from imdb_jax.wordvectors.table import coverage
 
@@ -47,7 +46,9 @@ class Keeper(contextlib.ExitStack):
 
     @by_first
     def _take(self) -> Results | None:
-        self.enter_context(self.run.taken(self._config))
+        self.enter_context(self.run.taken())
+        if self.run.begun:
+            self.run.check_config(self.run.config(), self._config)
         self.enter_context(log_file(self.run.folder / "train.log"))
         return self.run.results()
 
@@ -55,13 +56,8 @@ class Keeper(contextlib.ExitStack):
     def begin(self, dataset: Dataset, model: TextClassifier | None = None) -> np.ndarray | None:
         """Writes what later commands need, unless the run has begun; then its reviews must be those of the dataset.
 
-        Args:
-          dataset: of the config.
-          model: with the vectors to start from, where it is built already; otherwise they are found and read.
-
-        Returns:
-          The vectors [V, D] that a pretrained embedding starts from; None where there is none, and in all processes
-          but the first.
+        Returns the vectors [V, D] that a pretrained embedding starts from: those of the model where it is built
+        already, else those that are found and read. None in all processes but the first.
         """
         if self.run.begun:
             self.run.check_data(dataset)
@@ -81,10 +77,9 @@ class Keeper(contextlib.ExitStack):
     def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
         """Makes sure that all processes read the same reviews and start from the same vectors."""
         mine = [dataset.fingerprint, *(mark for _, mark in fingerprints(learner.frozen).values())]
-        those = broadcast(mine)
 
         def check() -> None:
-            if mine != those:
+            if broadcast(mine) != mine:
                 raise UserError("its reviews or vectors are not those of process 0", BAD_DATA)
 
         agree(check)
@@ -97,9 +92,8 @@ class Keeper(contextlib.ExitStack):
 
     @by_first
     def _restore(self) -> tuple[TrainState, History] | None:
-        checkpoints = Checkpoints(self.run.checkpoints, self.run.origin(), environment())
-        self._checkpoints = self.enter_context(checkpoints)
-        found = checkpoints.restore_latest(self._like)
+        self._checkpoints = self.enter_context(Checkpoints(self.run.checkpoints, self.run.origin(), environment()))
+        found = self._checkpoints.restore_latest(self._like)
         history = History.from_json(found[1]) if found else History()
         self._log = self.enter_context(RunLog(self.run.folder, history.epochs))
         return (found[0], history) if found else None
@@ -124,9 +118,8 @@ class Keeper(contextlib.ExitStack):
         self._checkpoints.wait()
         where = self.run.checkpoints
         if self._checkpoints.failed:
-            raise UserError(
-                f"{where}: the last or best checkpoint could not be written; make room and go on", IO_FAILED
-            )
+            message = "the last or best checkpoint could not be written; make room and go on"
+            raise UserError(f"{where}: {message}", IO_FAILED)
         best = self._checkpoints.restore_best(self._like)
         if int(best.step) != chosen.step:
             message = f"the checkpoint of the best epoch, {chosen.epoch}, is gone; train again in another --workdir"
@@ -142,6 +135,5 @@ class Keeper(contextlib.ExitStack):
     def conclude(self, history: History, results: Results, predictions: dict[str, Predictions]) -> None:
         """Ends the run."""
         assert self._log is not None
-        self._log.finish(history.epochs)
-        self.run.write_predictions(predictions)
-        self.run.write_results(results)
+        self._log.write_metrics(history.epochs)  # once more, where there was no room
+        self.run.conclude(results, predictions)

@@ -1,4 +1,4 @@
-"""One of several runs in a process of its own: how it is started and watched, and what it does.
+"""One of several runs in a process of its own: how it is started, and what it does.
 
 A process of its own means one run to signals, logs, counts of compilations and Orbax alike. It is pinned to some cores
 or sees one accelerator only, and ends when the process that started it does.
@@ -11,9 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from imdb_jax import cli
@@ -56,25 +57,18 @@ def places_for(members: int, platform: str, count: int) -> list[Place]:
     Example: a CPU of 8 cores and 3 members give 4 places of 2 cores, of which 3 are taken.
     """
     cores = usable_cores()
-    if platform != "cpu":
-        return [Place(cores, _showing(platform, number)) for number in range(count)]
-    size = max(1, len(cores) // members)
-    return [Place(cores[at : at + size]) for at in range(0, len(cores), size)]
-
-
-def _showing(platform: str, number: int) -> dict[str, str]:
-    """Variables by which the platform's own driver shows a single accelerator to a process."""
+    if platform == "cpu":
+        size = max(1, len(cores) // members)
+        return [Place(cores[at : at + size]) for at in range(0, len(cores), size)]
     if platform == "tpu":
-        return {
-            "TPU_VISIBLE_CHIPS": str(number),
-            "TPU_CHIPS_PER_PROCESS_BOUNDS": "1,1,1",
-            "TPU_PROCESS_BOUNDS": "1,1,1",
-        }
-    shown = {}
-    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):  # of NVIDIA and AMD
-        seen = [each for each in os.environ.get(name, "").split(",") if each]
-        shown[name] = seen[number] if seen else str(number)
-    return shown
+        one = {"TPU_CHIPS_PER_PROCESS_BOUNDS": "1,1,1", "TPU_PROCESS_BOUNDS": "1,1,1"}
+        return [Place(cores, {"TPU_VISIBLE_CHIPS": str(number), **one}) for number in range(count)]
+    numbers = [str(number) for number in range(count)]
+    shown = {  # of NVIDIA and AMD; each may show a part of the machine's devices already
+        name: [each for each in os.environ.get(name, "").split(",") if each] or numbers
+        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+    }
+    return [Place(cores, {name: seen[number] for name, seen in shown.items()}) for number in range(count)]
 
 
 class Member:
@@ -83,46 +77,41 @@ class Member:
     The process runs the Python files of `code` before, such as one that defines an encoder.
     """
 
-    def __init__(self, config: Config, folder: Path, place: Place, code: Sequence[str] = ()) -> None:
+    def __init__(self, config: Config, folder: Path, place: Place, code: Sequence[str]) -> None:
+        self.place = place
+        self._told = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed by `check`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "imdb_jax.runs.member"],
             stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._told,
             text=True,
-            errors="replace",
             env=os.environ | place.environment,
             start_new_session=True,  # a Ctrl-C in the terminal goes to the process that watches, which passes it on
         )
         order = {"config": to_json(config), "folder": str(folder), "cores": list(place.cores), "code": list(code)}
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # it has ended already; `check` tells how
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()  # left open: it ends when this process does
-        except OSError:
-            pass  # it has ended already; `watch` tells how
 
     def stop(self, signum: int) -> None:
         """Asks the run to save its state and end."""
         with contextlib.suppress(ValueError):  # Windows sends no SIGINT; its console gives each process that itself
             self._process.send_signal(signum)
 
-    def watch(self, tell: Callable[[str], None]) -> None:
-        """Waits for the end of the run, tells its warnings, and raises its `UserError`."""
-        last = ""
-        assert self._process.stderr is not None
-        with self._process:
-            for line in self._process.stderr:
-                if last:
-                    tell(last)
-                last = line.rstrip()
-        code = self._process.returncode
-        if code == 0:
-            if last:
-                tell(last)
-        elif last.startswith("error: "):
-            raise UserError(last.removeprefix("error: "), code)
-        else:
-            raise UserError(last or f"ended with code {code}", code if code > 0 else INTERNAL)
+    def has_ended(self) -> bool:
+        """Whether `check` may be called."""
+        return self._process.poll() is not None
+
+    def check(self) -> list[str]:
+        """The warnings of a run that has ended well; raises the `UserError` of one that has not."""
+        with self._process, self._told:
+            self._told.seek(0)
+            lines = self._told.read().splitlines()
+        if code := self._process.returncode:
+            last = lines[-1].removeprefix("error: ") if lines else f"ended with code {code}"
+            raise UserError(last, code if code > 0 else INTERNAL)
+        return lines
 
 
 def main(_: Sequence[str]) -> None:

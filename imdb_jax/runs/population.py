@@ -4,85 +4,81 @@ population.json (the config that they share and their names), members/ with the 
 with their spread.
 """
 
-import contextlib
+import dataclasses
 import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from imdb_jax.config import Config, fields, from_json, to_json, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
-from imdb_jax.runs.folder import Folder
-from imdb_jax.runs.records import Members, PopulationResults, Values
-from imdb_jax.runs.run import POPULATION, RESULTS, Run
+from imdb_jax.runs.folder import POPULATION, Folder
+from imdb_jax.runs.run import RESULTS, Run
+from imdb_jax.runs.statistics import Spreads
+from imdb_jax.training.metrics import Scores
 
 MOST = 1_000  # members
 
-
-def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
-    """Every combination of seeds and of values of a grid's fields, by a name that says them.
-
-    Seeds are such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
-
-    Example: seeds "0,1" and {"model.dropout": "0.5"} give the members "seed=0,model.dropout=0.5" and
-    "seed=1,model.dropout=0.5".
-
-    Raises:
-      UserError: an unknown field, one that is no number, a value that does not fit, or too many members.
-    """
-    axes: dict[str, list[int | float]] = {
-        field: [_number(f"--grid.{field}", part) for part in text.split(",")] for field, text in sorted(grid.items())
-    }
-    if "seed" in axes:
-        raise UserError("--grid.seed: seeds are given by --config.seeds, such as --config.seeds=0..7")
-    for field in axes.keys() & fields(config).keys():
-        if isinstance(fields(config)[field], str | bool | list):
-            raise UserError(f"--grid.{field}: {fields(config)[field]!r}; only fields that are numbers make a grid")
-    points = math.prod(map(len, axes.values()))
-    if points > MOST:
-        raise UserError(f"--grid: {points:,} points; at most {MOST:,} members in all")
-    drawn = [config.seed] if seeds is None else _seeds(seeds, MOST // points)
-    found = {}
-    for point in itertools.product(*axes.values()):
-        for seed in drawn:
-            values = {"seed": seed, **dict(zip(axes, point, strict=True))}
-            checked = fields(with_fields(config, values))
-            values = {field: checked[field] for field in values}
-            found[name_of(values)] = values
-    return found
+Values = dict[str, int | float]  # of the fields in which the members of a population differ, by name
 
 
-def name_of(values: Values) -> str:
-    """The name of a member, or of a point of the grid: `seed=0,optimizer.learning_rate=0.001`."""
-    return ",".join(f"{field}={value}" for field, value in values.items())
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """population.json: the config that the members share, and the fields in which each differs, by its name."""
+
+    config: dict[str, Any]
+    members: dict[str, Values]
 
 
-def _seeds(text: str, most: int) -> list[int]:
-    """Reads `0..7`, `0,3,5` and mixtures of both."""
-    found: list[int] = []
-    for part in text.split(","):
-        ends = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", part.strip())
-        if ends is None:
-            raise UserError(f"--config.seeds: {text!r}; a range such as 0..7, or a list such as 0,3,5")
-        first, last = int(ends[1]), int(ends[2] or ends[1])
-        if last < first:
-            raise UserError(f"--config.seeds: {text!r}; {part.strip()} is empty, the smaller seed comes first")
-        if len(found) + last - first >= most:
-            raise UserError(f"--config.seeds: {text!r}; at most {MOST:,} members in all")
-        found += range(first, last + 1)
-    return found
+@dataclasses.dataclass(frozen=True)
+class MemberResults:
+    """A member that has ended."""
+
+    name: str
+    fields: Values
+    best_epoch: int
+    epochs: int
+    validation: Scores
+    test: Scores
+    seconds: float
 
 
-def _number(option: str, text: str) -> int | float:
-    try:
-        value = int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(f"{option}: {text!r}; needs numbers such as 0.1,0.3")
-    return value
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """Members that differ in their seeds alone, and the spread of each figure."""
+
+    name: str
+    members: list[str]
+    validation: Spreads
+    test: Spreads
+
+
+@dataclasses.dataclass(frozen=True)
+class EnsembleResults:
+    """What the mean logit of a point's members reaches."""
+
+    name: str
+    members: list[str]
+    validation: Scores
+    test: Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class PopulationResults:
+    """results.json of a population."""
+
+    members: list[MemberResults]
+    points: list[Point]
+    ensemble: EnsembleResults | None
+    """Of the point that validation chose; None where each point has a member that failed."""
+    failed: dict[str, str]
+    """Why, by the name of the member."""
+    seconds: float
+    versions: dict[str, str]
+    device: dict[str, Any]
 
 
 class Population(Folder):
@@ -90,31 +86,22 @@ class Population(Folder):
 
     mark = POPULATION
 
-    @contextlib.contextmanager
-    def taken(self, config: Config, members: dict[str, Values]) -> Iterator[dict[str, Values]]:
-        """Makes the directory and takes it for this process.
-
-        Yields:
-          All members there are to be: these may join those of an earlier start.
+    def joined(self, config: Config, members: dict[str, Values]) -> dict[str, Values]:
+        """All members there are to be: these may join those of an earlier start.
 
         Raises:
-          UserError: not writable, in use, a single run, or a population of another config or of other fields.
+          UserError: the population is of another config, or its members differ in other fields.
         """
-        if Run(self.folder).begun:
-            raise UserError(f"{self.folder}: a single run; choose another --workdir for a population")
-        with self.locked():
-            if self.begun:
-                old = self.members()
-                varied, wanted = ([*next(iter(each.values()))] for each in (old, members or old))
-                if varied != wanted:
-                    message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
-                    raise UserError(f"{self.folder}: {message}; choose another --workdir")
-                same = next(iter(old.values()))  # what the grid sets is not of the shared config
-                self.check_config(with_fields(self.config(), same), with_fields(config, same))
-                members = {**old, **members}
-            if len(members) > MOST:
-                raise UserError(f"{self.folder}: {len(members):,} members; at most {MOST:,}")
-            yield members
+        if not self.begun:
+            return members
+        old = self.members()
+        varied, wanted = ([*next(iter(each.values()))] for each in (old, members or old))
+        if varied != wanted:
+            message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
+            raise UserError(f"{self.folder}: {message}; choose another --workdir")
+        same = next(iter(old.values()))  # what the grid sets is not of the shared config
+        self.check_config(with_fields(self.config(), same), with_fields(config, same))
+        return {**old, **members}
 
     def begin(self, config: Config, members: dict[str, Values]) -> None:
         """Writes who belongs to it."""
@@ -171,3 +158,55 @@ def config_in(folder: Path | str) -> Config | None:
     """The config of the run or population that a folder holds, or None where it holds neither."""
     found: Run | Population = Population(folder) if Population(folder).begun else Run(folder)
     return found.config() if found.begun else None
+
+
+def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[str, Values]:
+    """Every combination of seeds and of values of a grid's fields, by a name that says them.
+
+    Seeds are such as `0..7` (both ends included) or `0,3,5`; None for that of the config.
+
+    Example: seeds "0,1" and {"model.dropout": "0.5"} give the members "seed=0,model.dropout=0.5" and
+    "seed=1,model.dropout=0.5".
+
+    Raises:
+      UserError: an unknown field, one that is no number, a value that does not fit, or too many members.
+    """
+    if "seed" in grid:
+        raise UserError("--grid.seed: seeds are given by --config.seeds, such as --config.seeds=0..7")
+    axes = {
+        field: [_number(f"--grid.{field}", part) for part in text.split(",")] for field, text in sorted(grid.items())
+    }
+    ranges = [range(config.seed, config.seed + 1)] if seeds is None else [_range(part) for part in seeds.split(",")]
+    count = sum(map(len, ranges)) * math.prod(map(len, axes.values()))
+    if count > MOST:
+        raise UserError(f"--config.seeds, --grid: {count:,} members; at most {MOST:,}")
+    found = {}
+    for *point, seed in itertools.product(*axes.values(), itertools.chain(*ranges)):
+        values = {"seed": seed, **dict(zip(axes, point, strict=True))}
+        checked = fields(with_fields(config, values))
+        values = {field: checked[field] for field in values}
+        found[name_of(values)] = values
+    return found
+
+
+def name_of(values: Values) -> str:
+    """The name of a member, or of a point of the grid: `seed=0,optimizer.learning_rate=0.001`."""
+    return ",".join(f"{field}={value}" for field, value in values.items())
+
+
+def _range(text: str) -> range:
+    """Reads `0..7`, or `3` alone."""
+    ends = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", text.strip())
+    if ends is None or int(ends[2] or ends[1]) < int(ends[1]):
+        raise UserError(f"--config.seeds: {text!r}; a seed, or a range such as 0..7, the smaller one first")
+    return range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+
+
+def _number(option: str, text: str) -> int | float:
+    try:
+        value = int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{option}: {text!r}; needs numbers such as 0.1,0.3")
+    return value

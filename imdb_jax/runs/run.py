@@ -6,11 +6,9 @@ results.json at the end; report.html with the figures of report/; test_readings.
 split.
 """
 
-import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,21 +16,56 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from imdb_jax.config import Config, from_json, to_json
+from imdb_jax.config.checked import load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MAX_ARRAYS, MAX_BYTES, Folder, read_bytes
-from imdb_jax.runs.records import Manifest, Results
+from imdb_jax.runs.folder import MANIFEST, Folder
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
-from imdb_jax.training.records import load
+from imdb_jax.training.metrics import Scores
 from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest
-MANIFEST, RESULTS, METRICS, PREDICTIONS = "manifest.json", "results.json", "metrics.jsonl", "predictions.npz"
+RESULTS, METRICS, PREDICTIONS = "results.json", "metrics.jsonl", "predictions.npz"
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
-POPULATION = "population.json"  # of a folder whose members are runs; see population.py
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """manifest.json: what the run was begun with."""
+
+    data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
+    sha256: dict[str, str]
+    """Checksums of the files that never change, by name."""
+    format: int = 1
+    """2 since fingerprints are of all reviews; before they looked at some of them only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """results.json: what a run reached."""
+
+    validation: Scores
+    test: Scores
+    seed: int
+    best_epoch: int
+    """From 1 on; chosen on validation."""
+    epochs: int
+    seconds: Seconds
+    versions: dict[str, str]
+    device: dict[str, Any]
+    data: str
+    """Fingerprint of the reviews, and of how they were encoded."""
+    reviews: str
+    """Fingerprint of the texts and labels of each split, whatever ids they have."""
+    config: dict[str, Any]
+    metrics: str | None = None
+    """Checksum of metrics.jsonl."""
+    predictions: str | None = None
+    """Checksum of predictions.npz."""
 
 
 class Predictions(NamedTuple):
@@ -50,23 +83,6 @@ class Run(Folder):
     def __init__(self, folder: Path | str) -> None:
         super().__init__(folder)
         self.checkpoints = self.folder / "checkpoints"
-
-    @contextlib.contextmanager
-    def taken(self, config: Config) -> Iterator[None]:
-        """Makes the directory and takes it for this process; what fails before the run has begun leaves none behind.
-
-        Raises:
-          UserError: not writable, in use by another process, begun with another config, or with what it was begun gone.
-        """
-        if (self.folder / POPULATION).exists():
-            raise UserError(f"{self.folder}: a population of runs, not a single one; choose another --workdir")
-        with self.locked():
-            if self.begun:
-                self.check_config(self.config(), config)
-            elif self.checkpoints.exists():
-                message = f"has checkpoints but no {MANIFEST}; put that back or choose another --workdir"
-                raise UserError(f"{self.folder}: {message}", BAD_DATA)
-            yield
 
     def begin(
         self, config: Config, dataset: Dataset, vectors: np.ndarray | None = None, coverage: Coverage | None = None
@@ -134,16 +150,13 @@ class Run(Folder):
         """What training wrote at its end, or None while there is none."""
         return self.read_record(RESULTS, Results) if (self.folder / RESULTS).exists() else None
 
-    def write_results(self, results: Results) -> None:
-        """Ends the run: checksums of its metrics and predictions join the results."""
-        metrics, predictions = self._checksum(METRICS), self._checksum(PREDICTIONS)
-        self.write_record(RESULTS, dataclasses.replace(results, metrics=metrics, predictions=predictions))
-
-    def write_predictions(self, predictions: dict[str, Predictions]) -> None:
-        """Keeps what the run predicted for each split, so that nobody need read it again; before `write_results`."""
+    def conclude(self, results: Results, predictions: dict[str, Predictions]) -> None:
+        """Ends the run: checksums of its metrics, and of what it predicted for each split, join the results."""
         arrays = {f"{split}_{name}": x for split, of in predictions.items() for name, x in of._asdict().items()}
         with atomic_file(self.folder / PREDICTIONS) as file:
             np.savez(file, **arrays)
+        sums = {"metrics": self._checksum(METRICS), "predictions": self._checksum(PREDICTIONS)}
+        self.write_record(RESULTS, dataclasses.replace(results, **sums))
 
     def predictions(self, split: str) -> Predictions:
         """What a finished run predicted for a split, validation or test; refused where that has changed since."""
@@ -152,7 +165,7 @@ class Run(Folder):
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
-        found = read_bytes(path, MAX_ARRAYS)
+        found = path.read_bytes()
         if results.predictions != sha256(found):
             raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
         with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
@@ -188,7 +201,7 @@ class Run(Folder):
 
     def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
-        lines = read_bytes(path).decode("utf-8", "replace").splitlines() if path.exists() else []
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
         try:
             return list(json_lines(lines, str(path)))
         except FileError as error:
@@ -199,7 +212,7 @@ class Run(Folder):
         path = self.folder / name
         sums = self._manifest().sha256
         try:
-            found = read_bytes(path, MAX_ARRAYS if name == "vectors.npy" else MAX_BYTES)
+            found = path.read_bytes()
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
         if sha256(found) != sums.get(name):

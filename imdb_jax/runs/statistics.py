@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import re
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -28,16 +27,6 @@ def seeds_together(configs: Mapping[Name, Mapping[str, Any]]) -> list[list[Name]
     for name, config in configs.items():
         groups[json.dumps({**config, "seed": None}, sort_keys=True)].append(name)
     return list(groups.values())
-
-
-def without_seed(name: str) -> str:
-    """The name that runs share which differ in their seed alone.
-
-    Example: a-0 becomes a, population/seed=0,model.dropout=0.3 becomes population/model.dropout=0.3.
-    """
-    if "seed=" in name:
-        return re.sub(r"seed=\d+,?", "", name).rstrip("/")
-    return name.rstrip("0123456789").rstrip("-_")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +52,15 @@ class Spread:
         reach = float(stats.t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
         return cls(mean, std, mean - reach, mean + reach)
 
+    def __format__(self, form: str) -> str:
+        """Mean ± standard deviation by a format such as `.2f`; the mean alone where there is nothing to spread."""
+        mean = format(self.mean, form)
+        return f"{mean} ± {format(self.std, form)}" if self.std else mean
+
+    def interval(self, form: str) -> str:
+        """The ends of the interval by such a format; nothing of a single run."""
+        return "" if self.low is None or self.high is None else f"{self.low:{form}} – {self.high:{form}}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Spreads:
@@ -80,34 +78,22 @@ class Spreads:
         return cls(**{field.name: Spread.of([getattr(each, field.name) for each in scores]) for field in fields})
 
 
-def mean_and_std(values: Sequence[float], form: str) -> str:
-    """Mean ± standard deviation by a format such as `{:.2f}`; the mean alone where there is nothing to spread."""
-    mean = form.format(statistics.fmean(values))
-    return mean if len(set(values)) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"
-
-
 def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray, " N"]:
     """What an ensemble says: for each review the mean of its members' logits."""
     return np.stack(logits).mean(axis=0, dtype=np.float64)
 
 
-class McNemar(NamedTuple):
-    """McNemar's exact test: whether of two classifiers one is right more often on the same reviews."""
+def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> tuple[int, int, float]:
+    """McNemar's exact test (1947, with the binomial distribution): whether one is right more often on the same reviews.
 
-    first_alone: int
-    """Reviews that only the first calls right."""
-    second_alone: int
-    p: float
-    """Of a split as uneven or more, were both equally good."""
-
-
-def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> McNemar:
-    """By which reviews each calls right (McNemar 1947, with the binomial distribution)."""
+    Returns:
+      The reviews that only the first calls right, those that only the second does, and the probability of a split as
+      uneven or more, were both equally good.
+    """
     from scipy import stats
 
     alone = int((first & ~second).sum()), int((second & ~first).sum())
-    p = float(stats.binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0
-    return McNemar(*alone, p)
+    return *alone, float(stats.binomtest(alone[0], sum(alone)).pvalue) if any(alone) else 1.0
 
 
 def bootstrap_difference(first: Bool[np.ndarray, "M N"], second: Bool[np.ndarray, "K N"]) -> tuple[float, float]:

@@ -1,27 +1,34 @@
 """Many runs from a grid of configs to results: their spread, the point that validation chooses, the ensemble."""
 
 import logging
-import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from imdb_jax.config import Config, with_fields
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import Population, name_of
-from imdb_jax.runs.records import EnsembleResults, MemberResults, Point, PopulationResults, Results, Values
-from imdb_jax.runs.statistics import Spread, Spreads, mean_logits, seeds_together
+from imdb_jax.runs.population import (
+    EnsembleResults,
+    MemberResults,
+    Point,
+    Population,
+    PopulationResults,
+    Values,
+    name_of,
+)
+from imdb_jax.runs.run import RESULTS, Results
+from imdb_jax.runs.statistics import Spreads, mean_logits, seeds_together
 from imdb_jax.runtime import versions
 from imdb_jax.training.history import rank
 from imdb_jax.training.metrics import score
-from imdb_jax.training.signals import Interrupted, StopSignal
+from imdb_jax.training.signals import StopSignal
 from imdb_jax.training.tables import text_table
 
 log = logging.getLogger(__name__)
+
+PAUSE = 0.05  # seconds between looks at the members
 
 
 def run_sweep(
@@ -50,7 +57,8 @@ def run_sweep(
     started = time.perf_counter() if started is None else started
     population = Population(workdir)
     failed: dict[str, UserError] = {}
-    with population.taken(config, members) as members:
+    with population.taken():
+        members = population.joined(config, members)
         same = population.begun and population.members() == members
         results = population.results() if same else None
         if results is None or results.failed:
@@ -60,8 +68,9 @@ def run_sweep(
             if not same:
                 population.begin(next(iter(configs.values())), members)
             found, failed = _train(population, configs, places or places_for(len(members), *find_devices()), code)
-            results = _results(population, config, members, found, failed, time.perf_counter() - started)
-            population.write_record("results.json", results)
+            seconds = round(time.perf_counter() - started, 3)
+            results = _results(population, config, members, found, failed, seconds)
+            population.write_record(RESULTS, results)
         else:
             log.info(f"{population.folder} is finished; give it more seeds, or choose another --workdir")
         log.info(results_table(results))
@@ -75,56 +84,41 @@ def _train(
     population: Population, configs: Mapping[str, Config], places: Sequence[Place], code: Sequence[str]
 ) -> tuple[dict[str, Results], dict[str, UserError]]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
+    results = {name: found for name in configs if (found := population.run(name).results())}
+    failed: dict[str, UserError] = {}
+    waiting = [name for name in configs if name not in results]
     training: dict[str, Member] = {}
-    free: queue.SimpleQueue[Place] = queue.SimpleQueue()
-    for place in places:
-        free.put(place)
-
-    def train(name: str) -> Results:
-        run, place = population.run(name), free.get()
-        try:
-            if (results := run.results() if run.begun else None) is not None:
-                return results
-            if stop.signum:
-                raise Interrupted(stop.signum)
-            member = training[name] = Member(configs[name], run.folder, place, code)
-            if stop.signum:  # it came while the process was started
-                member.stop(stop.signum)
-            member.watch(lambda line: None if stop.signum else log.warning(f"{name}: {line}"))
-            results = run.results()
-            assert results is not None, f"{name} has ended well and left no results"
-            return results
-        finally:
-            training.pop(name, None)
-            free.put(place)
-
-    def stop_all(signum: int) -> None:
-        for member in [*training.values()]:
-            member.stop(signum)
-
-    results, failed = {}, {}
-    with StopSignal(stop_all) as stop, ThreadPoolExecutor(len(places)) as pool:
-        futures = {pool.submit(train, name): name for name in configs}
-        try:
-            for future in as_completed(futures):
-                name = futures[future]
+    free = [*places]
+    told = False
+    with StopSignal() as stop:
+        while training or (waiting and not stop.signum):
+            if stop.signum and not told:
+                for member in training.values():
+                    member.stop(stop.signum)
+                told = True
+            while waiting and free and not stop.signum:
+                name = waiting.pop(0)
+                training[name] = Member(configs[name], population.run(name).folder, free.pop(0), code)
+            time.sleep(PAUSE)
+            for name in [name for name, member in training.items() if member.has_ended()]:
+                member = training.pop(name)
+                free.append(member.place)
                 try:
-                    results[name] = future.result()
-                except Interrupted:
-                    continue
+                    for line in member.check():
+                        log.warning(f"{name}: {line}")
+                    each = population.run(name).results()
                 except UserError as error:
                     if not stop.signum:
                         failed[name] = error
                         log.warning(f"{name}: {error}")
-                else:
-                    each, ended = results[name], len(results) + len(failed)
-                    log.info(
-                        f"{name}  best epoch {each.best_epoch} of {each.epochs}  "
-                        f"validation accuracy {each.validation.accuracy:.2%}  {each.seconds.total:.1f} s  "
-                        f"({ended} of {len(configs)})"
-                    )  # the test split is for the table at the end
-        finally:
-            pool.shutdown(cancel_futures=True)
+                    continue
+                assert each is not None, f"{name} has ended well and left no results"
+                results[name] = each
+                log.info(
+                    f"{name}  best epoch {each.best_epoch} of {each.epochs}  "
+                    f"validation accuracy {each.validation.accuracy:.2%}  {each.seconds.total:.1f} s  "
+                    f"({len(results) + len(failed)} of {len(configs)})"
+                )  # the test split is for the table at the end
     return {name: results[name] for name in configs if name in results}, failed
 
 
@@ -148,6 +142,13 @@ def _results(
     ]
     monitor = config.training.monitor
     chosen = max(points, key=lambda point: rank(getattr(point.validation, monitor).mean, monitor), default=None)
+    ensemble = None
+    if chosen is not None:
+        scores = {}
+        for split in ("validation", "test"):  # by the logits that its members kept: no split is read again
+            kept = [population.run(name).predictions(split) for name in chosen.members]
+            scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
+        ensemble = EnsembleResults(chosen.name, chosen.members, **scores)
     return PopulationResults(
         members=[
             MemberResults(
@@ -156,63 +157,36 @@ def _results(
             for name, each in found.items()
         ],
         points=points,
-        ensemble=chosen and _ensemble(population, chosen),
+        ensemble=ensemble,
         failed={name: str(error) for name, error in failed.items()},
-        seconds=round(seconds, 3),
+        seconds=seconds,
         versions=versions(),
         device=next((each.device for each in found.values()), {}),
     )
 
 
-def _ensemble(population: Population, point: Point) -> EnsembleResults:
-    """What the mean logit of a point's members reaches, by the logits that they kept: no split is read again."""
-    scores = {}
-    for split in ("validation", "test"):
-        kept = [population.run(name).predictions(split) for name in point.members]
-        scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
-    return EnsembleResults(point.name, point.members, **scores)
-
-
 def results_table(results: PopulationResults) -> str:
     """A row for each member, each point of the grid and the ensemble, as text."""
     members = [
-        [each.name, f"{each.best_epoch}/{each.epochs}", *_cells(each, _figure), f"{each.seconds:.1f}"]
+        [each.name, f"{each.best_epoch}/{each.epochs}", *_cells(each), f"{each.seconds:.1f}"]
         for each in results.members
     ]
     sections = [members]
     for point in results.points:
-        rows = [[point.name or "mean ± std", "", *_cells(point, _mean)]]
+        rows = [[point.name or "mean ± std", "", *_cells(point)]]
         if len(point.members) > 1:
-            rows.append(["95 % interval of the mean", "", *_cells(point, _interval)])
+            accuracies = [split.accuracy.interval(".2%") for split in (point.validation, point.test)]
+            rows.append(["95 % interval of the mean", "", *accuracies, point.test.loss.interval(".4f")])
         sections.append(rows)
     caption = f"{results.seconds:.1f} s in all"
     if (ensemble := results.ensemble) is not None:
-        sections.append([[f"ensemble of {len(ensemble.members)}", "", *_cells(ensemble, _figure)]])
+        sections.append([[f"ensemble of {len(ensemble.members)}", "", *_cells(ensemble)]])
         if len(results.points) > 1:
             caption += f"; validation chooses {ensemble.name}, the ensemble is of its members"
-    columns = ("", "best epoch", "validation, %", "test, %", "test loss", "s")
+    columns = ("", "best epoch", "validation", "test", "test loss", "s")
     return text_table(f"{len(members)} members", columns, *sections, caption=caption)
 
 
-def _cells(of: MemberResults | Point | EnsembleResults, show: Callable[[Any, float, str], str]) -> list[str]:
-    """Accuracy on both splits in percent, and loss on test."""
-    return [
-        show(of.validation.accuracy, 100.0, ".2f"),
-        show(of.test.accuracy, 100.0, ".2f"),
-        show(of.test.loss, 1.0, ".4f"),
-    ]
-
-
-def _figure(value: float, scale: float, form: str) -> str:
-    return f"{scale * value:{form}}"
-
-
-def _mean(spread: Spread, scale: float, form: str) -> str:
-    mean = _figure(spread.mean, scale, form)
-    return f"{mean} ± {_figure(spread.std, scale, form)}" if spread.std else mean
-
-
-def _interval(spread: Spread, scale: float, form: str) -> str:
-    if spread.low is None or spread.high is None:
-        return "-"
-    return f"{_figure(spread.low, scale, form)} – {_figure(spread.high, scale, form)}"
+def _cells(of: MemberResults | Point | EnsembleResults) -> list[str]:
+    """Accuracy on both splits, and loss on test."""
+    return [f"{of.validation.accuracy:.2%}", f"{of.test.accuracy:.2%}", f"{of.test.loss:.4f}"]

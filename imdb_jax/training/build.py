@@ -1,7 +1,5 @@
 """What a config builds: model, learner, batches."""
 
-import itertools
-
 import numpy as np
 from flax import nnx
 
@@ -17,16 +15,14 @@ from imdb_jax.training.tables import parameter_table
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import Coverage, Vectors, coverage, fill_missing, read_vectors
 
-DOUBLING = tuple(256 * 2**k for k in range(20))  # widths of batches: above 256 less than twice the longest review
-
 
 def batches(split: Split, config: Config, batch_size: int) -> Batches:
     """A split's batches under a config."""
     data = config.data
     buckets = data.buckets
     if buckets is None:
-        doubling = tuple(itertools.takewhile(lambda b: b < data.max_length, DOUBLING))
-        buckets = () if _skips_padding(config) else doubling
+        doubling = (256 << k for k in range(data.max_length.bit_length()))
+        buckets = () if _skips_padding(config) else tuple(width for width in doubling if width < data.max_length)
     return Batches(split, batch_size, data.max_length, data.keep, buckets)
 
 
@@ -53,11 +49,7 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
     return TextClassifier(
-        config.model,
-        len(vocabulary),
-        unknown=vocabulary.special.unknown,
-        vectors=vectors,
-        rngs=nnx.Rngs(config.seed),
+        config.model, len(vocabulary), unknown=vocabulary.special.unknown, vectors=vectors, rngs=nnx.Rngs(config.seed)
     )
 
 

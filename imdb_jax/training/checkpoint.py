@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import logging
-import math
 import shutil
 import time
 from collections.abc import Iterable
@@ -14,14 +13,7 @@ from typing import Any
 from typing_extensions import override
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
-from imdb_jax.training.checkpoint_files import (
-    Json,
-    Metadata,
-    differing,
-    read_metadata,
-    read_state,
-    write_checkpoint,
-)
+from imdb_jax.training.checkpoint_files import Json, Metadata, differing, read_metadata, read_state, write_checkpoint
 from imdb_jax.training.fingerprint import fingerprints, shapes
 from imdb_jax.training.step import TrainState
 
@@ -77,13 +69,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         return max(self._steps(), default=None)
 
     def restore_latest(self, like: TrainState) -> tuple[TrainState, Json] | None:
-        """Reads the latest checkpoint.
-
-        Args:
-          like: a state with the structure, shapes, dtypes and placement to restore to.
-
-        Returns:
-          The state and the history saved with it, or None where there is no checkpoint yet.
+        """Reads the latest checkpoint, if there is one, into the structure, shapes, dtypes and placement of a state.
 
         Raises:
           UserError: the checkpoint is of another model or run, or none of them can be read.
@@ -118,22 +104,21 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
             self._sweep()
 
     def _save(self, state: TrainState, history: Json, score: float | None) -> None:
-        step = int(state.step)
-        metadata = Metadata(step, score, history, fingerprints(state), self._origin, self._environment, {})
-        if reason := self._write(state, metadata):
-            what = f"training goes on, the newest is {self.newest() or 'none'}"
-            log.warning(f"{self._folder}: checkpoint of step {step} not written ({reason}); {what}")
+        marks = fingerprints(state)
+        self._write(state, Metadata(int(state.step), score, history, marks, self._origin, self._environment, {}))
 
-    def _write(self, state: TrainState, metadata: Metadata) -> str | None:
-        """Writes a checkpoint and deletes those that are no longer wanted; returns why it could not be written."""
-        reason = None
-        self._unwritten[metadata.step] = state, metadata
+    def _write(self, state: TrainState, metadata: Metadata) -> None:
+        """Writes a checkpoint and deletes those that are no longer wanted; the first time that it fails is told."""
+        step = metadata.step
         try:
-            write_checkpoint(self._folder / str(metadata.step), state, metadata)
+            write_checkpoint(self._folder / str(step), state, metadata)
         except Exception as error:  # Orbax raises a dozen types
-            reason = _reason(error)
+            if step not in self._unwritten:
+                what = f"training goes on, the newest is {self.newest() or 'none'}"
+                log.warning(f"{self._folder}: checkpoint of step {step} not written ({_reason(error)}); {what}")
+            self._unwritten[step] = state, metadata
         else:
-            del self._unwritten[metadata.step]
+            self._unwritten.pop(step, None)
         there = self._metadata()
         everything = {**there, **{step: metadata for step, (_, metadata) in self._unwritten.items()}}
         for step in self._unwritten.keys() - _kept(everything, latest=1):
@@ -142,7 +127,6 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
             retired = self._folder / f".{step}.retired"  # renamed first: half of it would still be listed
             (self._folder / str(step)).rename(retired)
             shutil.rmtree(retired, ignore_errors=True)
-        return reason
 
     def _sweep(self) -> None:
         """Removes what an interrupted save or deletion has left, of older versions too."""
@@ -200,10 +184,9 @@ def _kept(metadata: dict[int, Metadata], latest: int) -> set[int]:
 
 
 def _best_first(metadata: Iterable[Metadata]) -> list[int]:
-    """Steps of the evaluated ones: NaN is never best, and of equals the first is."""
-    scores = [(one.score, -one.step) for one in metadata if one.score is not None]
-    ranks = [(-math.inf if math.isnan(score) else score, later) for score, later in scores]
-    return [-later for _, later in sorted(ranks, reverse=True)]
+    """Steps of the evaluated ones; of equals the first is best."""
+    ranks = [(-one.score, one.step) for one in metadata if one.score is not None]
+    return [step for _, step in sorted(ranks)]
 
 
 def _reason(error: Exception) -> str:

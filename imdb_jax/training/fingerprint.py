@@ -29,16 +29,14 @@ def shapes(tree: PyTree[Array | jax.ShapeDtypeStruct]) -> dict[str, str]:
 
 @jax.jit
 def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
-    return [_mark(leaf) for leaf in leaves]
-
-
-def _mark(leaf: Array) -> UInt32[Array, "2"]:
     """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices."""
-    words = _words(leaf)
-    places = jax.lax.iota(jnp.uint32, words.size)
-    first = _mix(words + places * jnp.uint32(GOLDEN))
-    second = _mix(words ^ _mix(places + jnp.uint32(OTHER)))
-    return jnp.stack([first.sum(dtype=jnp.uint32), second.sum(dtype=jnp.uint32)])
+    marks = []
+    for words in map(_words, leaves):
+        places = jax.lax.iota(jnp.uint32, words.size)
+        first = _mix(words + places * jnp.uint32(GOLDEN))
+        second = _mix(words ^ _mix(places + jnp.uint32(OTHER)))
+        marks.append(jnp.stack([first.sum(dtype=jnp.uint32), second.sum(dtype=jnp.uint32)]))
+    return marks
 
 
 def _words(leaf: Array) -> UInt32[Array, " N"]:

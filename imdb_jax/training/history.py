@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 from imdb_jax.config import TrainingConfig
+from imdb_jax.config.checked import dump, load
 from imdb_jax.training.metrics import Figure, Scores, TrainScores
-from imdb_jax.training.records import dump, load
 
 
 def rank(figure: float, monitor: str) -> float:

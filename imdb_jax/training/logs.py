@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from tqdm.auto import tqdm
 
+from imdb_jax.config.checked import dump
 from imdb_jax.storage import atomic_file
 from imdb_jax.training.history import Epoch
-from imdb_jax.training.records import dump
 
 # tensorboardX imports torch where it is installed: 0.6 s and 190 MB that serve nothing here. Let it look absent.
 sys.modules.setdefault("torch", cast(Any, None))
@@ -78,7 +78,7 @@ class RunLog:
     def __init__(self, folder: Path, epochs: list[Epoch]) -> None:
         self._path = folder / "metrics.jsonl"
         self._written: int | None = None  # lines that are known to be there
-        self._write_metrics(epochs)
+        self.write_metrics(epochs)
         last_step = epochs[-1].step if epochs else 0
         (folder / "tensorboard").mkdir(exist_ok=True)
         # Not SummaryWriter: its thread dies of a full disk, and then whoever adds a figure waits for it forever.
@@ -93,22 +93,13 @@ class RunLog:
         figures |= {f"{name}/validation": x for name, x in asdict(epoch.validation).items()}
         figures["speed/reviews_per_second"] = epoch.reviews_per_second
         try:
-            self._write_metrics(epochs)
+            self.write_metrics(epochs)
             for name, value in figures.items():
                 event = Event(wall_time=time.time(), step=epoch.step, summary=scalar(name, value))
                 self._events.write_event(event)
             self._events.flush()
         except OSError as error:
             log.warning(f"{self._path.parent}: figures not written ({error.strerror}); training goes on")
-
-    def finish(self, epochs: list[Epoch]) -> None:
-        """Writes what there was no room for before.
-
-        Raises:
-          OSError: there is still none.
-        """
-        if self._written != len(epochs):
-            self._write_metrics(epochs)
 
     def __enter__(self) -> "RunLog":
         return self
@@ -117,8 +108,10 @@ class RunLog:
         with contextlib.suppress(OSError):
             self._events.close()
 
-    def _write_metrics(self, epochs: list[Epoch]) -> None:
+    def write_metrics(self, epochs: list[Epoch]) -> None:
         """Appends what is new, so that `tail -f` sees it; writes all anew where an earlier write has failed."""
+        if self._written == len(epochs):
+            return
         first, self._written = self._written, None
         lines = "".join(json.dumps(dump(epoch)) + "\n" for epoch in epochs[first or 0 :]).encode()
         with atomic_file(self._path) if first is None else self._path.open("ab") as file:

@@ -38,22 +38,16 @@ def train_epochs(
     """Trains until the history is finished, evaluating and saving after each epoch.
 
     Args:
-      model: on its devices.
       states: a fresh or restored state on each device, in mid-epoch too; training goes on from its step and consumes
         them.
       history: up to the step of the states; it grows by an epoch at a time.
-      config: says how long, what to choose by, and the seed of the order of batches.
-      train: what to learn from.
-      validation: what to choose the best epoch by.
       keep: called after each epoch, and where a signal stops the run.
-      stopwatch: counts the programs that are compiled, too.
-      stop: asked after each step, of several processes after each `LOOK`.
 
     Raises:
       Interrupted: a signal came; the state is saved.
       UserError: the training loss is no longer a finite number.
     """
-    training, step, warmed_up = config.training, int(states[0].step), False
+    training, step = config.training, int(states[0].step)
     while not history.is_finished(training):
         number, first_step = len(history.epochs) + 1, step % len(train)
         before, compiled_before = stopwatch.seconds.total, stopwatch.compilations
@@ -94,9 +88,6 @@ def train_epochs(
         compiled = stopwatch.compilations - compiled_before
         best = history.best(training.monitor) is epoch
         log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
-        if compiled and warmed_up:
-            log.warning(f"epoch {number} compiled {compiled} programs; there should be none after the first")
-        warmed_up |= first_step == 0
         keep(state, history)
         del state  # one copy less in memory as soon as it is written
         if signum := stop.asked():
@@ -107,11 +98,9 @@ def _check_finite(state: TrainState, history: History) -> None:
     """Ends a run whose weights are lost, before they are saved."""
     if math.isfinite(state.metrics.loss):
         return
-    kept = (
-        f"the last epoch that was kept ended at step {history.epochs[-1].step}" if history.epochs else "none was kept"
-    )
+    kept = f"ended at step {history.epochs[-1].step}" if history.epochs else "is none"
     raise UserError(
-        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower "
-        f"optimizer.learning_rate or set optimizer.clip_norm, in another --workdir ({kept})",
+        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower optimizer.learning_rate or "
+        f"set optimizer.clip_norm, in another --workdir (the last epoch that was kept {kept})",
         BAD_DATA,
     )

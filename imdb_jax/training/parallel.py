@@ -48,11 +48,20 @@ class Replicas:
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
         self.devices = devices
         self._frozen = [jax.device_put(learner.frozen, device) for device in devices]
+
+        # gradients and metrics travel as one vector, faster than as many small arrays
+        def gradients(state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
+            return ravel_pytree(learner.gradients(state, frozen, shard))[0]
+
+        def update(state: TrainState, parts: list[Array]) -> TrainState:
+            _, unravel = ravel_pytree((state.params, state.metrics))
+            return learner.update(state, [unravel(part) for part in parts])
+
         on_cpu = devices[0].platform == "cpu"
         compiled = partial(jax.jit, compiler_options=CPU_OPTIONS if on_cpu else None)
         self._train_step = compiled(learner.train_step, donate_argnums=0)
-        self._gradients = compiled(partial(_flat_gradients, learner))
-        self._update = compiled(partial(_update_by_flat, learner), donate_argnums=0)
+        self._gradients = compiled(gradients)
+        self._update = compiled(update, donate_argnums=0)
         # On a CPU a row of a table is cheaper than a product; an accelerator would rather multiply.
         self._eval_model = compiled(partial(learner.eval_model, folded=on_cpu))
         self._evaluate = compiled(evaluate)
@@ -119,16 +128,6 @@ def _ahead(begun: Iterable[T], depth: int) -> Iterator[T]:
     yield from waiting
 
 
-def _flat_gradients(learner: Learner, state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
-    """Gradients and metrics as one vector, which travels faster than many small arrays."""
-    return ravel_pytree(learner.gradients(state, frozen, shard))[0]
-
-
-def _update_by_flat(learner: Learner, state: TrainState, parts: list[Array]) -> TrainState:
-    _, unravel = ravel_pytree((state.params, state.metrics))
-    return learner.update(state, [unravel(part) for part in parts])
-
-
 class MeshReplicas(Replicas):
     """One training state that every device of a mesh has whole; the devices may be of several processes."""
 
@@ -140,10 +139,22 @@ class MeshReplicas(Replicas):
         self._own = list(mesh.local_devices)
         self.everywhere, self.shared = NamedSharding(mesh, EVERYWHERE), NamedSharding(mesh, SHARED)
         over_rows = partial(jax.shard_map, mesh=mesh, out_specs=EVERYWHERE, check_vma=False)
-        step = over_rows(partial(_shared_step, learner), in_specs=(EVERYWHERE, EVERYWHERE, SHARED))
+
+        def step(state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
+            """By the rows of one device; sums are divided after the all-reduce, so that one is enough."""
+            rows = jnp.asarray(batch.weights).shape[0]
+            shard = Shard(batch, rows * jax.lax.axis_index(AXIS), jnp.float32(1))
+            sums, metrics = jax.lax.psum(learner.gradients(state, frozen, shard), AXIS)
+            gradients = jax.tree.map(lambda total: total / jnp.maximum(metrics.weight, 1), sums)
+            return learner.update(state, [(gradients, metrics)])
+
+        def logits(model: EvalModel, tokens: Array, lengths: Array) -> Float[Array, " B"]:
+            return jax.lax.all_gather(evaluate(model, tokens, lengths), AXIS, tiled=True)
+
+        step = over_rows(step, in_specs=(EVERYWHERE, EVERYWHERE, SHARED))
         self.train_step = jax.jit(step, out_shardings=self.everywhere, donate_argnums=0)
         self._eval_model = jax.jit(partial(learner.eval_model, folded=False))
-        self.evaluate = jax.jit(over_rows(_shared_evaluation, in_specs=(EVERYWHERE, SHARED, SHARED)))
+        self.evaluate = jax.jit(over_rows(logits, in_specs=(EVERYWHERE, SHARED, SHARED)))
         self._frozen = [self._everywhere(learner.frozen)]
 
     @override
@@ -178,19 +189,6 @@ class MeshReplicas(Replicas):
             return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
 
         return jax.tree.map(whole, tree)
-
-
-def _shared_step(learner: Learner, state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
-    """A step by the rows of one device; sums are divided after the all-reduce, so that one is enough."""
-    rows = jnp.asarray(batch.weights).shape[0]
-    shard = Shard(batch, rows * jax.lax.axis_index(AXIS), jnp.float32(1))
-    sums, metrics = jax.lax.psum(learner.gradients(state, frozen, shard), AXIS)
-    gradients = jax.tree.map(lambda total: total / jnp.maximum(metrics.weight, 1), sums)
-    return learner.update(state, [(gradients, metrics)])
-
-
-def _shared_evaluation(model: EvalModel, tokens: Array, lengths: Array) -> Float[Array, " B"]:
-    return jax.lax.all_gather(evaluate(model, tokens, lengths), AXIS, tiled=True)
 
 
 def replicate(learner: Learner, params: PyTree[Array], batch_size: int) -> Replicas:

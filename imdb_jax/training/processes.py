@@ -35,12 +35,8 @@ T = TypeVar("T")
 def join(coordinator: str | None, processes: int | None, process_id: int | None) -> None:
     """Makes this process one of several; must come before JAX looks for devices.
 
-    On TPU pods and under SLURM, Open MPI or Kubernetes JAX finds all three out itself.
-
-    Args:
-      coordinator: HOST:PORT where process 0 listens.
-      processes: how many there are.
-      process_id: which one this is, from 0.
+    On TPU pods and under SLURM, Open MPI or Kubernetes JAX finds out itself where process 0 listens (HOST:PORT), how
+    many there are and which one this is.
 
     Raises:
       UserError: they are neither given nor to be found out, or the others did not come (74).
@@ -122,13 +118,6 @@ def by_first(action: Callable[P, T]) -> Callable[P, T | None]:
         return agree(lambda: action(*args, **kwargs) if is_first() else None)
 
     return run
-
-
-def first_then_others(action: Callable[[], T]) -> T:
-    """Runs an action in process 0 and then in the others, which may find what it has prepared."""
-    first = by_first(action)()
-    others = agree(lambda: None if is_first() else action())
-    return first if is_first() else others  # pyright: ignore
 
 
 def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:

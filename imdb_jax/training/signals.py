@@ -2,7 +2,6 @@
 
 import logging
 import signal
-from collections.abc import Callable
 from types import FrameType
 
 from imdb_jax.training.processes import largest
@@ -19,17 +18,13 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 
 
 class StopSignal:
-    """Inside `with`, the first SIGINT or SIGTERM asks `fit` to stop; the second stops at once.
-
-    `pass_on` gets the first signal too, such as for processes that this one has started.
+    """Inside `with`, the first SIGINT or SIGTERM asks for a stop; the second stops at once.
 
     Raises:
-      Interrupted: at the end of `with`, where a signal came too late for `fit` to see it.
+      Interrupted: at the end of `with`, where a signal came and nobody has asked since.
     """
 
-    def __init__(self, pass_on: Callable[[int], None] | None = None) -> None:
-        self.signum = 0
-        self._pass_on = pass_on
+    signum = 0
 
     def asked(self) -> int:
         """The signal that came to any of several processes, or 0; all must ask at the same time."""
@@ -50,5 +45,3 @@ class StopSignal:
         log.warning("%s: saving a checkpoint; once more stops at once", signal.Signals(signum).name)
         for handled in self._before:
             signal.signal(handled, signal.SIG_DFL)
-        if self._pass_on is not None:
-            self._pass_on(signum)

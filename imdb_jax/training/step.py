@@ -36,10 +36,6 @@ class Metrics(NamedTuple):
         correct = ((logits > 0) == (labels > 0.5)).astype(weights.dtype)
         return cls(losses @ weights, correct @ weights, weights.sum())
 
-    def merge(self, other: "Metrics") -> "Metrics":
-        """Sums over both."""
-        return jax.tree.map(jnp.add, self, other)
-
     def compute(self) -> "TrainScores":
         """Mean loss and accuracy; reads the sums back from the device."""
         loss, correct, weight = (float(total) for total in jax.device_get((self.loss, self.correct, self.weight)))
@@ -172,25 +168,23 @@ class Learner:
         gradients, metrics = jax.tree.map(lambda *shards: sum(shards[1:], shards[0]), *parts)
         updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        ema = state.ema
+        if ema is not None and self.ema_decay is not None:
+            # follows params closely at first, so that it soon forgets the initial weights
+            decay = jnp.minimum(self.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            ema = optax.incremental_update(params, ema, 1 - decay)
         return TrainState(
             step=state.step + 1,
             params=params,
             opt_state=opt_state,
             key=state.key,
-            metrics=state.metrics.merge(metrics),
-            ema=self._average(state.ema, params, state.step),
+            metrics=jax.tree.map(jnp.add, state.metrics, metrics),
+            ema=ema,
         )
 
     def train_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
         """The state after a step on a shard that is the whole batch."""
         return self.update(state, [self.gradients(state, frozen, shard)])
-
-    def _average(self, ema: Params | None, params: Params, step: Int[Array, ""]) -> Params | None:
-        """Follows params closely at first, so that the average soon forgets the initial weights."""
-        if ema is None or self.ema_decay is None:
-            return None
-        decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
-        return optax.incremental_update(params, ema, 1 - decay)
 
 
 def _cast(tree: PyTree[Array], dtype: str) -> PyTree[Array]:

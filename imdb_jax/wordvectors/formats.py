@@ -52,13 +52,18 @@ def _read(path: Path, blocks: Iterator[bytes], words: Set[bytes] | None) -> Iter
     head = next(blocks, b"")
     if not head:
         raise UserError(f"{path}: empty file, expected word vectors", BAD_DATA)
-    header = HEADER.match(head)
-    if not header:
-        return _read_text(path, chain([head], blocks), words, _common_width(path, head), None)
-    count, dim = map(int, header.groups())
-    rest = head[header.end() :]
-    read = _read_binary if _is_binary(rest, dim) else _read_text
-    return read(path, chain([rest], blocks), words, dim, count)
+    if header := HEADER.match(head):
+        count, dim = map(int, header.groups())
+        rest = head[header.end() :]
+        values = rest.partition(b" ")[2][: 4 * dim]  # where they are float32 they look like no text
+        is_binary = _width(rest.partition(b"\n")[0]) < dim and values.translate(None, string.printable.encode())
+        return (_read_binary if is_binary else _read_text)(path, chain([rest], blocks), words, dim, count)
+    # The width that most of the first lines have: a word with spaces or a damaged line can't mislead it.
+    widths = Counter(_width(line) for line in head.split(b"\n", 100)[:100] if line.strip())
+    dim = max(widths, key=lambda width: widths[width], default=0)
+    if not dim:
+        raise UserError(f"{path}: no word vectors; GloVe text, word2vec text and word2vec .bin are read", BAD_DATA)
+    return _read_text(path, chain([head], blocks), words, dim, None)
 
 
 def _blocks(path: Path) -> Generator[bytes, None, None]:
@@ -101,24 +106,9 @@ def _member(path: Path, archive: Path, members: list[str]) -> str:
     return wanted[0]
 
 
-def _is_binary(rest: bytes, dim: int) -> bool:
-    """Whether the first record after a header holds float32 values; they look like no text."""
-    values = rest.partition(b" ")[2][: 4 * dim]
-    return _width(rest.partition(b"\n")[0]) < dim and bool(values.translate(None, string.printable.encode()))
-
-
 def _width(line: bytes) -> int:
     """How many numbers end a line. The first field is the word even where it reads as a number."""
     return sum(1 for _ in takewhile(_is_number, reversed(line.rstrip().split(b" ")[1:])))
-
-
-def _common_width(path: Path, head: bytes) -> int:
-    """The width that most of the first lines have: a word with spaces or a damaged line can't mislead it."""
-    widths = Counter(_width(line) for line in head.split(b"\n", 100)[:100] if line.strip())
-    dim = max(widths, key=lambda width: widths[width], default=0)
-    if not dim:
-        raise UserError(f"{path}: no word vectors; GloVe text, word2vec text and word2vec .bin are read", BAD_DATA)
-    return dim
 
 
 def _is_number(field: bytes) -> bool:

@@ -34,7 +34,7 @@ ARCHIVES = {
     **{f"glove.twitter.27B.{dim}d": "glove.twitter.27B.zip" for dim in (25, 50, 100, 200)},
 }
 # SHA-256. The publisher gives none: these are the ones that torchtext and Embeddings.jl both check.
-CHECKSUMS = {
+SHA256 = {
     "glove.6B.zip": "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
     "glove.42B.300d.zip": "03d5d7fa28e58762ace4b85fb71fe86a345ef0b5ff39f5390c14869da0fc1970",
     "glove.840B.300d.zip": "c06db255e65095393609f19a4cfca20bf3a71e20cc53e892aafa490347e3849f",
@@ -89,7 +89,7 @@ def _from_package(path: Path) -> Path | None:
 
 def _download(name: str, archive: str, folder: Path) -> None:
     """Fetches an archive into a `.part` file, going on where an earlier try ended, and renames it when it is whole."""
-    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", CHECKSUMS[archive]
+    url, part, expected = f"{PUBLISHER}/{archive}", folder / f"{archive}.part", SHA256[archive]
     try:
         while not _fetch(url, part):
             pass

@@ -1,7 +1,6 @@
 """Word vectors: read for a vocabulary, how much of it they cover, written for other programs, and near each other."""
 
 import difflib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -103,32 +102,23 @@ def coverage(found: Bool[np.ndarray, " V"], counts: Int[np.ndarray, " V"], speci
 
 
 def neighbours(
-    name: str, words: Sequence[bytes], table: Float32[np.ndarray, "N D"], asked: Sequence[bytes], count: int
-) -> list[list[tuple[str, float]]]:
-    """The nearest words of each word that is asked about, itself left out, and their cosines, the greatest first.
+    name: str, words: Sequence[bytes], table: Float32[np.ndarray, "N D"], word: bytes, count: int
+) -> list[tuple[str, float]]:
+    """The words nearest to one of them, itself left out, and their cosines, the greatest first.
 
-    A word whose vector is zero points nowhere and is near none.
-
-    Args:
-      name: of the file or run, for error messages.
-      words: of the rows of the table, each once.
+    A word whose vector is zero points nowhere and is near none. Errors name the file or run that the words, each once,
+    and the rows of the table come from.
     """
-    rows = {word: row for row, word in enumerate(words)}
-    lengths = np.linalg.norm(table.astype(np.float64), axis=1)
-    for word in asked:
-        if word not in rows:
-            close = difflib.get_close_matches(_text(word).lower(), map(_text, words), n=3)
-            hint = f"; did you mean {', '.join(close)}?" if close else ""
-            raise UserError(f"{name}: no word {_text(word)!r}{hint}")
-        if not lengths[rows[word]]:
-            raise UserError(f"{name}: the vector of {_text(word)!r} is zero; it points nowhere")
-    directions = table / np.where(lengths, lengths, 1)[:, None]
-    found = []
-    for word, cosines in zip(asked, directions[[rows[word] for word in asked]] @ directions.T, strict=True):
-        order = np.argsort(-cosines, kind="stable").tolist()
-        near = ((_text(words[i]), float(cosines[i])) for i in order if words[i] != word and lengths[i])
-        found.append([*itertools.islice(near, count)])
-    return found
+    if word not in words:
+        close = difflib.get_close_matches(_text(word).lower(), map(_text, words), n=3)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise UserError(f"{name}: no word {_text(word)!r}{hint}")
+    row, lengths = words.index(word), np.linalg.norm(table, axis=1)
+    if not lengths[row]:
+        raise UserError(f"{name}: the vector of {_text(word)!r} is zero; it points nowhere")
+    cosines = table @ table[row] / np.where(lengths, lengths * lengths[row], 1)
+    order = np.argsort(np.where(lengths, -cosines, np.inf), kind="stable")[: count + 1].tolist()
+    return [(_text(words[i]), float(cosines[i])) for i in order if i != row and lengths[i]][:count]
 
 
 def _text(word: bytes) -> str:

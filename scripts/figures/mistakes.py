@@ -16,7 +16,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.experiment import fit
 from imdb_jax.runs.run import Run
-from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runs.statistics import Spread
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import build_model
 from scripts.commands import results
@@ -35,7 +35,7 @@ def main(seeds: Sequence[int]) -> None:
         runs = [(dataclasses.replace(config, seed=seed), ROOT / "runs" / f"{system}-{seed}") for seed in seeds]
         wrong = [100 * mistake(*each) for each in runs]
         columns = {3: right, 4: wrong, 5: np.subtract(wrong, right).tolist()}
-        cells = {at: mean_and_std(values, "{:.2f}").replace("-", "−") for at, values in columns.items()}
+        cells = {at: format(Spread.of(values), ".2f").replace("-", "−") for at, values in columns.items()}
         PAGE.write_text(with_cells(PAGE.read_text(), name, {6: cells}))
         print(f"{name}: {cells}", flush=True)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_jax import cli
-from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runs.statistics import Spread
 from imdb_jax.runtime import device, versions
 from imdb_jax.storage import cache_dir
 from scripts.commands import accuracy, head, results, row, run
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 def report(name: str, first: Sequence[Timed], again: Sequence[Timed]) -> None:
     """Prints what the first runs reached, and the seconds of all."""
     reached = [each for each, _ in first]
-    spent = [mean_and_std([seconds for _, seconds in runs], "{:.1f}") if runs else "" for runs in (first, again)]
+    spent = [format(Spread.of([seconds for _, seconds in runs]), ".1f") if runs else "" for runs in (first, again)]
     row(name, len(reached), accuracy(reached, "validation"), accuracy(reached, "test"), *spent)
 
 

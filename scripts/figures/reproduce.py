@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_jax import cli
-from imdb_jax.runs.statistics import mean_and_std
+from imdb_jax.runs.statistics import Spread
 from scripts.commands import accuracy, results, run
 from scripts.environment import ROOT
 
@@ -57,7 +57,7 @@ def train(name: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
 
 def seconds(runs: Sequence[dict[str, Any]], phase: str) -> str:
     """Of a phase, over runs."""
-    return mean_and_std([each["seconds"][phase] for each in runs], "{:.0f}")
+    return format(Spread.of([each["seconds"][phase] for each in runs]), ".0f")
 
 
 def with_docstring_figures(source: str, runs: Sequence[dict[str, Any]]) -> str:

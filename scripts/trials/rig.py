@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from imdb_jax.config.checked import dump
 from imdb_jax.data.synthetic import OPINIONS
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import restore_best
@@ -19,7 +20,6 @@ from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.records import dump
 
 PATIENCE = 900  # seconds after which a process is taken for hung; 5 are enough on a quiet machine
 OURS = re.compile(r'File ".*/imdb_jax/')  # in a traceback: Orbax's threads print theirs when a disk fills up, and

@@ -16,7 +16,6 @@ import pytest
 
 from imdb_jax.config import LSTMConfig
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.runs.folder import MAX_BYTES
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
 from tests.untrained import begin
@@ -182,7 +181,6 @@ def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind
     [
         (ENCODE, "manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
         (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
-        (ENCODE, "config.json", bytes(MAX_BYTES + 1), f"config.json: {MAX_BYTES + 1:,} bytes; must be at most"),
         (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
         (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl: has changed since the run has ended"),
     ],
@@ -222,7 +220,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_leaf(odd: tuple[Path, str],
     old, new = Run(odd[0]), Run(tmp_path / "run")
     config = old.config()
     config = replace(config, model=replace(config.model, encoder=LSTMConfig(hidden_dim=3)))
-    with new.taken(config):
+    with new.taken():
         begin(new, config, old.vocabulary(), old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     said = fails(2, "imdb_jax.predict", "--workdir", new.folder, "fine")
@@ -233,7 +231,7 @@ def test_a_checkpoint_of_another_vocabulary_is_refused_by_file(odd: tuple[Path, 
     old, new = Run(odd[0]), Run(tmp_path / "run")
     *others, last, first = old.vocabulary().tokens
     vocabulary = Vocabulary([*others, first, last], old.config().data.text)
-    with new.taken(old.config()):
+    with new.taken():
         begin(new, old.config(), vocabulary, old.load_vectors())
     shutil.copytree(old.checkpoints, new.checkpoints)
     assert re.search(r"vocabulary\.txt is \w{16} there but \w{16} in this run", fails(2, *PREDICT, cwd=tmp_path))

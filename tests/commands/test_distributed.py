@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imdb_jax.config.checked import dump
 from imdb_jax.inference.predictor import restore_best
 from imdb_jax.runs.run import Run
 from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.records import dump
 from tests.commands.command_line import ROOT, fails, run, run_alone
 
 CONFIG = """

@@ -65,7 +65,7 @@ def test_train_goes_on_and_tells_little(folder: Path) -> None:
     told = process.stderr.decode()
     assert process.returncode == 0, told
     assert "is finished; give it more seeds" in told
-    assert re.search(r"│ mean ± std +│ +│ +\d+\.\d\d ± ", told)
+    assert re.search(r"│ mean ± std +│ +│ +\d+\.\d\d% ± ", told)
     assert "ensemble of 3" in told
     assert "Parameters" not in told
     assert "epoch  1/2" in (folder / "seeds" / "members" / "seed=2" / "train.log").read_text()
@@ -110,14 +110,16 @@ def test_report_compares_the_members(folder: Path) -> None:
 
 
 def test_compare_pairs_reviews_whatever_their_words_are(folder: Path) -> None:
-    found = json.loads(output("imdb_jax.compare", "seeds", "run", "--split", "test", "--output", "json", cwd=folder))
-    ensemble, single = found["runs"]
-    assert (ensemble["members"], single["members"], found["reviews"]) == (3, 1, 200)
-    assert found["difference"]["accuracy"] == pytest.approx(single["accuracy"] - ensemble["accuracy"])
-    assert found["difference"]["low"] < found["difference"]["accuracy"] < found["difference"]["high"]
-    of_pairs = found["mcnemar"]["second_alone"] - found["mcnemar"]["first_alone"]
-    assert of_pairs / 200 == pytest.approx(single["ensemble_accuracy"] - ensemble["ensemble_accuracy"])
-    assert 0 < found["mcnemar"]["p"] <= 1
+    told = output("imdb_jax.compare", "seeds", "run", "--split", "test", cwd=folder)
+    assert "200 test reviews" in told
+    several, single = ([float(cell) for cell in re.findall(rf"{name} .*", told)[0].split("│")[1:4]] for name in NAMES)
+    assert (several[0], single[0]) == (3, 1)
+    pattern = r"first: (\S+) points, 95 % interval (\S+) to (\S+) .*first (\d+), second (\d+) reviews; p = (\S+)"
+    ((difference, low, high, first, second, p),) = re.findall(pattern, told, re.DOTALL)
+    assert float(difference) == pytest.approx(single[1] - several[1], abs=0.011)
+    assert float(low) < float(difference) < float(high)
+    assert 100 * (int(second) - int(first)) / 200 == pytest.approx(single[2] - several[2], abs=0.011)
+    assert 0 < float(p) <= 1
     for each in [*Population(folder / "seeds").runs(), Run(folder / "run")]:
         assert "compare" in [reading["command"] for reading in each.test_readings()]
     before = (folder / "run" / "test_readings.jsonl").read_bytes()
@@ -130,7 +132,7 @@ def test_compare_pairs_reviews_whatever_their_words_are(folder: Path) -> None:
 def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) -> None:
     train = ["imdb_jax.train", "--config", folder / "config.py", "--workdir"]
     new = [*train, tmp_path / "new"]
-    assert "--config.seeds: '3..1'; 3..1 is empty" in fails(2, *new, "--config.seeds=3..1")
+    assert "--config.seeds: '3..1'; a seed, or a range" in fails(2, *new, "--config.seeds=3..1")
     assert "model.dropout: 1.5; input should be less than 1" in fails(2, *new, "--grid.model.dropout=0.1,1.5")
     assert "did you mean model.dropout?" in fails(2, *new, "--grid.model.dropuot=0.1")
     assert "--grid.model.dropout: needs a value" in fails(2, *new, "--grid.model.dropout")
@@ -138,8 +140,8 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     assert "nowhere.csv" in fails(66, *new, "--config.seeds=0,1", *missing)
     assert list(tmp_path.iterdir()) == []
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
-    assert "a single run; choose another" in fails(2, *train, folder / "run", "--config.seeds=0,1")
-    assert "a population of runs, not a single one" in fails(2, *train, folder / "seeds")
+    assert "holds a single run; choose another" in fails(2, *train, folder / "run", "--config.seeds=0,1")
+    assert "holds a population of runs; choose another" in fails(2, *train, folder / "seeds")
     other = ["--config.seeds=0..3", "--config.training.epochs=3"]
     assert "begun with another config (training.epochs: 2 -> 3)" in fails(2, *train, folder / "seeds", *other)
     assert "differ in seed, not in seed, model.dropout" in fails(
@@ -153,6 +155,7 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+NAMES = "seeds", "run"
 ENDLESS = ["--config.seeds=0,1", "--config.training.epochs=1000000"]
 
 
@@ -174,7 +177,7 @@ def test_a_signal_stops_all_members(folder: Path, tmp_path: Path) -> None:
     assert "SIGTERM: stopped; run the same command again to go on" in told.splitlines()[-1]
     assert "Traceback" not in told
     run = Population(tmp_path / "new").run("seed=0")
-    with run.locked():  # nobody trains there any more
+    with run.taken():  # nobody trains there any more
         assert any(run.checkpoints.iterdir())
 
 
@@ -185,7 +188,7 @@ def test_members_end_when_the_process_that_watches_them_is_killed(folder: Path, 
     run = Population(tmp_path / "new").run("seed=0")
     while True:
         try:
-            with run.locked():
+            with run.taken():
                 break
         except UserError:  # it is still there
             time.sleep(0.05)

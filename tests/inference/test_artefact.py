@@ -77,7 +77,7 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
     if isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = np.random.default_rng(seed).normal(size=(VOCABULARY_SIZE, 100)).astype(np.float32)
     run = Run(folder)
-    with run.taken(config):
+    with run.taken():
         begin(run, config, vocabulary, vectors)
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
         checkpoints.save(build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1], [], 0.5)
@@ -180,25 +180,6 @@ def test_logits_of_members_are_averaged(small: Predictor, tmp_path: Path) -> Non
     expected = (logit(predicted(small)) + logit(predicted(other))) / 2
     for kind in (JaxReader, NumpyReader):
         np.testing.assert_allclose(logit(kind(tmp_path / "model.zip").probabilities(REVIEWS)), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("what", "change"),
-    [
-        ("vocabulary", {"text": TextConfig(special_tokens="keras_imdb")}),
-        ("data", {"text": TextConfig(keep_apostrophes=True)}),
-        ("data", {"max_length": 23}),
-        ("model", None),
-    ],
-)
-def test_members_that_read_differently_are_refused(
-    what: str, change: dict | None, small: Predictor, tmp_path: Path
-) -> None:
-    config = dataclasses.replace(SMALL, data=dataclasses.replace(SMALL.data, **change or {}))
-    if change is None:
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, hidden_dims=(2,)))
-    with pytest.raises(UserError, match=f"member 2: its {what} differs from that of member 1"):
-        exported(small, predictor_of(tmp_path / "run", config))
 
 
 def test_a_float16_table_is_half_as_large_and_a_little_off(small: Predictor, model: bytes, tmp_path: Path) -> None:
@@ -343,10 +324,8 @@ def test_files_of_other_kinds_are_refused(model: bytes, tmp_path: Path) -> None:
         (b"PK\x03\x04 and so on", "not a model of imdb_jax"),
         (model[:-50], "not a model of imdb_jax"),
         (repacked(b"PK\x05\x06" + bytes(18), {"data.pkl": b"cos\nsystem\n"}), "has no manifest.json"),
-        (repacked(model, {}, zipfile.ZIP_DEFLATED), "manifest.json: is compressed"),
         (repacked(model, {"manifest.json": manifest(model, format=2)}), "format 2, this reader knows format 1"),
-        (repacked(model, {"manifest.json": bytes(reader.MAX_MANIFEST + 1)}), "manifest.json: 16,777,217 bytes; must"),
-        (repacked(model, {"vocabulary.txt": b"x" * 9_999}), "vocabulary.txt: 9,999 bytes; must be at most"),
+        (repacked(model, {"vocabulary.txt": b"x" * 9_999}), "vocabulary.txt: has changed since it was written"),
     ):
         path.write_bytes(content)
         refused(path, said)
@@ -359,12 +338,6 @@ def test_another_checksum_than_the_manifests_own_is_refused(model: bytes, tmp_pa
     (tmp_path / "model.zip").write_bytes(repacked(model, {"manifest.json": after}))
     assert before != after
     refused(tmp_path / "model.zip", "manifest.json: has changed since it was written")
-
-
-def test_a_model_too_large_is_refused_before_it_is_read(model: bytes, tmp_path: Path) -> None:
-    files = {"vocabulary.txt": {"bytes": reader.MAX_MODEL + 1, "sha256": ""}}
-    (tmp_path / "model.zip").write_bytes(repacked(model, {"manifest.json": manifest(model, files=files)}))
-    refused(tmp_path / "model.zip", "bytes; must be at most 8,589,934,592")
 
 
 def test_a_pickle_among_the_weights_is_not_opened(model: bytes, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | Non
     config = Config(data=DATA, model=model, optimizer=optimizer or OptimizerConfig())
     run = Run(folder)
     vectors = VECTORS if isinstance(model.embedding, PretrainedEmbedding) else None
-    with run.taken(config):
+    with run.taken():
         begin(run, config, Vocabulary([b"", b"[UNK]", *WORDS], config.data.text), vectors)
     _, state = build_learner(build_model(config, run.vocabulary(), vectors), config, steps=1)
     state = state._replace(ema=jax.tree.map(lambda x: 2 * x, state.ema))

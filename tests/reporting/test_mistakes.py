@@ -5,7 +5,8 @@ import pytest
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.reporting.mistakes import attributed, strongest_words, surest_mistakes
+from imdb_jax.inference.predictor import Prediction
+from imdb_jax.reporting.mistakes import Mistake, attributed, surest_mistakes
 
 TOKENS = {
     "text_vectorization": (b"", b"[UNK]", b"good", b"its", b"b"),
@@ -38,8 +39,8 @@ def test_attributions_stand_at_their_words_as_written() -> None:
     assert [word.strength for word in words] == [0.25, 0, 1, 0.5, 0]  # the last is too weak for a colour
     assert [word.known for word in words] == [True, True, True, False, True]
     assert unread == (0, 0)
-    assert strongest_words(words, towards=1) == ["caf�", "its", "b"]
-    assert strongest_words(words, towards=-1) == ["good"]
+    for label, strongest in (("positive", ["caf�", "its", "b"]), ("negative", ["good"])):
+        assert Mistake(Prediction(label, 0.5, []), words, unread, 0.0).strongest == strongest
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ from imdb_jax.runs.run import Run
 HOLD = """if True:
     import sys
     from imdb_jax.runs.run import Run
-    with Run(sys.argv[1]).locked():
+    with Run(sys.argv[1]).taken():
         print("held", flush=True)
         sys.stdin.read()
 """
 
 
 def refuse(folder: Path) -> str:
-    with pytest.raises(UserError) as caught, Run(folder).locked():
+    with pytest.raises(UserError) as caught, Run(folder).taken():
         pass
     assert caught.value.exit_code == LOCKED
     return str(caught.value)
@@ -36,14 +36,14 @@ def test_a_lock_is_let_go_when_its_process_is_killed(tmp_path: Path) -> None:
         assert refuse(folder) == f"{folder}: another process is training there; choose another --workdir"
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    with Run(folder).locked():
+    with Run(folder).taken():
         assert (folder / ".lock").exists()
 
 
 def test_a_folder_has_one_holder_in_a_process_too(tmp_path: Path) -> None:
-    with Run(tmp_path).locked():
+    with Run(tmp_path).taken():
         assert "another process is training there" in refuse(tmp_path)
-    with Run(tmp_path).locked():
+    with Run(tmp_path).taken():
         pass
 
 
@@ -52,7 +52,7 @@ def test_a_start_that_fails_leaves_no_folder_but_what_others_put_there(tmp_path:
     folder = tmp_path / "run"
 
     def fail() -> None:
-        with Run(folder).locked():
+        with Run(folder).taken():
             if kept:
                 (folder / "notes.txt").touch()
             raise UserError("no such word")

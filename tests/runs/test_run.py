@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from imdb_jax.config import Config, DataConfig
+from imdb_jax.config.checked import dump
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.errors import UserError
-from imdb_jax.runs.records import Manifest, Results
-from imdb_jax.runs.run import Predictions, Run
+from imdb_jax.runs.run import Manifest, Predictions, Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.training.records import dump
 
 LOGITS, LABELS = np.array([0.5, -2.0], np.float32), np.array([1, 0], np.int8)
 
@@ -47,8 +46,7 @@ def lines(epochs: list[Epoch]) -> str:
 def finished(tmp_path: Path) -> Run:
     run = Run(tmp_path)
     run.write_text("metrics.jsonl", lines(EPOCHS))
-    run.write_predictions({"test": Predictions(LOGITS, LABELS)})
-    run.write_results(RESULTS)
+    run.conclude(RESULTS, {"test": Predictions(LOGITS, LABELS)})
     return run
 
 
@@ -145,15 +143,6 @@ def test_an_epoch_without_what_a_report_shows_is_named(tmp_path: Path) -> None:
         Run(tmp_path).history()
 
 
-def test_checkpoints_without_a_manifest_are_left_alone(tmp_path: Path) -> None:
-    """So look runs of versions before there was one."""
-    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
-    said = r"has checkpoints but no manifest\.json; put that back"
-    with pytest.raises(UserError, match=said) as refused, Run(tmp_path).taken(Config()):
-        pytest.fail("another run would begin here")
-    assert refused.value.exit_code == 65
-
-
 def test_figures_of_a_finished_run_that_have_changed_are_refused(finished: Run) -> None:
     finished.write_text("metrics.jsonl", lines(EPOCHS[:1]))
     with pytest.raises(UserError, match=r"metrics\.jsonl: has changed since the run has ended"):
@@ -188,7 +177,7 @@ def run_on(folder: Path, dataset: Dataset) -> Run:
     folder.mkdir()
     run.begin(Config(), dataset)
     run.write_text("metrics.jsonl", lines(EPOCHS))
-    run.write_results(replace(RESULTS, reviews=dataset.reviews))
+    run.conclude(replace(RESULTS, reviews=dataset.reviews), {})
     return run
 
 
@@ -197,7 +186,7 @@ def as_format_1(run: Run, data: str) -> None:
     manifest = dump(run.read_record("manifest.json", Manifest))
     del manifest["format"]
     write(run, "manifest.json", {**manifest, "data": data})
-    run.write_results(replace(RESULTS, reviews=data))
+    run.conclude(replace(RESULTS, reviews=data), {})
 
 
 @pytest.mark.parametrize("old", [False, True])

@@ -232,9 +232,9 @@ def test_data_that_differ_are_loaded_each(tmp_path: Path) -> None:
 
 
 def test_a_population_is_no_run_and_a_run_is_no_population(trained: Population, alone: Run) -> None:
-    with pytest.raises(UserError, match="a population of runs, not a single one; choose another --workdir"):
+    with pytest.raises(UserError, match="holds a population of runs; choose another --workdir"):
         run_experiment(CONFIG, trained.folder)
-    with pytest.raises(UserError, match="a single run; choose another --workdir for a population"):
+    with pytest.raises(UserError, match="holds a single run; choose another --workdir"):
         run_sweep(CONFIG, SEEDS, alone.folder)
     assert not (alone.folder / "population.json").exists()
 

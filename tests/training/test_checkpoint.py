@@ -76,14 +76,6 @@ def test_the_latest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     assert_equal(checkpoints.restore_best(state_at(0)), state_at(2))
 
 
-@pytest.mark.parametrize("scores", [{1: float("nan"), 2: 0.1}, {1: 0.1, 2: float("nan")}])
-def test_nan_is_never_best(tmp_path: Path, scores: dict[int, float]) -> None:
-    best = next(step for step, score in scores.items() if score == 0.1)
-    assert_equal(
-        saved(tmp_path, {**scores, 3: float("nan"), 4: float("nan")}).restore_best(state_at(0)), state_at(best)
-    )
-
-
 def test_nothing_to_restore(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "none", ORIGIN, read_only=True)
     assert checkpoints.restore_latest(state_at(0)) is None

@@ -21,6 +21,7 @@ from imdb_jax.config import (
     OptimizerConfig,
     TrainingConfig,
 )
+from imdb_jax.config.checked import dump
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor
@@ -30,7 +31,6 @@ from imdb_jax.runs.keeper import Keeper
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.parallel import Replicas
-from imdb_jax.training.records import dump
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
@@ -179,7 +179,7 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
 
 
 def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Law 9: none after the first epoch, and the log tells of those that come nevertheless."""
+    """The line of each epoch tells them, those that come after the first too."""
     original, steps = Replicas.step, itertools.count()
 
     def step(self, states, shards):
@@ -192,16 +192,15 @@ def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run_experiment(shorter, str(tmp_path))
     log = (tmp_path / "train.log").read_text()
     assert "compiled 0" not in log.partition("epoch  2/2")[0]
-    assert "epoch 1 compiled" not in log
-    assert re.search(r"epoch 2 compiled [1-9] programs; there should be none", log)
+    assert re.search(r"epoch  2/2 .* compiled [1-9]", log)
 
 
 def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
-    with Run(tmp_path).taken(CONFIG):
-        with pytest.raises(UserError, match="another process") as refused, Run(tmp_path).taken(CONFIG):
+    with Run(tmp_path).taken():
+        with pytest.raises(UserError, match="another process") as refused, Run(tmp_path).taken():
             pass
         assert refused.value.exit_code == 73
-    with Run(tmp_path).taken(CONFIG):
+    with Run(tmp_path).taken():
         pass  # free again
 
 

@@ -54,7 +54,7 @@ def publisher(monkeypatch):
         thread.start()
         monkeypatch.setenv("no_proxy", "*")
         monkeypatch.setattr(published, "PUBLISHER", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setitem(published.CHECKSUMS, "glove.6B.zip", hashlib.sha256(CONTENT).hexdigest())
+        monkeypatch.setitem(published.SHA256, "glove.6B.zip", hashlib.sha256(CONTENT).hexdigest())
         yield server
         server.shutdown()
         thread.join()
@@ -171,5 +171,5 @@ def test_a_cache_that_takes_no_files_is_told(vectors, publisher):
 
 def test_every_published_archive_has_a_checksum():
     assert len(published.ARCHIVES) == 10
-    assert {*published.ARCHIVES.values()} == {*published.CHECKSUMS}
-    assert all(len(bytes.fromhex(checksum)) == 32 for checksum in published.CHECKSUMS.values())
+    assert {*published.ARCHIVES.values()} == {*published.SHA256}
+    assert all(len(bytes.fromhex(checksum)) == 32 for checksum in published.SHA256.values())
