@@ -80,7 +80,7 @@ class Spreads:
         return cls(**{field.name: Spread.of([getattr(each, field.name) for each in scores]) for field in fields})
 
 
-def mean_and_std(values: Sequence[float], form: str) -> str:
+def mean_and_std(values: Sequence[int | float], form: str) -> str:
     """Mean ± standard deviation by a format such as `{:.2f}`; the mean alone where there is nothing to spread."""
     mean = form.format(statistics.fmean(values))
     return mean if len(set(values)) == 1 else f"{mean} ± {form.format(statistics.stdev(values))}"
