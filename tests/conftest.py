@@ -32,10 +32,21 @@ ONE_OF_EACH_KIND = (
     "quickstart",
     "word2vec_conv1d_tuned",
 )
+ONE_OF_EACH_ENCODER = ("bigrams", "conv1d", "embedding_rnn_tuned", "glove_bilstm", "word2vec_conv1d_tuned")
 VOCABULARY_SIZE = 60
 SMALL = {"dim": 8, "bigram_buckets": 64, "hidden_dim": 8, "features": 8, "kernel_size": 3, "pool_size": 2}
 
 Section = TypeVar("Section")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expensive laws are tried on one config of each encoder, unless --slow asks for all."""
+    for item in items:
+        if item.get_closest_marker("expensive") and not item.name.endswith(
+            tuple(f"[{n}]" for n in ONE_OF_EACH_ENCODER)
+        ):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

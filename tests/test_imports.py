@@ -89,3 +89,12 @@ def test_only_reports_pay_for_figures_and_templates(path: Path) -> None:
 
 def test_no_file_without_a_noun() -> None:
     assert not {path.name for path in PACKAGE.rglob("*")} & {"utils.py", "common.py", "utils", "common"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_shapes_in_signatures_are_checked(path: Path, pytestconfig: pytest.Config) -> None:
+    """pyproject.toml names what is checked while tests run; a file with shapes that is not named would not be."""
+    if wing(path) not in COMMANDS and any(name.startswith("jaxtyping.") for name in imports(path)):
+        listed = pytestconfig.getoption("jaxtyping_packages").split(",")
+        checked = {PACKAGE.parent.joinpath(*name.split(".")) for name in listed}
+        assert checked & {path.with_suffix(""), *path.parents}

@@ -1,6 +1,8 @@
 """The laws that hold for the model of every config."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,12 +13,13 @@ import pytest
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batch, Batches
+from imdb_jax.models.classifier import ENCODERS
 from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.parallel import MeshReplicas, Replicas
 from imdb_jax.training.step import Learner, TrainState
-from tests.conftest import CONFIGS, ONE_OF_EACH_KIND, build_model, random_split
+from tests.conftest import CONFIGS, ONE_OF_EACH_ENCODER, ONE_OF_EACH_KIND, build_model, random_split
 
 LENGTHS = [1, 2, 3, 5, 8, 8, 7, 4]
 
@@ -30,17 +33,29 @@ def start(config: Config) -> Start:
     return Learner.create(build_model(config), optimizer, config.seed, ema_decay=config.optimizer.ema_decay)
 
 
+@pytest.fixture(scope="module")
+def replicas(start: Start) -> Callable[[int], Replicas]:
+    """The learner on so many devices; what they have compiled serves all tests of a config."""
+    return functools.cache(lambda devices: Replicas(start[0], jax.devices()[:devices]))
+
+
+@pytest.fixture(scope="module")
+def logits(start: Start) -> Callable[..., jax.Array]:
+    """The logits of a batch, compiled once for all tests of a config."""
+    return logits_by(start[0])
+
+
 def first_batch(lengths: list[int] = LENGTHS, width: int = 8) -> Batch:
     return next(Batches(random_split(lengths), len(lengths), width).shuffled(seed=0, epoch=0))
 
 
-def logits_of(learner: Learner, params: Any, batch: Batch, keys: jax.Array | None = None) -> jax.Array:
-    return jax.jit(learner.logits)(params, learner.frozen, batch.tokens, batch.lengths, keys)
+def logits_by(learner: Learner) -> Callable[..., jax.Array]:
+    compiled = jax.jit(learner.logits)
+    return lambda params, batch, keys=None: compiled(params, learner.frozen, batch.tokens, batch.lengths, keys)
 
 
-def train(learner: Learner, state: TrainState, batches: list[Batch], devices: int = 1) -> TrainState:
+def train(replicas: Replicas, state: TrainState, batches: list[Batch]) -> TrainState:
     """The state after a step on each batch, which is the same on all devices."""
-    replicas = Replicas(learner, jax.devices()[:devices])
     states = replicas.place(state)
     for shards in replicas.send(batches):
         states = replicas.step(states, shards)
@@ -78,32 +93,35 @@ def test_padding_never_matters(start: Start) -> None:
     all_close(more_gradients, gradients, atol=1e-4)
 
 
-def test_row_order_never_matters(start: Start) -> None:
-    learner, state = start
+def test_row_order_never_matters(start: Start, logits: Callable[..., jax.Array]) -> None:
+    _, state = start
     batch = first_batch()
     order = np.random.default_rng(1).permutation(len(batch.tokens))
-    logits = logits_of(learner, state.params, batch)
-    permuted = logits_of(learner, state.params, Batch(*(x[order] for x in batch)))
-    all_close(permuted, logits[order], atol=1e-6)
-    assert np.ptp(logits) > 1e-4  # a model that says the same of every review would pass
+    found = logits(state.params, batch)
+    permuted = logits(state.params, Batch(*(x[order] for x in batch)))
+    all_close(permuted, found[order], atol=1e-6)
+    assert np.ptp(found) > 1e-4  # a model that says the same of every review would pass
 
 
-def test_rows_of_weight_zero_never_matter(start: Start) -> None:
-    learner, state = start
+@pytest.mark.expensive
+def test_rows_of_weight_zero_never_matter(start: Start, replicas: Callable[[int], Replicas]) -> None:
+    _, state = start
     real = np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)
     batch = first_batch()._replace(weights=real)
     other = batch._replace(
         labels=np.where(real > 0, batch.labels, 1 - batch.labels), tokens=np.where(real[:, None] > 0, batch.tokens, 9)
     )
-    after, after_other = (train(learner, state, [each]) for each in (batch, other))
+    after, after_other = (train(replicas(1), state, [each]) for each in (batch, other))
     all_close(after.params, after_other.params, atol=1e-6)
     assert float(after.metrics.weight) == 5
 
 
-def test_every_trainable_leaf_moves_and_no_frozen_one(config: Config, start: Start) -> None:
+def test_every_trainable_leaf_moves_and_no_frozen_one(
+    config: Config, start: Start, replicas: Callable[[int], Replicas]
+) -> None:
     learner, state = start
     frozen_before = jax.device_get(learner.frozen)
-    after = train(learner, state, [first_batch()] * 2)
+    after = train(replicas(1), state, [first_batch()] * 2)
     for (path, old), new in zip(jax.tree.leaves_with_path(state.params), jax.tree.leaves(after.params), strict=True):
         assert not np.array_equal(old, new), path
     jax.tree.map(np.testing.assert_array_equal, learner.frozen, frozen_before)
@@ -121,10 +139,11 @@ def test_frozen_table_gets_no_gradient_even_when_asked_for(start: Start) -> None
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
 
 
+@pytest.mark.expensive
 def test_one_compilation_per_bucket_and_no_hidden_transfer(start: Start) -> None:
     learner, state = start
     batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8,))
-    replicas = Replicas(learner, jax.devices()[:1])
+    replicas = Replicas(dataclasses.replace(learner), jax.devices()[:1])  # a copy, for which nothing is compiled yet
     states = replicas.place(state)
     with Stopwatch() as stopwatch:
         for epoch in range(3):
@@ -134,59 +153,66 @@ def test_one_compilation_per_bucket_and_no_hidden_transfer(start: Start) -> None
             assert stopwatch.compilations == 2
 
 
-def test_devices_do_not_matter(start: Start) -> None:
-    learner, state = start
+@pytest.mark.expensive
+def test_devices_do_not_matter(start: Start, replicas: Callable[[int], Replicas]) -> None:
+    _, state = start
     batches = list(Batches(random_split([*range(1, 23)] * 2), 8, 24).shuffled(seed=0, epoch=0))
     assert any(batch.weights.sum() < 8 for batch in batches)
-    one, several = (train(learner, state, batches, devices) for devices in (1, 2))
+    one, several = (train(replicas(devices), state, batches) for devices in (1, 2))
     all_close(several.params, one.params, atol=2e-5)
     figures = [dataclasses.asdict(state.metrics.compute()) for state in (several, one)]
     assert figures[0] == pytest.approx(figures[1], rel=1e-5)
 
 
-def test_prediction_does_not_depend_on_devices(start: Start) -> None:
+@pytest.mark.expensive
+def test_prediction_does_not_depend_on_devices(
+    start: Start, replicas: Callable[[int], Replicas], logits: Callable[..., jax.Array]
+) -> None:
     learner, state = start
     batches = Batches(random_split([*range(1, 25)]), 5, 24)
-    logits = []
-    for kind, devices in ((Replicas, 1), (Replicas, 2), (MeshReplicas, 2)):
-        replicas = kind(learner, jax.devices()[:devices])
-        logits.append(replicas.logits(replicas.eval_models(replicas.place(state)), batches))
-    all_close(logits[1], logits[0], atol=1e-6)
-    all_close(logits[2], logits[0], atol=1e-6)
+    one, *others = (
+        each.logits(each.eval_models(each.place(state)), batches)
+        for each in (replicas(1), replicas(2), MeshReplicas(learner, jax.devices()[:2]))
+    )
+    for other in others:
+        all_close(other, one, atol=1e-6)
     rows, batch = next(batches.sorted())
-    all_close(logits[0][rows], logits_of(learner, state.eval_params, batch), atol=1e-6)
+    all_close(one[rows], logits(state.eval_params, batch), atol=1e-6)
 
 
+@pytest.mark.expensive
 def test_overfits_32_reviews(config: Config) -> None:
     without_dropout = dataclasses.replace(config.model, dropout=0.0, word_dropout=0.0, embedding_dropout=0.0)
     model = build_model(dataclasses.replace(config, model=without_dropout))
     learner, state = Learner.create(model, optax.adam(1e-2), seed=0)
     batch = first_batch([*range(4, 12)] * 4, 12)
-    state = train(learner, state, [batch] * 450)  # a mean of words takes its time
-    figures = score(np.asarray(logits_of(learner, state.params, batch)), batch.labels)
+    state = train(Replicas(learner, jax.devices()[:1]), state, [batch] * 450)  # a mean of words takes its time
+    figures = score(np.asarray(logits_by(learner)(state.params, batch)), batch.labels)
     assert figures.accuracy == 1
     assert figures.loss < 0.01
 
 
-def test_dropout_needs_a_key_and_changes_with_it(config: Config, start: Start) -> None:
-    learner, state = start
+def test_dropout_needs_a_key_and_changes_with_it(
+    config: Config, start: Start, logits: Callable[..., jax.Array]
+) -> None:
+    _, state = start
     batch = first_batch()
-    np.testing.assert_array_equal(*(logits_of(learner, state.params, batch) for _ in range(2)))
+    np.testing.assert_array_equal(*(logits(state.params, batch) for _ in range(2)))
     keys = [jax.random.split(jax.random.key(seed), len(batch.tokens)) for seed in range(2)]
-    first, second = (logits_of(learner, state.params, batch, each) for each in keys)
+    first, second = (logits(state.params, batch, each) for each in keys)
     drops = any((config.model.dropout, config.model.word_dropout, config.model.embedding_dropout))
     assert np.array_equal(first, second) != drops
 
 
-def test_bfloat16_stays_close(config: Config, start: Start) -> None:
+def test_bfloat16_stays_close(config: Config, start: Start, logits: Callable[..., jax.Array]) -> None:
     batch = first_batch()
-    exact, state = start
+    _, state = start
     learner, rounded = Learner.create(build_model(config), optax.sgd(1.0), seed=0, dtype="bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(rounded.params)} == {jnp.dtype("float32")}
-    logits = [logits_of(exact, state.params, batch), logits_of(learner, rounded.params, batch)]
-    assert logits[1].dtype == jnp.float32
-    assert not np.array_equal(*logits)
-    all_close(logits[1], logits[0], atol=0.05)
+    exact, found = logits(state.params, batch), logits_by(learner)(rounded.params, batch)
+    assert found.dtype == jnp.float32
+    assert not np.array_equal(found, exact)
+    all_close(found, exact, atol=0.05)
 
 
 def test_one_of_each_kind_is_tried() -> None:
@@ -203,3 +229,5 @@ def test_one_of_each_kind_is_tried() -> None:
 
     tried = set.union(*map(parts, ONE_OF_EACH_KIND))
     assert tried == set.union(*(parts(path.stem) for path in CONFIGS))
+    encoders = [load_file(path).model.encoder.kind for path in CONFIGS if path.stem in ONE_OF_EACH_ENCODER]
+    assert sorted(encoders) == sorted({kind for part, kind in tried if part == "kind"} & set(ENCODERS))

@@ -1,6 +1,7 @@
 """Figures over several runs: their spread, and whether two differ."""
 
 import dataclasses
+import math
 import json
 import statistics
 from collections import defaultdict
@@ -42,9 +43,9 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of one value for each run."""
+        """Of one value for each run; NaN, as the AUC of reviews of one class is, has no spread."""
         mean = statistics.fmean(values)
-        if len(values) == 1:
+        if len(values) == 1 or math.isnan(mean):
             return cls(mean, None, None, None)
         from scipy import stats  # half a second that only those who ask for an interval wait
 
@@ -54,6 +55,8 @@ class Spread:
 
     def __format__(self, form: str) -> str:
         """Mean ± standard deviation by a format such as `.2f`; the mean alone where there is nothing to spread."""
+        if math.isnan(self.mean):
+            return "-"
         mean = format(self.mean, form)
         return f"{mean} ± {format(self.std, form)}" if self.std else mean
 

@@ -47,19 +47,23 @@ GOALS = {
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("scripts/faults", description=__doc__)
     parser.add_argument("--goals", nargs="+", choices=GOALS, default=list(GOALS))
-    parser.add_argument("--trials", type=int, help="of each goal")
+    parser.add_argument("--trials", type=int, nargs="+", help="of each goal: one number for all of them, or one each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workdir", type=Path)
     args = parser.parse_args(arguments)
     if args.workdir and args.workdir.exists():
         parser.error(f"--workdir: {args.workdir} is there already")
+    trials = args.trials or [GOALS[name].trials for name in args.goals]
+    trials = trials * len(args.goals) if len(trials) == 1 else trials
+    if len(trials) != len(args.goals):
+        parser.error(f"--trials: {len(trials)} numbers; give one, or one for each of the {len(args.goals)} goals")
     folder = args.workdir or Path(tempfile.mkdtemp(prefix="faults-"))
     os.environ["IMDB_JAX_CACHE"] = str(folder / "cache")
     set_up_process()
     logging.getLogger("imdb_jax").propagate = False
     logging.getLogger("imdb_jax").setLevel(logging.INFO)
     rig = Rig(folder)
-    failures = sum(run(name, rig, args.trials or GOALS[name].trials, args.seed) for name in args.goals)
+    failures = sum(run(name, rig, number, args.seed) for name, number in zip(args.goals, trials, strict=True))
     if failures:
         sys.exit(1)
     if not args.workdir:

@@ -31,6 +31,8 @@ config = Config(
 )
 """
 
+QUICK = ["--config.training.epochs=1", "--config.training.batch_size=16"]  # which one device does
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -215,7 +217,7 @@ def test_train_on_own_reviews(tmp_path: Path) -> None:
         rows.writerows((text.decode(), "pos" if label else "neg") for text, label in reviews)
     (tmp_path / "config.py").write_text(CONFIG)
     own = ["--config.data.source=files", f"--config.data.path={tmp_path / 'mine.csv'}"]
-    own += ["--config.data.text_column=what", "--config.data.label_column=mood", "--config.training.epochs=1"]
+    own += ["--config.data.text_column=what", "--config.data.label_column=mood", *QUICK]
     process = run("imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run", *own)
     assert process.returncode == 0, process.stderr.decode()
     results = json.loads((tmp_path / "run" / "results.json").read_text())
@@ -394,7 +396,7 @@ def test_a_start_without_data_leaves_the_workdir_free(tmp_path: Path) -> None:
     train = ["imdb_jax.train", "--config", tmp_path / "config.py", "--workdir", tmp_path / "run"]
     missing = ["--config.data.source=files", "--config.data.path=nowhere.csv"]
     assert "nowhere.csv" in fails(66, *train, *missing)
-    process = run(*train, "--config.training.epochs=1", "--config.data.limit=100")
+    process = run(*train, *QUICK, "--config.data.limit=50")
     assert process.returncode == 0, process.stderr.decode()
 
 
@@ -402,7 +404,7 @@ def test_an_encoder_of_ones_own_in_one_file(tmp_path: Path) -> None:
     file = Path(__file__).parents[2] / "docs" / "own_encoder.py"
     process = run(
         "imdb_jax.train", "--config", file, "--workdir", tmp_path / "run",
-        "--config.data.limit=200", "--config.training.epochs=1", "--config.model.encoder.options.features=8",
+        *QUICK, "--config.data.limit=50", "--config.data.max_length=16", "--config.model.encoder.options.features=8",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr.decode()
     assert "encoder.turn.kernel" in (tmp_path / "run" / "train.log").read_text()

@@ -16,8 +16,7 @@ from imdb_jax.errors import UserError
 from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
-from tests.commands.command_line import ROOT, fails
-from tests.commands.command_line import run_alone as run
+from tests.commands.command_line import ROOT, fails, run
 
 CONFIG = """
 from imdb_jax.config import *
@@ -36,22 +35,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A population of three seeds, a run by itself, and one on other reviews."""
     folder = tmp_path_factory.mktemp("populations")
     (folder / "config.py").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
-        for name, options in (
-            ("seeds", ["--config.seeds=0,1"]),
-            ("seeds", ["--config.seeds", "0..2"]),  # one more joins
-            ("run", ["--config.data.vocabulary_size=100", "--config.model.dropout=0.1"]),
-            ("other", ["--config.data.limit=50"]),
-        ):
-            process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / name, *options)
-            assert process.returncode == 0, process.stderr.decode()
+    for name, options in (
+        ("seeds", ["--config.seeds=0,1"]),
+        ("seeds", ["--config.seeds", "0..2"]),  # one more joins
+        ("run", ["--config.data.vocabulary_size=100", "--config.model.dropout=0.1"]),
+        ("other", ["--config.data.limit=50"]),
+    ):
+        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / name, *options)
+        assert process.returncode == 0, process.stderr.decode()
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMDB_JAX_CACHE", str(folder / "cache"))
 
 
 def output(*arguments: str | Path, cwd: Path | None = None) -> str:

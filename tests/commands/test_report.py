@@ -4,11 +4,10 @@ import csv
 import html
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from imdb_jax.config.moved import MovedData
 from imdb_jax.data.dataset import open_corpus
 from imdb_jax.reporting.run_page import write_run_page
 from imdb_jax.runs.run import Run
+from tests.commands.command_line import fails, run, run_alone
 from tests.untrained import begin
 
 ATTACK = """<script>document.title="run"</script> <img src=x onerror='document.title="run"'> </p></details>"""
@@ -38,26 +38,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install Debian's package chromium")
 
 
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment
-    )
-
-
-def report(*arguments: str | Path, cwd: Path | None = None) -> str:
+def report(*arguments: str | Path, cwd: Path | None = None, by: Callable = run) -> str:
     """What a report that succeeds prints."""
-    process = run("imdb_jax.report", *arguments, cwd=cwd)
-    assert process.returncode == 0, process.stderr
+    process = by("imdb_jax.report", *arguments, cwd=cwd)
+    assert process.returncode == 0, process.stderr.decode()
     assert not process.stderr
-    return process.stdout
-
-
-def fails(code: int, *arguments: str | Path) -> str:
-    process = run("imdb_jax.report", *arguments)
-    assert process.returncode == code, process.stderr
-    assert len(process.stderr.splitlines()) == 1, process.stderr
-    return process.stderr
+    return process.stdout.decode()
 
 
 def browse(page: Path, profile: Path, *options: str) -> str:
@@ -70,38 +56,24 @@ def browse(page: Path, profile: Path, *options: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMDB_JAX_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on hostile reviews, in a directory with a hostile name, and its report."""
     folder = tmp_path_factory.mktemp("reported")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(cache))
-        train = open_corpus(DataConfig(source="synthetic")).train
-        reviews = itertools.islice(zip(train.texts(), train.labels, strict=True), 300)
-        with (folder / f"{ODD_NAME}.csv").open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["text", "label"])
-            rows.writerows((f"{ATTACK} {text.decode()}", label) for text, label in reviews)
-        vectors = folder / "vectors.txt"
-        vectors.write_text(
-            "".join(f"{word} {i} 1 -1 {-i}\n" for i, word in enumerate(("good", "dull", "script", "xyzzy")))
-        )
-        (folder / "config.py").write_text(
-            CONFIG.format(path=str(folder / f"{ODD_NAME}.csv"), vectors=str(vectors)),
-        )
-        workdir = folder / ODD_NAME
-        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", workdir)
-        assert process.returncode == 0, process.stderr
-        assert report("--workdir", workdir).startswith(f"{workdir / 'report.html'}  (")
+    train = open_corpus(DataConfig(source="synthetic")).train
+    reviews = itertools.islice(zip(train.texts(), train.labels, strict=True), 300)
+    with (folder / f"{ODD_NAME}.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label"])
+        rows.writerows((f"{ATTACK} {text.decode()}", label) for text, label in reviews)
+    vectors = folder / "vectors.txt"
+    vectors.write_text("".join(f"{word} {i} 1 -1 {-i}\n" for i, word in enumerate(("good", "dull", "script", "xyzzy"))))
+    (folder / "config.py").write_text(
+        CONFIG.format(path=str(folder / f"{ODD_NAME}.csv"), vectors=str(vectors)),
+    )
+    workdir = folder / ODD_NAME
+    process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", workdir)
+    assert process.returncode == 0, process.stderr.decode()
+    assert report("--workdir", workdir, by=run_alone).startswith(f"{workdir / 'report.html'}  (")
     return workdir
 
 
@@ -150,7 +122,7 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
     (tmp_path / "run" / "vocabulary.txt").write_text("\n[UNK]\nfilm\n")
-    assert "has changed since the run was begun" in fails(65, "--workdir", tmp_path / "run")
+    assert "has changed since the run was begun" in fails(65, "imdb_jax.report", "--workdir", tmp_path / "run")
 
 
 def test_comparison_groups_seeds_and_writes_into_no_run(reported: Path, tmp_path: Path) -> None:
@@ -171,12 +143,14 @@ def test_comparison_groups_seeds_and_writes_into_no_run(reported: Path, tmp_path
 
 
 def test_mistakes_on_the_command_line_are_one_line(reported: Path, tmp_path: Path) -> None:
-    assert "--workdir: needs the directory" in fails(2)
-    assert "--out: 'x.pdf'; must end in .html" in fails(2, reported, "--out", "x.pdf")
-    assert "--split: 'test'; only the page of one run" in fails(2, reported, reported, "--split", "test")
-    assert "manifest.json: no such file" in fails(66, tmp_path)
+    command = "imdb_jax.report"
+    assert "--workdir: needs the directory" in fails(2, command)
+    assert "--out: 'x.pdf'; must end in .html" in fails(2, command, reported, "--out", "x.pdf")
+    assert "--split: 'test'; only the page of one run" in fails(2, command, reported, reported, "--split", "test")
+    assert "manifest.json: no such file" in fails(66, command, tmp_path)
     (tmp_path / "file").write_text("")
-    assert "choose another --out" in fails(73, reported, reported, "--out", tmp_path / "file" / "page.html")
+    out = ("--out", tmp_path / "file" / "page.html")
+    assert "choose another --out" in fails(73, command, reported, reported, *out)
 
 
 @needs_browser

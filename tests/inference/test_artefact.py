@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.export
@@ -45,7 +45,7 @@ from imdb_jax.models import OWN_ENCODERS, Embedding, Words
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
-from tests.conftest import CONFIGS, VOCABULARY_SIZE
+from tests.conftest import CONFIGS, ONE_OF_EACH_KIND, VOCABULARY_SIZE
 from tests.data.test_text import reviews as texts
 from tests.data.test_text import rules
 from tests.untrained import begin
@@ -99,14 +99,19 @@ def logit(probabilities: np.ndarray) -> np.ndarray:
     return np.log(probabilities / (1 - probabilities))
 
 
-def distinct() -> list[Config]:
-    """Each of configs/ at a length that tests can afford, but for those that only train in another way."""
+def distinct() -> list[Any]:
+    """Each of configs/ at a length that tests can afford, but for those that only train in another way.
+
+    One of each kind comes first; the others are slow.
+    """
     found = {}
-    for path in CONFIGS:
+    for path in sorted(CONFIGS, key=lambda path: path.stem not in ONE_OF_EACH_KIND):
         config = load_file(path)
         data = dataclasses.replace(config.data, source="synthetic", max_length=24, buckets=())
         model = dataclasses.replace(config.model, dropout=0.0, word_dropout=0.0, embedding_dropout=0.0)
-        found.setdefault((str(model), data.text, data.keep), Config(data=data, model=model))
+        marks = () if path.stem in ONE_OF_EACH_KIND else pytest.mark.slow
+        param = pytest.param(Config(data=data, model=model), id=path.stem, marks=marks)
+        found.setdefault((str(model), data.text, data.keep), param)
     return [*found.values()]
 
 
@@ -120,7 +125,7 @@ def model(small: Predictor) -> bytes:
     return exported(small)
 
 
-@pytest.mark.parametrize("config", distinct(), ids=lambda config: config.model.encoder.kind)
+@pytest.mark.parametrize("config", distinct())
 def test_readers_equal_predict_with_every_config(config: Config, tmp_path: Path) -> None:
     predictor = predictor_of(tmp_path / "run", config)
     (tmp_path / "model.zip").write_bytes(exported(predictor))

@@ -62,6 +62,7 @@ def build_model_of(encoder, embedding) -> TextClassifier:
     return TextClassifier(ModelConfig(embedding=embedding, encoder=encoder), VOCABULARY_SIZE, rngs=nnx.Rngs(0))
 
 
+@pytest.mark.expensive
 def test_attributions_add_up(config: Config) -> None:
     model = build_model(config)
     found = attribute(model)

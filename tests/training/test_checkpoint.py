@@ -162,21 +162,24 @@ def test_flipped_numbers_of_older_checkpoints_are_noticed(
     data = max(parts, key=lambda path: path.stat().st_size)  # arrays first, then their index
     whole, silent = data.read_bytes(), 0
     random = np.random.default_rng(0)
-    for _ in range(8):
+    for _ in range(100):  # where in the file the numbers lie differs from time to time
         content = bytearray(whole)
-        content[int(random.integers(200, 3_600))] ^= 1 << int(random.integers(8))  # 4 KB of numbers, nearly as they are
+        content[int(random.integers(len(whole)))] ^= 1 << int(random.integers(8))
         data.write_bytes(content)
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint_files, "fingerprints", lambda _: marks)  # nobody looks
             loaded = reader.restore_latest(wide_state_at(0))
         assert loaded is not None
-        silent += int(loaded[0].step) == 2 and fingerprints(loaded[0]) != marks
+        if int(loaded[0].step) != 2 or fingerprints(loaded[0]) == marks:
+            continue  # Orbax has noticed it, or it does not matter
         caplog.clear()
         found = reader.restore_latest(wide_state_at(0))
         assert found is not None
         assert_equal(found[0], wide_state_at(1))
         assert "damaged (ValueError: params.table has changed)" in caplog.text
         assert "written in another environment (jax 1.0 -> 1.1)" in caplog.text
+        if (silent := silent + 1) == 8:
+            break
     assert silent == 8
 
 

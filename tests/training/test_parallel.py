@@ -19,7 +19,7 @@ from imdb_jax.training.parallel import MOST_EXCHANGED, MeshReplicas, Replicas, r
 from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import CONFIGS, build_model, random_split, small
 
-STEPS = 30
+STEPS = 20
 
 
 @pytest.fixture(scope="module", params=["glove_bilstm", "conv1d"])

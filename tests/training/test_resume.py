@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from imdb_jax.config import (
     LSTMConfig,
     ModelConfig,
     OptimizerConfig,
+    PoolConfig,
     TrainingConfig,
 )
 from imdb_jax.config.checked import dump
@@ -40,6 +42,11 @@ CONFIG = Config(
     optimizer=OptimizerConfig(name="adam", learning_rate=1e-2, schedule="cosine", clip_norm=1.0, ema_decay=0.9),
     training=TrainingConfig(batch_size=16, epochs=3, eval_batch_size=16),
 )
+SIMPLE = dataclasses.replace(  # which compiles in no time
+    CONFIG,
+    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=PoolConfig()),
+    training=TrainingConfig(batch_size=16, epochs=2),
+)
 TIMES = {"seconds", "reviews_per_second", "tokens_per_second", "metrics"}  # the last is a checksum of the others
 
 
@@ -55,13 +62,16 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory):
-    cache = tmp_path_factory.mktemp("cache")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IMDB_JAX_CACHE", str(cache))
-        run_experiment(CONFIG, str(folder))
-        return outcome(folder)
+    run_experiment(CONFIG, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(whole: Path) -> tuple[list[dict], dict, dict]:
+    return outcome(whole)
 
 
 def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +100,25 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("steps", [2, 5, 6, 9, 13])
-@pytest.mark.parametrize("action", [power_cut, terminate])
+def slow(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(  # in each of the three epochs of 6 steps, and between them
+    ("action", "steps"),
+    [
+        (power_cut, 2),
+        slow(power_cut, 5),
+        (power_cut, 6),
+        (power_cut, 9),
+        slow(power_cut, 13),
+        slow(terminate, 2),
+        (terminate, 5),
+        slow(terminate, 6),
+        slow(terminate, 9),
+        (terminate, 13),
+    ],
+)
 def test_stopped_run_goes_on_exactly(
     uninterrupted, action, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +128,7 @@ def test_stopped_run_goes_on_exactly(
             run_experiment(CONFIG, str(tmp_path))
     if action is terminate:
         assert stopped.value.exit_code == 143
+        assert (tmp_path / "checkpoints" / str(steps + 1)).is_dir()  # no step is lost
     assert Run(tmp_path).results() is None
     run_experiment(CONFIG, str(tmp_path))
     metrics, results, params = outcome(tmp_path)
@@ -129,14 +157,6 @@ def test_seconds_are_sums_over_all_starts(tmp_path: Path, monkeypatch: pytest.Mo
     assert phases["train"] == pytest.approx(sum(epoch.seconds for epoch in Run(tmp_path).history().epochs), abs=0.01)
 
 
-def test_terminated_run_loses_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        stop_after(8, terminate, patch)
-        with pytest.raises(Interrupted):
-            run_experiment(CONFIG, str(tmp_path))
-    assert (tmp_path / "checkpoints" / "9").is_dir()  # 6 steps an epoch: in the middle of the second
-
-
 def test_a_signal_that_training_no_longer_sees_is_not_lost() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted) as stopped, StopSignal():
@@ -145,19 +165,17 @@ def test_a_signal_that_training_no_longer_sees_is_not_lost() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_finished_run_is_left_alone(tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.name not in (".lock", "train.log")}
-    run_experiment(CONFIG, str(tmp_path))
+def test_finished_run_is_left_alone(whole: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.name not in (".lock", "train.log")}
+    run_experiment(CONFIG, whole)
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert len((tmp_path / "test_readings.jsonl").read_text().splitlines()) == 1
+    assert len((whole / "test_readings.jsonl").read_text().splitlines()) == 1
 
 
-def test_another_config_is_refused_by_name(tmp_path: Path) -> None:
-    run_experiment(CONFIG, str(tmp_path))
+def test_another_config_is_refused_by_name(whole: Path) -> None:
     other = dataclasses.replace(CONFIG, optimizer=dataclasses.replace(CONFIG.optimizer, learning_rate=0.5))
     with pytest.raises(UserError, match=r"optimizer\.learning_rate: 0\.01 -> 0\.5"):
-        run_experiment(other, str(tmp_path))
+        run_experiment(other, whole)
 
 
 def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +206,7 @@ def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         return original(self, states, shards)
 
     monkeypatch.setattr(Replicas, "step", step)
-    shorter = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, epochs=2))
-    run_experiment(shorter, str(tmp_path))
+    run_experiment(SIMPLE, tmp_path)
     log = (tmp_path / "train.log").read_text()
     assert "compiled 0" not in log.partition("epoch  2/2")[0]
     assert re.search(r"epoch  2/2 .* compiled [1-9]", log)
@@ -205,8 +222,6 @@ def test_two_starts_on_one_workdir(tmp_path: Path) -> None:
 
 
 def test_diverging_loss_is_told_in_one_line(tmp_path: Path) -> None:
-    wild = dataclasses.replace(
-        CONFIG, optimizer=OptimizerConfig(learning_rate=3e38), training=TrainingConfig(batch_size=8, epochs=2)
-    )
+    wild = dataclasses.replace(SIMPLE, optimizer=OptimizerConfig(learning_rate=3e38))
     with pytest.raises(UserError, match=r"the training loss is (nan|inf) at step \d+; lower optimizer\.learning_rate"):
-        run_experiment(wild, str(tmp_path))
+        run_experiment(wild, tmp_path)
