@@ -2,9 +2,11 @@
 
     python reader.py model.zip "What a film!" "Not good, not funny."
     python reader.py --numpy model.zip < reviews.txt
+    python reader.py --text_column review model.zip reviews.csv
 
 `JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs. `NumpyReader` needs NumPy alone, and the
-file numpy_model.py beside this one. Both give the probabilities of `python -m imdb_jax.predict`, to 1e-6.
+file numpy_model.py beside this one. Reviews in files take rows.py of imdb_jax/data beside it. Both give the
+probabilities of `python -m imdb_jax.predict`, to 1e-6.
 
 A model is a zip file of plain data, none of it compressed:
 
@@ -28,7 +30,7 @@ import re
 import runpy
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +216,7 @@ class NumpyReader(ModelReader):
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
-        try:
-            model = runpy.run_path(str(Path(__file__).with_name("numpy_model.py")))
-        except FileNotFoundError:
-            raise ModelError("numpy_model.py: no such file; copy it to where reader.py lies", NO_SUCH_FILE) from None
+        model = companion("numpy_model.py")
         if (kind := self.manifest["encoder"]["kind"]) not in model["FEATURES"]:
             raise ModelError(f"{path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it")
         self._of_member: Callable[..., np.ndarray] = model["logits"]
@@ -227,15 +226,47 @@ class NumpyReader(ModelReader):
         return np.mean([self._of_member(member, self.manifest, *batch) for member in self.members], axis=0)
 
 
+def companion(name: str) -> dict[str, Any]:
+    """The names of a file beside this one, or where imdb_jax has it."""
+    here = Path(__file__).parent
+    for path in (here / name, here.parent / "data" / name):
+        if path.exists():
+            return runpy.run_path(str(path))
+    raise ModelError(f"{name}: no such file; copy it to where reader.py lies", NO_SUCH_FILE)
+
+
+def read_file(path: str, column: str, encoding: str | None) -> Iterator[bytes]:
+    """The reviews of a table, or the lines of another file."""
+    rows = companion("rows.py")
+    try:
+        with open(path, "rb") as file:
+            if rows["is_table"](path):
+                table = rows["Table"](file, path, (column,), encoding)
+                yield from (rows["text_of"](row, column, where) for where, row in table)
+            else:
+                yield from rows["text_lines"](file, path, encoding)
+    except rows["FileError"] as error:
+        raise ModelError(str(error)) from None
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}", NO_SUCH_FILE) from None
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command line: a line for each review, its probability and how it begins."""
     parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
-    parser.add_argument("reviews", nargs="*", help="reviews; without any, the lines of standard input")
+    parser.add_argument("reviews", nargs="*", help="reviews, or files; without any, the lines of standard input")
+    parser.add_argument("--text_column", default="text", help="of a table: the column or JSON key of the review")
+    parser.add_argument("--encoding", help="of a file without a byte-order mark; UTF-8 unless given")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
-    reviews = iter([os.fsencode(review) for review in args.reviews]) if args.reviews else sys.stdin.buffer
+    reviews: Iterator[bytes] = itertools.chain.from_iterable(
+        read_file(each, args.text_column, args.encoding) if os.path.exists(each) else [os.fsencode(each)]
+        for each in args.reviews
+    )
+    if not args.reviews:
+        reviews = iter(sys.stdin.buffer)
     while chunk := list(itertools.islice(reviews, 16 * READ_TOGETHER)):
         for review, probability in zip(chunk, reader.probabilities(chunk), strict=True):
             start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]

@@ -65,6 +65,7 @@ def write_run_page(path: Path, run: Run, split: Literal["validation", "test"], m
         scores={name: score_cells(each) for name, each in scores.items()},
         history=history.epochs,
         best=history.best(monitor),
+        overfitting=history.overfitting(),
         calibration=calibrated,
         mistakes={
             "Predicted positive, true label negative": mistakes[: len(negative)],

@@ -101,6 +101,8 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
     del state  # one copy less in memory
     with StopSignal() as stop:
         train_epochs(replicas, states, history, config, train, validation, keeper.keep, stopwatch, stop)
+    if overfitting := history.overfitting():
+        log.info(overfitting)
 
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)

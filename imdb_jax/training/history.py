@@ -8,6 +8,8 @@ from imdb_jax.config import TrainingConfig
 from imdb_jax.config.checked import dump, load
 from imdb_jax.training.metrics import Figure, Scores, TrainScores
 
+LARGEST_GAP = 0.1  # between the accuracy on training and validation reviews
+
 
 def rank(figure: float, monitor: str) -> float:
     """A metric as one to choose by: the higher the better, and NaN never best."""
@@ -71,6 +73,17 @@ class History:
     def best(self, monitor: str) -> Epoch:
         """The first of the best epochs."""
         return max(self.epochs, key=lambda epoch: epoch.rank(monitor))
+
+    def overfitting(self) -> str | None:
+        """What shows that the run learns its reviews by heart, and what to try, in one line; None if nothing does."""
+        last, lowest = self.epochs[-1], min(self.epochs, key=lambda epoch: epoch.validation.loss)
+        gap, signs = last.train.accuracy - last.validation.accuracy, []
+        if gap > LARGEST_GAP:
+            signs.append(f"training accuracy is {100 * gap:.0f} points above validation accuracy")
+        if last.epoch > lowest.epoch + 1:
+            signs.append(f"validation loss rises since epoch {lowest.epoch}")
+        advice = "more dropout (--config.model.dropout=, word_dropout=), --config.training.patience=2, fewer weights"
+        return f"the run over-fits: {' and '.join(signs)}; try {advice} or more reviews" if signs else None
 
     def is_finished(self, config: TrainingConfig) -> bool:
         """Whether all epochs are done or patience is at its end; the epochs alone decide, so resuming is exact."""

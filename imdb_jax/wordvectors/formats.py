@@ -4,6 +4,7 @@ Formats are told by content, and nothing is ever unpickled. A file is read once,
 wanted words are parsed, but any line with too few numbers is found, so that no damaged file is loaded in part.
 """
 
+import codecs
 import gzip
 import logging
 import re
@@ -49,7 +50,7 @@ def read_word_vectors(path: Path, words: Set[bytes] | None) -> dict[bytes, np.nd
 
 
 def _read(path: Path, blocks: Iterator[bytes], words: Set[bytes] | None) -> Iterator[WordVector]:
-    head = next(blocks, b"")
+    head = next(blocks, b"").removeprefix(codecs.BOM_UTF8)
     if not head:
         raise UserError(f"{path}: empty file, expected word vectors", BAD_DATA)
     if header := HEADER.match(head):
@@ -141,8 +142,11 @@ def _read_text(
             yield where, word, vector
     if line.strip():
         _parse(f"{path}:{number}", line, dim)  # where a cut file ends
-    if count is not None and count != number - before - blank:
-        raise UserError(f"{path}: {number - before - blank:,} words, its first line promises {count:,}", BAD_DATA)
+    found = number - before - blank
+    if count == found + 1:  # as fastText's published files have it
+        log.warning(f"{path}: {found:,} words, one less than its first line promises")
+    elif count is not None and count != found:
+        raise UserError(f"{path}: {found:,} words, its first line promises {count:,}", BAD_DATA)
 
 
 def _lines(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:

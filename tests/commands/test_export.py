@@ -1,5 +1,7 @@
 """A run is exported, and read by copies of one or two files where there is no imdb_jax, and even no JAX."""
 
+import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imdb_jax.data import rows
 from imdb_jax.inference import numpy_model, reader
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.run import Run
@@ -51,6 +54,17 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
     assert [start for _, _, start in lines] == [" ".join(review.split())[:60] for review in REVIEWS]
     expected = [prediction.probability for prediction in Predictor(Run(folder / "run")).predict(REVIEWS)]
     np.testing.assert_allclose([float(probability) for probability, _, _ in lines], expected, atol=2e-6)
+    shutil.copy(rows.__file__, tmp_path)
+    table = "".join(json.dumps({"review": review}) + "\n" for review in REVIEWS).encode("utf-16")
+    (tmp_path / "table.json.gz").write_bytes(gzip.compress(table))
+    (tmp_path / "lines.txt").write_text("\ufeff" + "".join(" ".join(review.split()) + "\n" for review in REVIEWS))
+    for asked in (["--text_column", "review", "model.zip", "table.json.gz"], ["model.zip", "lines.txt"]):
+        of_file = read(tmp_path, *options, *asked)
+        assert (of_file.returncode, of_file.stderr) == (0, b"")
+        assert of_file.stdout == process.stdout
+    refused = read(tmp_path, *options, "model.zip", "table.json.gz")
+    assert refused.returncode == 65
+    assert refused.stderr.decode() == "error: table.json.gz:1: no column 'text'; found: 'review'\n"
     piped = read(tmp_path, *options, "model.zip", stdin=b"word7 word8, word9\n\n")
     assert piped.stdout.splitlines() == process.stdout.splitlines()[:2]
 

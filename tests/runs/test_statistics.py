@@ -84,3 +84,9 @@ def test_bootstrap_over_members_as_one_would_write_it_down() -> None:
 def test_what_differs_in_its_seed_alone_belongs_together() -> None:
     configs = {"a": {"seed": 0, "dim": 8}, "b": {"seed": 0, "dim": 4}, "c": {"seed": 1, "dim": 8}}
     assert seeds_together(configs) == [["a", "c"], ["b"]]
+
+
+def test_a_figure_that_is_not_defined_has_no_spread() -> None:
+    """As the AUC over test reviews of one class."""
+    spread = Spread.of([math.nan, math.nan])
+    assert (f"{spread:.2f}", spread.interval(".2f"), spread.std) == ("-", "", None)

@@ -31,6 +31,26 @@ def test_the_best_epoch_is_the_first_of_equals_and_never_nan() -> None:
     assert history(0.1, NAN).best("accuracy").epoch == 1
 
 
+def test_overfitting_is_told_with_what_shows_it() -> None:
+    def over(train: float, validation: float, *losses: float) -> str | None:
+        epochs = [
+            Epoch(
+                i,
+                i,
+                TrainScores(loss=0.1, accuracy=train),
+                Scores(loss=loss, accuracy=validation, auc=NAN, f1=0.5, examples=4),
+                seconds=1.0,
+            )
+            for i, loss in enumerate(losses, start=1)
+        ]
+        return History(epochs).overfitting()
+
+    assert over(0.95, 0.86, 0.5, 0.4, 0.41) is None
+    assert str(over(0.98, 0.86, 0.5)).startswith("the run over-fits: training accuracy is 12 points above validation")
+    assert "the run over-fits: validation loss rises since epoch 2; try" in str(over(0.9, 0.86, 0.5, 0.4, 0.41, 0.45))
+    assert " and validation loss rises since epoch 1; try more dropout" in str(over(1.0, 0.8, 0.3, 0.4, 0.5))
+
+
 def test_patience_counts_epochs_without_a_better_one() -> None:
     config = TrainingConfig(epochs=10, patience=2)
     assert not history().is_finished(config)

@@ -134,7 +134,7 @@ def test_numbers_are_words_too(tmp_path):
         (b"film 1 2 3\nthe 1 1e39 3\n", "glove.txt:2: nan or infinity, expected finite numbers"),
         (b"2 3\nthe 1 2 3\nfilm 1 2\n", "glove.txt:3: 2 numbers, expected 3"),
         (b"2 3\nthe 1 2\nfilm 1 2 3\n", "glove.txt:2: 2 numbers, expected 3"),
-        (b"3 3\nthe 1 2 3\nfilm 1 2 3\n", "glove.txt: 2 words, its first line promises 3"),
+        (b"4 3\nthe 1 2 3\nfilm 1 2 3\n", "glove.txt: 2 words, its first line promises 4"),
         (b"1 3\nthe 1 2 3\nfilm 1 2 3\n", "glove.txt: 2 words, its first line promises 1"),
         (b"3 3\n", "glove.txt: 0 words, its first line promises 3"),
         (b"film 1 2 3\nwas 1 2 3\n", "glove.txt: holds none of the 1 words of the vocabulary"),
@@ -325,3 +325,20 @@ def test_published_glove_has_its_published_numbers():
     assert table.shape == (6, 100)
     assert found.tolist() == [False, False, True, True, True, False]
     np.testing.assert_array_equal(table[2, :4], np.float32([-0.038194, -0.24487, 0.72812, -0.39961]))
+
+
+def test_a_mark_is_no_part_of_the_first_word(tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").write_bytes(b"\xef\xbb\xbfthe 1 2 3\nfilm 4 5 6\n")
+    (tmp_path / "word2vec.txt").write_bytes(b"\xef\xbb\xbf2 3\nthe 1 2 3\nfilm 4 5 6\n")
+    for name in ("glove.txt", "word2vec.txt"):
+        table, found = read_vectors(tmp_path / name, [b"", b"the", b"film"])
+        assert (table[1:].tolist(), found.tolist()) == ([[1, 2, 3], [4, 5, 6]], [False, True, True])
+
+
+def test_a_header_may_promise_one_word_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As published files of fastText do."""
+    (tmp_path / "wiki.vec").write_bytes(b"3 3\nthe 1 2 3\nfilm 4 5 6\n")
+    assert read_vectors(tmp_path / "wiki.vec", [b"", b"the", b"film"])[1][1:].all()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'wiki.vec'}: 2 words, one less than its first line promises"
+    ]
