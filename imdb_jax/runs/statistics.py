@@ -1,8 +1,8 @@
 """Figures over several runs: their spread, and whether two differ."""
 
 import dataclasses
-import math
 import json
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
