@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Literal
@@ -28,6 +29,7 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
+    cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
     from imdb_jax.config.checked import dump
     from imdb_jax.data.dataset import load_dataset
     from imdb_jax.inference.predictor import open_classifier
@@ -54,4 +56,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, quiet=True)
+    cli.run(main)

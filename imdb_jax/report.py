@@ -1,6 +1,7 @@
 """Shows what runs learned on a page: `python -m imdb_jax.report --workdir runs/quickstart`."""
 
 import dataclasses
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     """Reports; see `Args`."""
     started = time.perf_counter()
     args = cli.parse(Args, arguments, "report")
+    cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
     folders = [Path(folder) for folder in (args.workdir, *args.runs) if folder is not None]
     if not folders:
         raise UserError("--workdir: needs the directory of a training run")
@@ -63,4 +65,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, quiet=True)
+    cli.run(main)

@@ -42,7 +42,7 @@ class Spread:
     high: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
+    def of(cls, values: Sequence[int | float]) -> "Spread":
         """Of one value for each run; NaN, as the AUC of reviews of one class is, has no spread."""
         mean = statistics.fmean(values)
         if len(values) == 1 or math.isnan(mean):
