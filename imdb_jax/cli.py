@@ -47,6 +47,9 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             exit_code = IO_FAILED
             error = UserError(f"{error.strerror}; make room and run the same command again")
+        elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            exit_code = USAGE
+            error = UserError(f"{error.filename}: {error.strerror}")
         if exit_code == INTERNAL:
             log.exception("this should not happen; please report it with the lines below")
         else:

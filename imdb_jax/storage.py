@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +61,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def local_path(path: str | Path, field: str) -> Path:
+    """A path that a user gave as the value of a field, with `~` for a home folder.
+
+    Raises:
+      UserError: it is empty, of another machine such as `gs://bucket/run`, or there is no such home.
+    """
+    text = os.fspath(path)
+    if not text or re.match(r"[A-Za-z][\w+.-]+:/", text):  # a drive of Windows has one letter
+        raise UserError(f"{field}: {text!r}; needs a path on a disk of this machine, such as runs/mine")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{field}: {text!r}; there is no such home folder here, give a path without ~") from None
+
+
 def sha256(content: bytes) -> str:
     """The checksum of what a file of a run holds."""
     return hashlib.sha256(content).hexdigest()
@@ -77,8 +93,8 @@ def cache_dir() -> Path:
     any time; nothing is created here.
     """
     if chosen := os.environ.get("IMDB_JAX_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imdb_jax"
+        return local_path(chosen, "IMDB_JAX_CACHE")
+    return local_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "IMDB_JAX_CACHE") / "imdb_jax"
 
 
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:

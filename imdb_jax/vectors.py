@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from imdb_jax import cli
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Run
+from imdb_jax.storage import local_path
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     """Exports or answers; see `Args`."""
     args = cli.parse(Args, arguments, "vectors").command
     if isinstance(args, Export):
-        path = Path(args.out)
+        path = local_path(args.out, "--out")
         if path.suffix not in (".txt", ".bin"):
             raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
         write_vectors(path, *_of_run(args.workdir))

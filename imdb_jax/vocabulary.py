@@ -4,13 +4,13 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import tyro
 
 from imdb_jax import cli
 from imdb_jax.data.vocabulary import write_word_index
 from imdb_jax.runs.run import Run
+from imdb_jax.storage import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         case Decode():
             sys.stdout.write(vocabulary.decode(args.ids) + "\n")
         case Export():
-            write_word_index(Path(args.out), vocabulary.words)
+            write_word_index(local_path(args.out, "--out"), vocabulary.words)
 
 
 if __name__ == "__main__":
