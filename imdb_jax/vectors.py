@@ -1,7 +1,6 @@
 """Word vectors of a run or a file: `python -m imdb_jax.vectors neighbours --workdir runs/quickstart good bad`."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--workdir, --vectors: give one of them")
     name = args.workdir or str(find_vectors(args.vectors or ""))
     words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
-    asked = [os.fsencode(word) for word in args.words]
+    asked = [cli.utf8(word) for word in args.words]
     answers = [neighbours(name, words, table, word, args.count) for word in asked]
     for word, found in zip(asked, answers, strict=True):
         lines = [word.decode("utf-8", "replace"), *(f"  {cosine:6.3f}  {near}" for near, cosine in found)]

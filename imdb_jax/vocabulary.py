@@ -1,7 +1,6 @@
 """Words and ids of a trained run: `python -m imdb_jax.vocabulary encode --workdir runs/quickstart "What a film!"`."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     vocabulary = Run(args.workdir).vocabulary()
     match args:
         case Encode():
-            sys.stdout.write(" ".join(map(str, vocabulary.encode(os.fsencode(args.text)))) + "\n")
+            sys.stdout.write(" ".join(map(str, vocabulary.encode(cli.utf8(args.text)))) + "\n")
         case Decode():
             sys.stdout.write(vocabulary.decode(args.ids) + "\n")
         case Export():

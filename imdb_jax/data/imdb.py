@@ -151,7 +151,7 @@ def _prepare(data_dir: Path) -> None:
     builder = Builder(data_dir=data_dir)
     folder = Path(builder.data_dir)
     log.info("preparing %s in %s", builder.info.full_name, folder)
-    tqdm_utils.display_progress_bar(sys.stderr.isatty())
+    tqdm_utils.display_progress_bar(getattr(sys.stderr, "isatty", bool)())
     try:
         # TFDS announces itself on standard output, which belongs to the results of commands.
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):

@@ -128,7 +128,7 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
         unit=" reviews",
         leave=False,
         delay=1,  # seconds: a shorter epoch has its line soon enough
-        disable=not ((sys.stderr.isatty() or in_notebook()) and log.isEnabledFor(logging.INFO)),
+        disable=not ((getattr(sys.stderr, "isatty", bool)() or in_notebook()) and log.isEnabledFor(logging.INFO)),
     )
 
 
