@@ -43,8 +43,10 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
         sys.stdout.flush()
     except BrokenPipeError:
         pass  # the reader of our output has seen enough
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        if error.args:  # training was interrupted, and says how
+            log.error("%s", error)
+        sys.exit(getattr(error, "exit_code", 130))
     except Exception as error:
         exit_code = getattr(error, "exit_code", INTERNAL)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
