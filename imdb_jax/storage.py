@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 from imdb_jax.errors import LOCKED, UserError
 
 log = logging.getLogger(__name__)
@@ -97,22 +99,36 @@ def cache_dir() -> Path:
     return local_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "IMDB_JAX_CACHE") / "imdb_jax"
 
 
+def alone_in(folder: Path) -> FileLock:
+    """Inside `with`, the only process that makes something in a folder of the cache."""
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
+
+
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
     try:
-        if path.is_dir():
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads((path / CHECKSUMS).read_bytes()) == _checksums(path):
-                    return path
-            log.warning(f"{path}: damaged; it is made again")
-            shutil.rmtree(path)
-        with atomic_folder(path) as draft:
-            write(draft)
-            (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
+        if _is_whole(path):
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with alone_in(path.parent):
+            if _is_whole(path):  # another process has made it meanwhile
+                return path
+            if path.is_dir():
+                log.warning(f"{path}: damaged; it is made again")
+                shutil.rmtree(path)
+            with atomic_folder(path) as draft:
+                write(draft)
+                (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
     except OSError as error:
         message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
         raise UserError(message, LOCKED) from None
     return path
+
+
+def _is_whole(folder: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder)
+    return False
 
 
 def _checksums(folder: Path) -> dict[str, str]:

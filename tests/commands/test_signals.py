@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -166,12 +165,7 @@ def test_what_is_ignored_or_of_another_program_is_left_alone() -> None:
 def test_another_program_that_imports_the_package_keeps_its_interrupt(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "__init__.py").write_text("import imdb_jax")
-    (tmp_path / "theirs" / "main.py").write_text(
-        textwrap.dedent("""
-            import signal
-            signal.raise_signal(signal.SIGINT)
-        """)
-    )
+    (tmp_path / "theirs" / "main.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
     (tmp_path / "sitecustomize.py").write_text(
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     )
