@@ -26,6 +26,9 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
     A user's mistake is one line on stderr and its exit code; a traceback is for mistakes of ours, or for `--debug`.
     A quiet command shows warnings and errors alone.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who started this, or a window without a terminal
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     log.setLevel(logging.INFO)
@@ -38,20 +41,31 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
     try:
         command(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except BrokenPipeError:
+        pass  # the reader of our output has seen enough
+    except KeyboardInterrupt as error:
+        if error.args:  # training was interrupted, and says how
+            log.error("%s", error)
+        sys.exit(getattr(error, "exit_code", 130))
     except Exception as error:
         exit_code = getattr(error, "exit_code", INTERNAL)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             exit_code = IO_FAILED
             error = UserError(f"{error.strerror}; make room and run the same command again")
+        elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            exit_code = USAGE
+            error = UserError(f"{error.filename}: {error.strerror}")
         if exit_code == INTERNAL:
             log.exception("this should not happen; please report it with the lines below")
         else:
             log.error("error: %s" if isinstance(error, UserError) else "%s", error, exc_info=debug)
         sys.exit(exit_code)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # Python would try again, and end with 120
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(0)
 
 
@@ -86,7 +100,7 @@ def parse(args: type[Args], arguments: Sequence[str], command: str, default: Arg
 
 def _unframe(box: str) -> str:
     """Tyro's framed complaint as one line, without its advice to ask for help."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m|[│─╭╮╰╯]", "", line).strip() for line in box.splitlines()[1:]]
+    lines = [re.sub(r"\x1b\[[0-9;]*m|[│─╭╮╰╯]|-{3,}", "", line).strip(" |+") for line in box.splitlines()[1:]]
     return re.sub(r"\s+", " ", " ".join(lines).partition("For full helptext")[0]).strip()
 
 
@@ -106,6 +120,11 @@ def start_config(arguments: Sequence[str], begun: Callable[[str], Config | None]
     raise UserError(
         "--config: needs the name of a config, such as quickstart, or a file, such as configs/quickstart.py"
     )
+
+
+def utf8(argument: str) -> bytes:
+    """A text of the command line as UTF-8, whatever the encoding of the terminal; what isn't text passes through."""
+    return argument.encode("utf-8", sys.getfilesystemencodeerrors())
 
 
 def take(option: str, arguments: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -2,10 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from imdb_jax import cli
+from imdb_jax.storage import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
+    out = local_path(args.out, "--out")
     set_up_process()
-    write_artefact(Path(args.out), open_classifier(args.workdir).members, args.table)
+    write_artefact(out, open_classifier(args.workdir).members, args.table)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterat
         reviews, wheres = read_files(path, data, None, "to predict", "--")
         yield from zip(wheres, reviews.texts(), strict=True)
     else:
-        yield "", os.fsencode(argument)
+        yield "", cli.utf8(argument)
 
 
 def names_file(argument: str) -> bool:

@@ -15,6 +15,7 @@ from imdb_jax.config.moved import Moved
 from imdb_jax.errors import UserError
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
+from imdb_jax.storage import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     started = time.perf_counter()
     args = cli.parse(Args, arguments, "report")
     cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
-    folders = [Path(folder) for folder in (args.workdir, *args.runs) if folder is not None]
+    folders = [local_path(folder, "--workdir") for folder in (args.workdir, *args.runs) if folder is not None]
     if not folders:
         raise UserError("--workdir: needs the directory of a training run")
     several = len(folders) > 1 or Population(folders[0]).begun
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
-    path = Path(args.out or ("comparison.html" if len(folders) > 1 else folders[0] / "report.html"))
+    place = Path("comparison.html") if len(folders) > 1 else folders[0] / "report.html"
+    path = place if args.out is None else local_path(args.out, "--out")
     if several:
         from imdb_jax.reporting.comparison import write_comparison
 

@@ -1,16 +1,23 @@
 """JAX set up for a command, and what a run's figures depend on beside its config: versions, devices, cores."""
 
+import contextlib
 import ctypes
 import importlib.metadata
+import logging
+import math
 import os
 import platform
+import random
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
 
 from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.storage import cache_dir
+
+log = logging.getLogger(__name__)
 
 M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
 HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
@@ -45,10 +52,30 @@ def device() -> dict[str, Any]:
 
 
 def usable_cores() -> list[int]:
-    """Numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # macOS and Windows have none
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """Numbers of the cores that this process may use, as many as the quota of its container allows.
+
+    Which ones a quota leaves is drawn: other containers of the machine choose among the same.
+    """
+    # macOS and Windows have no such call
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return sorted(random.SystemRandom().sample(sorted(cores), math.ceil(min(cpu_quota(), len(cores)))))
+
+
+def cpu_quota(root: Path = Path("/")) -> float:
+    """How many cores' time Linux' control groups, of version 1 or 2, give this process; without any, infinite."""
+    quotas = [math.inf]
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text("utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+            group = root / "sys/fs/cgroup" / ("cpu" if controllers else "") / path.lstrip("/")
+            for folder in (group, *group.parents):  # each limits those below; a container may see itself at the top
+                with contextlib.suppress(OSError, ValueError):  # "max", where there is no quota
+                    quota, period = map(int, " ".join((folder / name).read_text("utf-8") for name in names).split())
+                    quotas += [quota / period] if quota > 0 else []
+    return min(quotas)
 
 
 def set_up_process(*, cpu_devices: int | None = None) -> None:
@@ -61,10 +88,14 @@ def set_up_process(*, cpu_devices: int | None = None) -> None:
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # other C libraries: none
         mallopt(M_ARENA_MAX, HEAPS)
     jax.config.update("jax_num_cpu_devices", len(usable_cores()) if cpu_devices is None else cpu_devices)
-    folder = cache_dir() / "compilation"
     try:
+        folder = cache_dir() / "compilation"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+    except (OSError, UserError) as error:
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        if os.environ.get("IMDB_JAX_CACHE"):
+            raise UserError(f"{why}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+        log.info(f"compiled programs are not kept ({why})")  # nobody has asked for it
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

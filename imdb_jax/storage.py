@@ -5,10 +5,13 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock
 
 from imdb_jax.errors import LOCKED, UserError
 
@@ -60,6 +63,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def local_path(path: str | Path, field: str) -> Path:
+    """A path that a user gave as the value of a field, with `~` for a home folder.
+
+    Raises:
+      UserError: it is empty, of another machine such as `gs://bucket/run`, or there is no such home.
+    """
+    text = os.fspath(path)
+    if not text or re.match(r"[A-Za-z][\w+.-]+:/", text):  # a drive of Windows has one letter
+        raise UserError(f"{field}: {text!r}; needs a path on a disk of this machine, such as runs/mine")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{field}: {text!r}; there is no such home folder here, give a path without ~") from None
+
+
 def sha256(content: bytes) -> str:
     """The checksum of what a file of a run holds."""
     return hashlib.sha256(content).hexdigest()
@@ -77,26 +95,40 @@ def cache_dir() -> Path:
     any time; nothing is created here.
     """
     if chosen := os.environ.get("IMDB_JAX_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imdb_jax"
+        return local_path(chosen, "IMDB_JAX_CACHE")
+    return local_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "IMDB_JAX_CACHE") / "imdb_jax"
+
+
+def alone_in(folder: Path) -> FileLock:
+    """Inside `with`, the only process that makes something in a folder of the cache."""
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
     try:
-        if path.is_dir():
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads((path / CHECKSUMS).read_bytes()) == _checksums(path):
-                    return path
-            log.warning(f"{path}: damaged; it is made again")
-            shutil.rmtree(path)
-        with atomic_folder(path) as draft:
-            write(draft)
-            (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
+        if _is_whole(path):
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with alone_in(path.parent):
+            if _is_whole(path):  # another process has made it meanwhile
+                return path
+            if path.is_dir():
+                log.warning(f"{path}: damaged; it is made again")
+                shutil.rmtree(path)
+            with atomic_folder(path) as draft:
+                write(draft)
+                (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
     except OSError as error:
         message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
         raise UserError(message, LOCKED) from None
     return path
+
+
+def _is_whole(folder: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((folder / CHECKSUMS).read_bytes()) == _checksums(folder)
+    return False
 
 
 def _checksums(folder: Path) -> dict[str, str]:

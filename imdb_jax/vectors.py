@@ -1,7 +1,6 @@
 """Word vectors of a run or a file: `python -m imdb_jax.vectors neighbours --workdir runs/quickstart good bad`."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxtyping import Float32
 from imdb_jax import cli
 from imdb_jax.errors import UserError
 from imdb_jax.runs.run import Run
+from imdb_jax.storage import local_path
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     """Exports or answers; see `Args`."""
     args = cli.parse(Args, arguments, "vectors").command
     if isinstance(args, Export):
-        path = Path(args.out)
+        path = local_path(args.out, "--out")
         if path.suffix not in (".txt", ".bin"):
             raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
         write_vectors(path, *_of_run(args.workdir))
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--workdir, --vectors: give one of them")
     name = args.workdir or str(find_vectors(args.vectors or ""))
     words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
-    asked = [os.fsencode(word) for word in args.words]
+    asked = [cli.utf8(word) for word in args.words]
     answers = [neighbours(name, words, table, word, args.count) for word in asked]
     for word, found in zip(asked, answers, strict=True):
         lines = [word.decode("utf-8", "replace"), *(f"  {cosine:6.3f}  {near}" for near, cosine in found)]

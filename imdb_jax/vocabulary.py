@@ -1,16 +1,15 @@
 """Words and ids of a trained run: `python -m imdb_jax.vocabulary encode --workdir runs/quickstart "What a film!"`."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import tyro
 
 from imdb_jax import cli
 from imdb_jax.data.vocabulary import write_word_index
 from imdb_jax.runs.run import Run
+from imdb_jax.storage import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +58,11 @@ def main(arguments: Sequence[str]) -> None:
     vocabulary = Run(args.workdir).vocabulary()
     match args:
         case Encode():
-            sys.stdout.write(" ".join(map(str, vocabulary.encode(os.fsencode(args.text)))) + "\n")
+            sys.stdout.write(" ".join(map(str, vocabulary.encode(cli.utf8(args.text)))) + "\n")
         case Decode():
             sys.stdout.write(vocabulary.decode(args.ids) + "\n")
         case Export():
-            write_word_index(Path(args.out), vocabulary.words)
+            write_word_index(local_path(args.out, "--out"), vocabulary.words)
 
 
 if __name__ == "__main__":

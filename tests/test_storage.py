@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.storage import atomic_file, atomic_folder, output_file
+from imdb_jax.storage import atomic_file, atomic_folder, cached_folder, output_file
 
 
 def test_a_file_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -89,3 +89,31 @@ def test_a_place_that_a_user_named_wrongly_is_one_clear_error(tmp_path: Path) ->
     with pytest.raises(UserError, match=said) as caught, output_file(tmp_path / "nowhere" / "a.txt"):
         pass
     assert caught.value.exit_code == LOCKED
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_of_several_that_want_one_cached_folder_the_first_makes_it(tmp_path: Path, damaged: bool) -> None:
+    """As two containers on one disk, on an entry that is not there or damaged."""
+    path, made, started = tmp_path / "tokens" / "entry", [], threading.Barrier(8)
+
+    def write(draft: Path) -> None:
+        made.append(draft)
+        (draft / "ids").write_bytes(b"1" * 1_000_000)
+
+    if damaged:
+        cached_folder(path, write)
+        (path / "ids").write_bytes(b"2")
+        made.clear()
+
+    def read(found: list[bytes]) -> None:
+        started.wait(60)
+        found.append((cached_folder(path, write) / "ids").read_bytes())
+
+    found: list[bytes] = []
+    readers = [threading.Thread(target=read, args=(found,)) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert len(made) == 1
+    assert found == [b"1" * 1_000_000] * 8

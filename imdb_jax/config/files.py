@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from imdb_jax.config.checked import describe
 from imdb_jax.config.schema import Config
 from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.storage import local_path
 
 _ADAPTER = TypeAdapter(Config)
 
@@ -34,7 +35,7 @@ def run_file(path: str | Path) -> dict[str, Any]:
 
     Run only files that you would run as a script.
     """
-    path = Path(path)
+    path = local_path(path, "--config")
     if not path.is_file():
         path = _shipped(path)
     try:

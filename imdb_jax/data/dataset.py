@@ -25,7 +25,7 @@ from imdb_jax.data.synthetic import write_corpus
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.storage import cache_dir, cached_folder
+from imdb_jax.storage import cache_dir, cached_folder, local_path
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
     corpus = corpus or open_corpus(config)
     given = None
     if config.word_index is not None:
-        path = Path(config.word_index).expanduser()
+        path = local_path(config.word_index, "data.word_index")
         given = Vocabulary.from_word_index(path, config.vocabulary_size, config.text)
     # The content of the reviews stands for where they lie and how they are read; these decide who is in which split.
     split = {"limit": config.limit, "split_seed": config.split_seed, "validation": asdict(config.validation)}
@@ -88,7 +88,7 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
     )
     report = json.loads((folder / "audit.json").read_text())
     dataset = Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews))
-    told, *warnings = (folder / "summary.txt").read_text().splitlines()
+    told, *warnings = (folder / "summary.txt").read_text("utf-8").splitlines()
     log.info(told)
     for warning in warnings:
         log.warning(warning)
@@ -111,7 +111,7 @@ def open_corpus(config: DataConfig) -> Corpus:
     if config.source == "files":
         return open_files(config)
     if config.path is not None:
-        return open_aclimdb(Path(config.path).expanduser())
+        return open_aclimdb(local_path(config.path, "data.path"))
     from imdb_jax.data.imdb import open_imdb  # here because TFDS takes longer to import than other sources to read
 
     return open_imdb(config)
@@ -157,7 +157,7 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
         if name == "train" and known == 0:
             message = "0.0 % of the training words are in it; words are lower case, without punctuation"
             raise UserError(f"{config.word_index}: {message}", BAD_DATA)
-    (folder / "summary.txt").write_text("\n".join(told))
+    (folder / "summary.txt").write_text("\n".join(told), encoding="utf-8")
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:

@@ -33,6 +33,7 @@ from imdb_jax.data.rows import (
     text_of,
 )
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.storage import local_path
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
 
 def _place(name: str, field: str) -> Place:
     """The path that a field names; inside of a zip file that holds folders."""
-    path = Path(name).expanduser()
+    path = local_path(name, field)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give another --config.{field}=", MISSING_INPUT)
     if path.is_dir() or not zipfile.is_zipfile(path):

@@ -29,6 +29,7 @@ from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb
 from imdb_jax.data.reviews import Corpus, ReviewList, StoredReviews
 from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, MISSING_INPUT, UserError
+from imdb_jax.storage import local_path
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ def open_imdb(config: DataConfig) -> Corpus:
 
 def prepared_folder(config: DataConfig) -> Path:
     """The folder of the reviews as TFDS keeps them, prepared on first use."""
-    data_dir = Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    chosen = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    data_dir = local_path(chosen, "data.data_dir")
     if not (data_dir / PREPARED).exists():
         if find_spec("array_record") is None:
             message = "array_record is not installed, and Windows has none; get aclImdb_v1.tar.gz and give its place:"
@@ -149,7 +151,7 @@ def _prepare(data_dir: Path) -> None:
     builder = Builder(data_dir=data_dir)
     folder = Path(builder.data_dir)
     log.info("preparing %s in %s", builder.info.full_name, folder)
-    tqdm_utils.display_progress_bar(sys.stderr.isatty())
+    tqdm_utils.display_progress_bar(getattr(sys.stderr, "isatty", bool)())
     try:
         # TFDS announces itself on standard output, which belongs to the results of commands.
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):

@@ -261,8 +261,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
+    odd = sys.getfilesystemencodeerrors()  # what isn't text passes through
     reviews: Iterator[bytes] = itertools.chain.from_iterable(
-        read_file(each, args.text_column, args.encoding) if os.path.exists(each) else [os.fsencode(each)]
+        read_file(each, args.text_column, args.encoding) if os.path.exists(each) else [each.encode("utf-8", odd)]
         for each in args.reviews
     )
     if not args.reviews:
@@ -274,6 +275,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore  (of a terminal that knows few letters)
     try:
         main(sys.argv[1:])
     except BrokenPipeError:  # the reader of our output has seen enough

@@ -100,7 +100,10 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
     states = replicas.place(state)
     del state  # one copy less in memory
     with StopSignal() as stop:
-        train_epochs(replicas, states, history, config, train, validation, keeper.keep, stopwatch, stop)
+        try:
+            train_epochs(replicas, states, history, config, train, validation, keeper.keep, stopwatch, stop)
+        finally:
+            keeper.wait()  # as long as signals that are sent again do no harm
     if overfitting := history.overfitting():
         log.info(overfitting)
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +14,13 @@ from imdb_jax.config import Config, differences
 from imdb_jax.config.checked import dump, load
 from imdb_jax.config.moved import READING
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
-from imdb_jax.storage import atomic_file, sha256
+from imdb_jax.storage import atomic_file, local_path, sha256
 
 R = TypeVar("R")
 
 MANIFEST, POPULATION = "manifest.json", "population.json"
+LOG = "train.log"
+GLOBBED = "[]" if os.sep == "\\" else "[]\\"  # Orbax searches its own folder by a pattern, and finds none with these
 KINDS = {MANIFEST: "a single run", POPULATION: "a population of runs"}  # of folders, by the file that marks them
 
 
@@ -26,12 +29,14 @@ class Folder:
 
     Attributes:
       mark: the file that is written once the folder can no longer become another.
+      written: what training writes there beside.
     """
 
     mark: str
+    written: tuple[str, ...]
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = local_path(folder, "--workdir")
 
     @property
     def begun(self) -> bool:
@@ -43,12 +48,20 @@ class Folder:
         """Makes the folder and takes it for this process; what fails before it has begun leaves none behind.
 
         Raises:
-          UserError: of the other kind (2), not writable, or in use by another process (73).
+          UserError: of the other kind, a folder of somebody else's, or of a name that Orbax can't read (2); not
+            writable, or in use by another process (73).
         """
+        if found := set(GLOBBED) & set(str(self.folder.absolute())):
+            message = f"no checkpoint can be read from a path with {' '.join(sorted(found))}"
+            raise UserError(f"{self.folder}: {message}; choose another --workdir")
         for mark, kind in KINDS.items():
             if mark != self.mark and (self.folder / mark).exists():
                 raise UserError(f"{self.folder}: holds {kind}; choose another --workdir")
-        new = not self.folder.exists()
+        new, first = not self.folder.exists(), not (self.folder / ".lock").exists()
+        strange = [name for name in self.written if (self.folder / name).exists()]
+        if first and not self.begun and strange:  # a start that was killed before it had begun has left its lock
+            message = f"holds {', '.join(strange)} and no run; nothing is overwritten, choose another --workdir"
+            raise UserError(f"{self.folder}: {message}")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock").acquire(timeout=0)
@@ -60,12 +73,13 @@ class Folder:
         with lock:  # the kernel lets go of it however the process ends
             try:
                 yield
-            except UserError:
-                if new and not self.begun:
+            except Exception:
+                if first and not self.begun:
                     with contextlib.suppress(OSError):  # somebody has put something there, or Windows keeps the lock
-                        for name in ("train.log", ".lock"):
+                        for name in (LOG, ".lock"):
                             (self.folder / name).unlink(missing_ok=True)
-                        self.folder.rmdir()
+                        if new:
+                            self.folder.rmdir()
                 raise
 
     def check_config(self, begun_with: Config, config: Config) -> None:

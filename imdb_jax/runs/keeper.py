@@ -108,6 +108,11 @@ class Keeper(contextlib.ExitStack):
             rank = history.epochs[-1].rank(self._config.training.monitor)
         self._checkpoints.save(state, history.to_json(), rank)
 
+    def wait(self) -> None:
+        """Waits until what `keep` began is on the disk."""
+        if self._checkpoints is not None:
+            self._checkpoints.wait()
+
     def best(self, chosen: Epoch) -> TrainState:
         """The checkpoint of the epoch that was chosen."""
         return broadcast_state(self._best(chosen), self._like)

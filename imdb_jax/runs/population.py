@@ -85,6 +85,7 @@ class Population(Folder):
     """The files of a population; see `Folder`."""
 
     mark = POPULATION
+    written = (RESULTS, "members")
 
     def joined(self, config: Config, members: dict[str, Values]) -> dict[str, Values]:
         """All members there are to be: these may join those of an earlier start.

@@ -21,14 +21,15 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import MANIFEST, Folder
+from imdb_jax.runs.folder import LOG, MANIFEST, Folder
 from imdb_jax.storage import atomic_file, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.metrics import Scores
 from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest
-RESULTS, METRICS, PREDICTIONS = "results.json", "metrics.jsonl", "predictions.npz"
+RESULTS, METRICS, PREDICTIONS, READINGS = "results.json", "metrics.jsonl", "predictions.npz", "test_readings.jsonl"
+BEGINNING = ("config.json", "audit.json", "vocabulary.txt", "coverage.json", "vectors.npy")
 ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
 
 
@@ -79,6 +80,7 @@ class Run(Folder):
     """The files of one run; see `Folder`."""
 
     mark = MANIFEST
+    written = (*BEGINNING, METRICS, PREDICTIONS, RESULTS, READINGS, LOG, "checkpoints", "tensorboard")
 
     def __init__(self, folder: Path | str) -> None:
         super().__init__(folder)
@@ -94,7 +96,7 @@ class Run(Folder):
         self.write_text("config.json", to_json(config))
         self.write_text("audit.json", json.dumps(dataset.audit, indent=2) + "\n")
         dataset.vocabulary.save(self.folder / "vocabulary.txt")
-        names = ["config.json", "audit.json", "vocabulary.txt"]
+        names = [*BEGINNING[:3]]
         if coverage is not None:
             self.write_text("coverage.json", json.dumps(coverage._asdict()) + "\n")
             names.append("coverage.json")
@@ -187,11 +189,11 @@ class Run(Folder):
 
     def test_readings(self) -> list[dict[str, Any]]:
         """Each look at the test split so far."""
-        return [row for _, row in self._lines("test_readings.jsonl")]
+        return [row for _, row in self._lines(READINGS)]
 
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it, so it must be noted."""
-        path = self.folder / "test_readings.jsonl"
+        path = self.folder / READINGS
         try:
             with path.open("a") as file:
                 file.write(json.dumps(reading) + "\n")

@@ -57,12 +57,14 @@ def log_file(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.handleError = lambda record: None  # a full disk: the line is on the screen, and written once there is room
     package = logging.getLogger("imdb_jax")
+    level = package.level
     package.setLevel(logging.INFO)
     package.addHandler(handler)
     try:
         yield
     finally:
         package.removeHandler(handler)
+        package.setLevel(level)
         with contextlib.suppress(OSError):
             handler.close()
 
@@ -128,7 +130,7 @@ def progress_bar(epoch: int, epochs: int, reviews: int, done: int) -> tqdm:
         unit=" reviews",
         leave=False,
         delay=1,  # seconds: a shorter epoch has its line soon enough
-        disable=not ((sys.stderr.isatty() or in_notebook()) and log.isEnabledFor(logging.INFO)),
+        disable=not ((getattr(sys.stderr, "isatty", bool)() or in_notebook()) and log.isEnabledFor(logging.INFO)),
     )
 
 

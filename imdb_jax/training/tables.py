@@ -63,6 +63,4 @@ def text_table(title: str, columns: Sequence[str], *sections: Iterable[Sequence[
 def render(table: Table) -> str:
     """A table as plain text, for terminals and log files alike."""
     console = Console(width=100, color_system=None, force_jupyter=False)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get().rstrip()
+    return "".join(piece.text for piece in console.render(table)).rstrip()  # a terminal may be gone: nothing is written

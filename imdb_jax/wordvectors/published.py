@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
-from imdb_jax.storage import atomic_file, cache_dir
+from imdb_jax.storage import alone_in, atomic_file, cache_dir, local_path
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
@@ -49,7 +49,7 @@ def find_vectors(name: str) -> Path:
       A path that `read_vectors` reads; it may lead into a zip archive. A given file is not looked at.
     """
     if Path(name).is_file() or os.sep in name or "/" in name or name.endswith(SUFFIXES):
-        return Path(name).expanduser()
+        return local_path(name, "vectors")
     if name not in ARCHIVES:
         close = difflib.get_close_matches(name, ARCHIVES, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
@@ -65,7 +65,9 @@ def find_vectors(name: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
                 return path
-            _download(name, archive, folder)
+            with alone_in(folder):
+                if not (folder / archive).is_file():  # another process may have fetched it meanwhile
+                    _download(name, archive, folder)
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
     return folder / archive / f"{name}.txt"

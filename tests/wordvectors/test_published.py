@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,6 +124,14 @@ def test_a_cut_download_goes_on_where_it_ended(vectors, publisher, resumes):
     publisher.cuts, publisher.resumes = [1_000, 50_000], resumes
     find_vectors("glove.6B.100d")
     assert publisher.ranges == ["bytes=0-", "bytes=1000-", "bytes=50000-"]
+    assert (vectors / "glove.6B.zip").read_bytes() == CONTENT
+
+
+def test_two_that_want_the_same_archive_fetch_it_once(vectors, publisher):
+    with ThreadPoolExecutor(2) as both:
+        found = [*both.map(find_vectors, ["glove.6B.100d", "glove.6B.300d"])]
+    assert found == [vectors / "glove.6B.zip" / f"{name}.txt" for name in ("glove.6B.100d", "glove.6B.300d")]
+    assert publisher.ranges == ["bytes=0-"]
     assert (vectors / "glove.6B.zip").read_bytes() == CONTENT
 
 
