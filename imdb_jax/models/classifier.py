@@ -81,7 +81,7 @@ class TextClassifier(nnx.Module):
           lengths: tokens per review, 1 <= length <= T.
           keys: draw the dropout of each row; without them nothing is dropped.
         """
-        mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
+        mask = jnp.arange(tokens.shape[1])[None] < lengths[:, None]
         if keys is None:
             return self.of_words(self.words(tokens, mask), mask)
         seeds = jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys)
@@ -102,7 +102,8 @@ class TextClassifier(nnx.Module):
         self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
     ) -> Float[Array, " B"]:
         """Logits in float32 of words that are embedded already; the seeds draw the last layer's dropout."""
-        x = self.encoder(words, mask)
+        read = getattr(self.encoder, "of_padded", self.encoder)  # without a search for words after padding
+        x = read(words, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
         x = dropout(x, self.config.dropout, seeds)

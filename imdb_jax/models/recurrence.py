@@ -191,7 +191,7 @@ def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"
     dtype = np.promote_types(kernel.dtype, np.float32)
     z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
     closed = jnp.repeat(jnp.array(cell.closed, dtype), bias.shape[0] // len(cell.closed))
-    return jnp.where(valid[:, :, None], z + bias.astype(dtype), closed)
+    return jnp.where(valid[:, :, None], z + bias.astype(dtype)[None, None], closed[None, None])
 
 
 def _rows_dot(x: Float[Array, "C B D"], matrix: Float[Array, "D G"], dtype: Any = None) -> Float[Array, "C B G"]:
@@ -219,6 +219,7 @@ def _gates(z: Float[Array, "... G"]) -> list[Array]:
     """i, f, g, o of an LSTM: sigmoid(z) = tanh(z / 2) / 2 + 1 / 2, so that one tanh serves all four."""
     sigmoid = jnp.array([0.5, 0.5, 0.0, 0.5], z.dtype)
     shift = jnp.repeat(sigmoid, z.shape[-1] // 4)
+    shift = jnp.expand_dims(shift, range(z.ndim - 1))
     scale = jnp.where(shift == 0, 1, shift)
     return jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1)
 
