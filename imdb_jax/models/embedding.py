@@ -50,7 +50,7 @@ class Words(NamedTuple):
 
 
 def at_words(mask: Mask) -> Bool[Array, "B T"]:
-    """A mask as booleans; one of fractions is refused, since some libraries write 0 there at words and -inf elsewhere."""
+    """A mask as booleans; one of fractions is refused: some libraries write 0 there at words, -inf elsewhere."""
     mask = jnp.asarray(mask)
     if jnp.issubdtype(mask.dtype, jnp.inexact):
         raise TypeError(f"mask: {mask.dtype}; must be of booleans, or of whole numbers that are 0 where no word is")

@@ -1,14 +1,17 @@
 """A fingerprint of each array of a tree: changed bits show, wherever the array lies."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
 UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}  # by bytes of a number
+Fingerprints = dict[str, tuple[str, str]]
 
 
-def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
+def fingerprints(tree: PyTree[Array]) -> Fingerprints:
     """Dtype with shape, such as `float32[3, 4]`, and 16 hexadecimal digits of each leaf, by its path.
 
     Leaves that other processes share are whole on each device, so that this process can read them alone.
@@ -25,6 +28,11 @@ def shapes(tree: PyTree[Array | jax.ShapeDtypeStruct]) -> dict[str, str]:
         jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Names that don't have the same value in both."""
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 @jax.jit
