@@ -96,7 +96,10 @@ class TextClassifier(nnx.Module):
 
     def words(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Words:
         """What the encoder gets of tokens; those at padding count as id 0, whatever stands there."""
-        return self.embedding(jnp.where(mask, tokens, 0))
+        words, dtype = self.embedding(jnp.where(mask, tokens, 0)), self.output.kernel[...].dtype
+        if words.table is None or words.table.dtype == dtype:
+            return words
+        return words._replace(known=words.vectors().astype(dtype))
 
     def of_words(
         self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
@@ -118,7 +121,7 @@ class TextClassifier(nnx.Module):
         fold = getattr(model.encoder, "fold", None)  # not every encoder starts with a product
         if fold is not None and isinstance(self.embedding, Embedding):
             model.embedding = OneHot(len(self.embedding.table))
-            fold(self.embedding.table[...])
+            fold(self.embedding.table[...].astype(self.output.kernel[...].dtype))
         return model
 
 

@@ -6,6 +6,7 @@ those windows, F rows instead of W x F; elsewhere a dense convolution is quicker
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -173,5 +174,6 @@ def _sparse_backward(x, kernel, position, gradient):
         gradient = gradient[:, None, None]
         return dfilters + x[window] * gradient, jnp.zeros_like(x).at[window].add(filters * gradient)
 
-    dfilters, dx = lax.scan(review, jnp.zeros_like(filters), (x, position, gradient))
-    return dx, dfilters.transpose(1, 2, 0)
+    start = jnp.zeros(filters.shape, np.promote_types(filters.dtype, np.float32))
+    dfilters, dx = lax.scan(review, start, (x, position, gradient))
+    return dx, dfilters.astype(filters.dtype).transpose(1, 2, 0)

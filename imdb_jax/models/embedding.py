@@ -24,7 +24,7 @@ class Words(NamedTuple):
     Attributes:
       ids: rows of the table.
       table: vectors; None stands for the identity, so that words are one-hot vectors.
-      known: the vectors, where they have been looked up already.
+      known: the vectors, where they have been looked up already; perhaps in another dtype than the table's.
     """
 
     ids: Int[Array, "B T"]

@@ -168,7 +168,7 @@ def _backward(cell: Cell, all_states: bool, residuals, gradient):
         if table is None:
             dkernel = dkernel.at[rows].add(dz)
         else:
-            dkernel += table[rows].astype(dtype).T @ dz
+            dkernel += table[rows].astype(kernel.dtype).astype(dtype).T @ dz
         if tune_table:
             dtable = dtable.at[rows].add(dz @ kernel.T.astype(dtype))
         return carry, (dkernel, drecurrent_kernel + h.T @ dz, dbias + dz.sum(axis=0), dtable)
@@ -189,7 +189,7 @@ _recur.defvjp(_forward, _backward, symbolic_zeros=True)
 def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"]:
     """The part x W + b of a chunk's pre-activations; padding closes the cell."""
     dtype = np.promote_types(kernel.dtype, np.float32)
-    z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
+    z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids].astype(kernel.dtype), kernel, dtype)
     closed = jnp.repeat(jnp.array(cell.closed, dtype), bias.shape[0] // len(cell.closed))
     return jnp.where(valid[:, :, None], z + bias.astype(dtype)[None, None], closed[None, None])
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig, differences
+from imdb_jax.config import Config, LSTMConfig, OwnEncoderConfig, PretrainedEmbedding, SimpleRNNConfig, differences
 from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
@@ -52,9 +54,32 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     """
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
-    return TextClassifier(
+    model = TextClassifier(
         config.model, len(vocabulary), unknown=vocabulary.special.unknown, vectors=vectors, rngs=nnx.Rngs(config.seed)
     )
+    if isinstance(config.model.encoder, OwnEncoderConfig):
+        _check_own_encoder(model, f"model.encoder.name: {config.model.encoder.name!r}", len(vocabulary))
+    return model
+
+
+def _check_own_encoder(model: TextClassifier, field: str, tokens: int) -> None:
+    """Refuses an encoder that draws random numbers of its own, or changes variables while it reads.
+
+    A step is a function of weights, words and the keys of dropout: the same numbers would be drawn in each step and in
+    prediction too, and changes would be lost.
+    """
+    if not jax.tree.leaves(nnx.state(model.encoder, nnx.Not(nnx.Param))):
+        return
+    before = _marks(model)[1]
+    graph, keys, others = nnx.split(nnx.clone(model), nnx.RngKey, ...)
+    drawing = (keys, jax.tree.map(lambda key: jax.random.fold_in(key, 1), keys))
+    one, other = (nnx.merge(graph, each, others) for each in drawing)
+    words = jnp.arange(128, dtype=jnp.int32).reshape(2, 64) % tokens, jnp.array([64, 64])
+    if not np.array_equal(one(*words), other(*words), equal_nan=True):
+        message = "draws random numbers of its own; use model.dropout, embedding_dropout and word_dropout"
+        raise UserError(f"{field}; {message}")
+    for name in differing(before, _marks(one)[1]):
+        raise UserError(f"{field}; changes its {name} while it reads, which training does not keep")
 
 
 def check_dataset(dataset: Dataset, config: Config) -> None:

@@ -98,7 +98,7 @@ class Learner:
     graph: nnx.GraphDef
     """The model without its weights."""
     frozen: PyTree[Array]
-    """The weights that training leaves as they are."""
+    """The weights that training leaves as they are, as the model has them."""
     optimizer: optax.GradientTransformation
     dtype: str
     """Precision of activations; parameters are cast on their way into the model."""
@@ -122,7 +122,6 @@ class Learner:
         """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)
-        frozen = _cast(nnx.to_pure_dict(frozen), dtype)  # once: on a TPU each step would convert the table again
         state = TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -131,7 +130,11 @@ class Learner:
             metrics=Metrics.zero(),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
         )
-        return cls(graph, frozen, optimizer, dtype, ema_decay), state
+        return cls(graph, nnx.to_pure_dict(frozen), optimizer, dtype, ema_decay), state
+
+    def cast_frozen(self) -> PyTree[Array]:
+        """The frozen weights in the dtype of activations: cast once, for on a TPU each step would do it again."""
+        return _cast(self.frozen, self.dtype)
 
     def logits(
         self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, keys: Array | None = None
@@ -145,7 +148,10 @@ class Learner:
         return nnx.split(model.folded() if folded else model)
 
     def _model(self, params: Params, frozen: PyTree[Array]) -> Any:
-        return nnx.merge(self.graph, _cast(params, self.dtype), frozen)
+        # A learned table stays float32: what a frequent word learns is a sum of thousands of gradients, which bfloat16
+        # cuts off at some hundreds. Its vectors are cast when they have been looked up.
+        cast = {name: each if name == "embedding" else _cast(each, self.dtype) for name, each in params.items()}
+        return nnx.merge(self.graph, cast, _cast(frozen, self.dtype))
 
     def gradients(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> tuple[Params, Metrics]:
         """What the rows of a shard add to the gradient of the batch's mean loss, and to the metrics.

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,8 @@ from imdb_jax.config import (
     DataConfig,
     LearnedEmbedding,
     ModelConfig,
+    OptimizerConfig,
+    OwnEncoderConfig,
     PoolConfig,
     PretrainedEmbedding,
     TextConfig,
@@ -24,6 +28,9 @@ from imdb_jax.config import (
 )
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import UserError
+from imdb_jax.inference.predictor import word_vectors
+from imdb_jax.models import OWN_ENCODERS, Words
+from imdb_jax.runs.run import Run
 
 CONFIG = Config(
     data=DataConfig(source="synthetic", vocabulary_size=200, max_length=16, limit=50),
@@ -109,3 +116,74 @@ def test_a_run_goes_on_with_its_own_frozen_table_alone(dataset: Dataset, tmp_pat
     other.embedding.table[...] = jnp.asarray(tables[0])
     fit(other, dataset, config, tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, nnx.state(first, nnx.Param), nnx.state(other, nnx.Param))
+
+
+class Recurring(nnx.Module):
+    """An encoder of layers of Flax that keep random keys they don't use, with a counter of its own."""
+
+    def __init__(self, input_dim: int, *, layer: str, rngs: nnx.Rngs) -> None:
+        self.features = input_dim
+        self.layer = LAYERS[layer](input_dim, rngs)
+        self.places = nnx.Variable(jnp.arange(4))
+
+    def __call__(self, words: Words, mask: jax.Array) -> jax.Array:
+        last = jnp.maximum(mask.sum(axis=1) - 1, 0)
+        return self.layer(words.vectors())[jnp.arange(len(mask)), last] + self.places[0]
+
+
+LAYERS = {
+    "gru": lambda dim, rngs: nnx.RNN(nnx.GRUCell(dim, dim, rngs=rngs)),
+    "dropout": lambda dim, rngs: nnx.Dropout(0.5, rngs=rngs),
+    "norm": lambda dim, rngs: nnx.BatchNorm(dim, rngs=rngs),
+}
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Config]:
+    monkeypatch.setitem(OWN_ENCODERS, "recurring", Recurring)
+    return lambda layer: changed(CONFIG, encoder=OwnEncoderConfig(name="recurring", options={"layer": layer}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_encoder_of_layers_that_keep_keys_and_whole_numbers_trains(
+    own: Callable[[str], Config], dataset: Dataset, tmp_path: Path, dtype: str
+) -> None:
+    config = changed(own("gru"), dtype=dtype)
+    model = build_model(config, dataset.vocabulary)
+    fit(model, dataset, config, tmp_path)
+    found = Predictor(tmp_path).model
+    assert found.encoder.places.dtype == jnp.int32  # pyright: ignore
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(found, nnx.Param), nnx.state(model, nnx.Param))
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("dropout", "model.encoder.name: 'recurring'; draws random numbers of its own"),
+        ("norm", "model.encoder.name: 'recurring'; changes its encoder.layer.mean while it reads"),
+    ],
+)
+def test_an_encoder_whose_state_no_step_keeps_is_refused(
+    own: Callable[[str], Config], dataset: Dataset, layer: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        build_model(own(layer), dataset.vocabulary)
+
+
+@pytest.mark.parametrize(("name", "said"), [("rmsprop", "the largest weight is"), ("adam", "the validation loss is")])
+def test_weights_that_the_last_update_of_an_epoch_lost_end_the_run(
+    dataset: Dataset, tmp_path: Path, name: Any, said: str
+) -> None:
+    training = TrainingConfig(epochs=2, batch_size=1000)  # the loss of the only step is that before its update
+    config = dataclasses.replace(CONFIG, training=training, optimizer=OptimizerConfig(name=name, learning_rate=3e38))
+    with pytest.raises(UserError, match=rf"{said} (nan|inf) at step 1; lower optimizer\.learning_rate"):
+        fit(build_model(config, dataset.vocabulary), dataset, config, tmp_path)
+
+
+def test_a_frozen_table_stays_float32_where_activations_do_not(dataset: Dataset, tmp_path: Path) -> None:
+    config = changed(CONFIG, embedding=PretrainedEmbedding(), dtype="bfloat16")
+    table = np.random.default_rng(0).normal(size=(len(dataset.vocabulary), 4)).astype(np.float32)
+    fit(build_model(config, dataset.vocabulary, table), dataset, config, tmp_path)
+    predictor = Predictor(tmp_path)
+    for found in (predictor.model.embedding.table[...], word_vectors(Run(tmp_path))):  # pyright: ignore
+        np.testing.assert_array_equal(found, table, strict=True)
