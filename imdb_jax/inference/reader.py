@@ -40,6 +40,7 @@ FORMAT = 1
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
+LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
@@ -152,7 +153,8 @@ def texts_of(reviews: Any) -> list[bytes]:
     for number, text in enumerate(reviews):
         if not isinstance(text, str | bytes):
             raise ReviewError(f"reviews[{number}]: {text!r}; must be a text (str, or UTF-8 bytes)")
-        texts.append(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+        content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+        texts.append(content[:LONGEST_TEXT])
     return texts
 
 

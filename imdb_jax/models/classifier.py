@@ -147,7 +147,7 @@ def _build_embedding(
         return OneHot(vocabulary_size)
     if isinstance(embedding, LearnedEmbedding):  # U(-0.05, 0.05), as in Keras
         table, *pairs = (
-            jax.random.uniform(rngs.params(), (rows, embedding.dim), minval=-0.05, maxval=0.05)
+            jax.random.uniform(rngs.params(), (rows, embedding.dim), jnp.float32, -0.05, 0.05)
             for rows in (vocabulary_size, embedding.bigram_buckets)
             if rows
         )

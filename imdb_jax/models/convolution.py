@@ -25,8 +25,8 @@ class Conv1D(OrderedEncoder):
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, *, rngs: nnx.Rngs) -> None:
         shape = (kernel_size, input_dim, features)
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.features = features
 
     @override
@@ -61,11 +61,11 @@ class ConvStack(OrderedEncoder):
     """
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, pool_size: int, *, rngs: nnx.Rngs) -> None:
-        draw = nnx.initializers.glorot_uniform()
+        draw = nnx.initializers.glorot_uniform(dtype=jnp.float32)
         self.kernel = nnx.Param(draw(rngs.params(), (kernel_size, input_dim, features)))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.second_kernel = nnx.Param(draw(rngs.params(), (kernel_size, features, features)))
-        self.second_bias = nnx.Param(jnp.zeros(features))
+        self.second_bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.features = features
         self.pool_size = pool_size
 

@@ -25,9 +25,10 @@ class Direction(nnx.Module):
 
     def __init__(self, cell: Cell, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
         width = len(cell.bias) * hidden_dim
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, width)))
-        self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
-        self.bias = nnx.Param(jnp.repeat(jnp.array(cell.bias), hidden_dim))
+        draw, draw_recurrent = nnx.initializers.glorot_uniform(), nnx.initializers.orthogonal()
+        self.kernel = nnx.Param(draw(rngs.params(), (input_dim, width), jnp.float32))
+        self.recurrent_kernel = nnx.Param(draw_recurrent(rngs.params(), (hidden_dim, width), jnp.float32))
+        self.bias = nnx.Param(jnp.repeat(jnp.array(cell.bias, jnp.float32), hidden_dim))
 
 
 class Recurrent(OrderedEncoder):
@@ -51,7 +52,7 @@ class Recurrent(OrderedEncoder):
         self.features = hidden_dim * (1 + bidirectional)
         self.pooling: Pooling = pooling
         if pooling == "attention":
-            self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1)))
+            self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1), jnp.float32))
 
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernels: from now on words are one-hot."""

@@ -11,7 +11,7 @@ from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.keeper import Keeper
 from imdb_jax.runs.run import Predictions, Results, Run
-from imdb_jax.runtime import device, versions
+from imdb_jax.runtime import device, start_backend, versions
 from imdb_jax.storage import sha256
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
@@ -48,6 +48,7 @@ def run_experiment(
       UserError: bad data, a workdir in use or of another config, diverging loss.
       Interrupted: by a signal, after a checkpoint.
     """
+    start_backend()
     with with_peers(), Keeper(Run(workdir), config) as keeper, Stopwatch(started) as stopwatch:
         stopwatch.lap("start")
         results = keeper.take()

@@ -16,7 +16,7 @@ from imdb_jax.models import TextClassifier
 from imdb_jax.models.recurrence import CHUNK
 from imdb_jax.training.fingerprint import Fingerprints, differing, fingerprints
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.training.step import PRNG, Learner, TrainState
 from imdb_jax.training.tables import parameter_table
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import Coverage, Vectors, coverage, fill_missing, read_vectors
@@ -54,9 +54,9 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     """
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
-    model = TextClassifier(
-        config.model, len(vocabulary), unknown=vocabulary.special.unknown, vectors=vectors, rngs=nnx.Rngs(config.seed)
-    )
+    rngs = nnx.Rngs(jax.random.key(config.seed, impl=PRNG))
+    unknown = vocabulary.special.unknown
+    model = TextClassifier(config.model, len(vocabulary), unknown=unknown, vectors=vectors, rngs=rngs)
     if isinstance(config.model.encoder, OwnEncoderConfig):
         _check_own_encoder(model, f"model.encoder.name: {config.model.encoder.name!r}", len(vocabulary))
     return model

@@ -16,6 +16,8 @@ from imdb_jax.training.metrics import TrainScores
 
 Params = PyTree[Array]
 
+PRNG = "threefry2x32"  # JAX's default, by name: a seed draws the same, whatever the default of a program is
+
 
 class Metrics(NamedTuple):
     """Weighted sums over reviews; sums of parts add up to those of the whole."""
@@ -27,7 +29,7 @@ class Metrics(NamedTuple):
     @classmethod
     def zero(cls) -> "Metrics":
         """Sums over nothing."""
-        return cls(*jnp.zeros((3,)))
+        return cls(*jnp.zeros(3, jnp.float32))
 
     @classmethod
     def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
@@ -69,7 +71,7 @@ class TrainState(NamedTuple):
     @classmethod
     def of_plain(cls, arrays: "TrainState") -> "TrainState":
         """What `plain` was made of."""
-        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key)))
+        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key), impl=PRNG))
 
 
 EvalModel = tuple[nnx.GraphDef, Any]  # a model for prediction alone, and its weights
@@ -126,7 +128,7 @@ class Learner:
             step=jnp.zeros((), jnp.int32),
             params=params,
             opt_state=optimizer.init(params),
-            key=jax.random.key(seed),
+            key=jax.random.key(seed, impl=PRNG),
             metrics=Metrics.zero(),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
         )
@@ -177,7 +179,8 @@ class Learner:
         ema = state.ema
         if ema is not None and self.ema_decay is not None:
             # follows params closely at first, so that it soon forgets the initial weights
-            decay = jnp.minimum(self.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            step = state.step.astype(jnp.float32)
+            decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
             ema = optax.incremental_update(params, ema, 1 - decay)
         return TrainState(
             step=state.step + 1,
