@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
 HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
 PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
+# Settings of JAX that change figures, and their defaults; the flags of XLA may.
+SETTINGS = {"jax_threefry_partitionable": True, "jax_default_matmul_precision": None, "jax_enable_x64": False}
+FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
 def versions() -> dict[str, str]:
@@ -30,12 +33,14 @@ def versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What may round differently, so that a run that goes on elsewhere is told."""
+    """What may round or draw differently, so that a run that goes on elsewhere is told; of settings those in use."""
     return {name: versions()[name] for name in ("jax", "jaxlib", "flax", "optax")} | {
         "platform": jax.default_backend(),
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "cores": len(usable_cores()),
+        **{name: value for name, default in SETTINGS.items() if (value := getattr(jax.config, name)) != default},
+        **{name: os.environ[name] for name in FLAGS if os.environ.get(name)},
     }
 
 
@@ -49,6 +54,19 @@ def device() -> dict[str, Any]:
         "processes": jax.process_count(),
         "cores": os.cpu_count(),
     }
+
+
+def start_backend() -> None:
+    """Lets JAX look for devices.
+
+    Raises:
+      UserError: the platforms that JAX_PLATFORMS names are not there.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        said = (str(error).splitlines() or ["no such device is found"])[0]
+        raise UserError(f"JAX_PLATFORMS: {jax.config.values['jax_platforms']!r}; {said}") from None
 
 
 def usable_cores() -> list[int]:

@@ -18,7 +18,7 @@ from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.parallel import MeshReplicas, Replicas
-from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.training.step import Learner, Shard, TrainState, evaluate
 from tests.conftest import CONFIGS, ONE_OF_EACH_ENCODER, ONE_OF_EACH_KIND, build_model, random_split
 
 LENGTHS = [1, 2, 3, 5, 8, 8, 7, 4]
@@ -43,6 +43,16 @@ def replicas(start: Start) -> Callable[[int], Replicas]:
 def logits(start: Start) -> Callable[..., jax.Array]:
     """The logits of a batch, compiled once for all tests of a config."""
     return logits_by(start[0])
+
+
+def test_it_trains_and_predicts_where_ranks_must_agree(start: Start) -> None:
+    learner, state = start
+    shard = Shard(first_batch(), np.int32(0), np.float32(8))
+    with jax.numpy_rank_promotion("raise"):
+        jax.eval_shape(learner.train_step, state, learner.frozen, shard)
+        for folded in (False, True):
+            model = learner.eval_model(state.eval_params, learner.frozen, folded=folded)
+            jax.eval_shape(evaluate, model, shard.batch.tokens, shard.batch.lengths)
 
 
 def first_batch(lengths: list[int] = LENGTHS, width: int = 8) -> Batch:

@@ -14,4 +14,4 @@ from imdb_jax.runs.run import Run
 def begin(run: Run, config: Config, vocabulary: Vocabulary, vectors: Any = None) -> None:
     """Writes what `Run.begin` writes."""
     none = Split(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int8))
-    run.begin(config, Dataset(none, none, none, vocabulary, {}, "reviews", "reviews"), vectors)
+    run.begin(config, Dataset(none, none, none, vocabulary, {}, "reviews", "reviews", config.data), vectors)

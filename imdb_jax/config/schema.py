@@ -280,7 +280,7 @@ class TrainingConfig:
     batch_size: Positive = 32
     """Reviews per update, over all devices."""
     epochs: Positive = 15
-    """Most passes over the training reviews."""
+    """Most passes over the training reviews; a run that has begun can't be given more."""
     monitor: Literal["accuracy", "loss", "auc", "f1"] = "accuracy"
     """Validation metric that picks the best epoch."""
     patience: Positive | None = None

@@ -43,6 +43,7 @@ class Dataset(NamedTuple):
     audit: dict
     fingerprint: str  # of the texts, the labels, the split and the ids
     reviews: str  # a fingerprint of the texts, the labels and the split, whatever ids they have
+    config: DataConfig  # that it was opened with
 
     @property
     def counts(self) -> Int[np.ndarray, " V"]:
@@ -87,7 +88,7 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
         for name in Splits._fields
     )
     report = json.loads((folder / "audit.json").read_text())
-    dataset = Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews))
+    dataset = Dataset(train, validation, test, vocabulary, report, fingerprint, _digest(reviews), config)
     told, *warnings = (folder / "summary.txt").read_text("utf-8").splitlines()
     log.info(told)
     for warning in warnings:

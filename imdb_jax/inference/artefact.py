@@ -94,8 +94,10 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
     graph, state = nnx.split(model)
     structure = jax.tree.structure(nnx.to_pure_dict(state))
     names = [*members[0]]
+    more = max(0, reader.steps_needed(dataclasses.asdict(model.config.encoder)) - reader.SHORTEST)
 
     def logits(members: list[Weights], tokens: Int[Array, "B T"], lengths: Int[Array, " B"]) -> Float[Array, " B"]:
+        tokens = jnp.pad(tokens, ((0, 0), (0, more))) if more else tokens
         trees = [jax.tree.unflatten(structure, [weights[name] for name in names]) for weights in members]
         return jnp.stack([nnx.merge(graph, tree)(tokens, lengths) for tree in trees]).mean(axis=0)
 

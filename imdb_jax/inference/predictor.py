@@ -16,6 +16,7 @@ from imdb_jax.models import TextClassifier
 from imdb_jax.runs.population import runs_for
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import mean_logits
+from imdb_jax.runtime import start_backend
 from imdb_jax.training.build import batches, build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.parallel import replicate
@@ -38,6 +39,7 @@ class Prediction(NamedTuple):
 
 def restore_best(run: Run) -> tuple[Learner, TrainState]:
     """The model of a run and its best checkpoint."""
+    start_backend()
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)

@@ -6,7 +6,7 @@
 
 `JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs. `NumpyReader` needs NumPy alone, and the
 file numpy_model.py beside this one. Reviews in files take rows.py of imdb_jax/data beside it. Both give the
-probabilities of `python -m imdb_jax.predict`, to 1e-6.
+probabilities of `python -m imdb_jax.predict` to 1e-6, those of a simple_rnn to 1e-5: it makes rounding grow.
 
 A model is a zip file of plain data, none of it compressed:
 
@@ -40,6 +40,7 @@ FORMAT = 1
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
+LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
@@ -152,7 +153,8 @@ def texts_of(reviews: Any) -> list[bytes]:
     for number, text in enumerate(reviews):
         if not isinstance(text, str | bytes):
             raise ReviewError(f"reviews[{number}]: {text!r}; must be a text (str, or UTF-8 bytes)")
-        texts.append(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text))
+        content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+        texts.append(content[:LONGEST_TEXT])
     return texts
 
 
@@ -166,6 +168,11 @@ def split_words(review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: 
     if break_tags_as_spaces:
         review = BREAK.sub(b" ", review)
     return review.translate(LOWER, DELETED.rstrip(b"'") if keep_apostrophes else DELETED).split()
+
+
+def steps_needed(encoder: dict[str, Any]) -> int:
+    """Steps that convolutions of these sizes take at least; shorter reviews are padded."""
+    return encoder.get("kernel_size", 1) * (encoder.get("pool_size", 0) + 1)
 
 
 def padded(reviews: list[list[int]], rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -222,7 +229,8 @@ class NumpyReader(ModelReader):
         self._of_member: Callable[..., np.ndarray] = model["logits"]
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
-        batch = padded(reviews, len(reviews), max(len(reviews[0]), SHORTEST))
+        width = max(len(reviews[0]), SHORTEST, steps_needed(self.manifest["encoder"]))
+        batch = padded(reviews, len(reviews), width)
         return np.mean([self._of_member(member, self.manifest, *batch) for member in self.members], axis=0)
 
 

@@ -81,7 +81,7 @@ class TextClassifier(nnx.Module):
           lengths: tokens per review, 1 <= length <= T.
           keys: draw the dropout of each row; without them nothing is dropped.
         """
-        mask = jnp.arange(tokens.shape[1]) < lengths[:, None]
+        mask = jnp.arange(tokens.shape[1])[None] < lengths[:, None]
         if keys is None:
             return self.of_words(self.words(tokens, mask), mask)
         seeds = jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys)
@@ -96,13 +96,17 @@ class TextClassifier(nnx.Module):
 
     def words(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Words:
         """What the encoder gets of tokens; those at padding count as id 0, whatever stands there."""
-        return self.embedding(jnp.where(mask, tokens, 0))
+        words, dtype = self.embedding(jnp.where(mask, tokens, 0)), self.output.kernel[...].dtype
+        if words.table is None or words.table.dtype == dtype:
+            return words
+        return words._replace(known=words.vectors().astype(dtype))
 
     def of_words(
         self, words: Words, mask: Bool[Array, "B T"], seeds: UInt32[Array, "B 2"] | None = None
     ) -> Float[Array, " B"]:
         """Logits in float32 of words that are embedded already; the seeds draw the last layer's dropout."""
-        x = self.encoder(words, mask)
+        read = getattr(self.encoder, "of_padded", self.encoder)  # without a search for words after padding
+        x = read(words, mask)
         for layer in self.hidden:
             x = jax.nn.relu(layer(x))
         x = dropout(x, self.config.dropout, seeds)
@@ -117,7 +121,7 @@ class TextClassifier(nnx.Module):
         fold = getattr(model.encoder, "fold", None)  # not every encoder starts with a product
         if fold is not None and isinstance(self.embedding, Embedding):
             model.embedding = OneHot(len(self.embedding.table))
-            fold(self.embedding.table[...])
+            fold(self.embedding.table[...].astype(self.output.kernel[...].dtype))
         return model
 
 
@@ -143,7 +147,7 @@ def _build_embedding(
         return OneHot(vocabulary_size)
     if isinstance(embedding, LearnedEmbedding):  # U(-0.05, 0.05), as in Keras
         table, *pairs = (
-            jax.random.uniform(rngs.params(), (rows, embedding.dim), minval=-0.05, maxval=0.05)
+            jax.random.uniform(rngs.params(), (rows, embedding.dim), jnp.float32, -0.05, 0.05)
             for rows in (vocabulary_size, embedding.bigram_buckets)
             if rows
         )

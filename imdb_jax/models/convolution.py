@@ -6,16 +6,18 @@ those windows, F rows instead of W x F; elsewhere a dense convolution is quicker
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+from typing_extensions import override
 
-from imdb_jax.models.embedding import Words
+from imdb_jax.models.embedding import OrderedEncoder, Words
 
 KERNEL_ROWS = 64  # of the kernel that each step of `_one_hot_max` adds: few reviews then take few steps (LOG.md)
 
 
-class Conv1D(nnx.Module):
+class Conv1D(OrderedEncoder):
     """ReLU filters over windows of words, then each filter's maximum over the review (Kim 2014).
 
     Only windows that lie within a review count. A review shorter than the window is filled up with zero vectors.
@@ -23,13 +25,13 @@ class Conv1D(nnx.Module):
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, *, rngs: nnx.Rngs) -> None:
         shape = (kernel_size, input_dim, features)
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.features = features
 
-    def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
-        """Features [B, F] of words; padded steps take no part."""
-        words, kernel = Words.of(words), self.kernel[...]
+    @override
+    def of_padded(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        kernel = self.kernel[...]
         size = kernel.shape[0]
         missing = (0, 0), (0, max(0, size - mask.shape[1]))
         windows = jnp.maximum(mask.sum(axis=1) - size + 1, 1)
@@ -40,14 +42,14 @@ class Conv1D(nnx.Module):
             x = jnp.where(mask[:, :, None], words.vectors(), 0)
             highest = convolve_max(jnp.pad(x, (*missing, (0, 0))), kernel, windows)
         # Bias and ReLU are monotone, so they may follow the maximum, where there is W times less to compute.
-        return jax.nn.relu(highest + self.bias[...])
+        return jax.nn.relu(highest + self.bias[...][None])
 
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
         self.kernel = nnx.Param(jnp.einsum("vd,kdf->kvf", table, self.kernel[...]))
 
 
-class ConvStack(nnx.Module):
+class ConvStack(OrderedEncoder):
     """Conv1D, the maximum of each short stretch, Conv1D again, then each filter's maximum over the review.
 
     Only windows and stretches that lie within a review count. A review too short to fill one window of the second
@@ -59,27 +61,27 @@ class ConvStack(nnx.Module):
     """
 
     def __init__(self, input_dim: int, features: int, kernel_size: int, pool_size: int, *, rngs: nnx.Rngs) -> None:
-        draw = nnx.initializers.glorot_uniform()
+        draw = nnx.initializers.glorot_uniform(dtype=jnp.float32)
         self.kernel = nnx.Param(draw(rngs.params(), (kernel_size, input_dim, features)))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.second_kernel = nnx.Param(draw(rngs.params(), (kernel_size, features, features)))
-        self.second_bias = nnx.Param(jnp.zeros(features))
+        self.second_bias = nnx.Param(jnp.zeros(features, jnp.float32))
         self.features = features
         self.pool_size = pool_size
 
-    def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
-        """Features [B, F] of words; padded steps take no part."""
+    @override
+    def of_padded(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         size = self.kernel.shape[0]
-        x = jnp.where(mask[:, :, None], Words.of(words).vectors(), 0)
+        x = jnp.where(mask[:, :, None], words.vectors(), 0)
         shortest = self.pool_size * size + size - 1
         x = jnp.pad(x, ((0, 0), (0, max(0, shortest - x.shape[1])), (0, 0)))
         outputs = _convolve(x, self.kernel[...])
         stretches = outputs.shape[1] // self.pool_size
         outputs = outputs[:, : stretches * self.pool_size].reshape(x.shape[0], stretches, self.pool_size, -1)
-        x = jax.nn.relu(outputs.max(axis=2) + self.bias[...])
+        x = jax.nn.relu(outputs.max(axis=2) + self.bias[...][None, None])
         whole = (mask.sum(axis=1) - size + 1) // self.pool_size
         windows = jnp.maximum(whole - size + 1, 1)
-        return jax.nn.relu(convolve_max(x, self.second_kernel[...], windows) + self.second_bias[...])
+        return jax.nn.relu(convolve_max(x, self.second_kernel[...], windows) + self.second_bias[...][None])
 
 
 @jax.custom_vjp
@@ -126,7 +128,7 @@ def _one_hot_max(
         output = kernel[0].at[at[:stretch]].get(mode="fill", fill_value=0)
         for k in range(1, size):
             output += kernel[k].at[at[k : k + stretch]].get(mode="fill", fill_value=0)
-        inside = (start + jnp.arange(stretch, dtype=jnp.int32))[:, None] < windows
+        inside = (start + jnp.arange(stretch, dtype=jnp.int32))[:, None] < windows[None]
         return jnp.maximum(highest, jnp.where(inside[:, :, None], output, -jnp.inf).max(axis=0)), None
 
     lowest = jnp.full((batch, kernel.shape[2]), -jnp.inf, kernel.dtype)
@@ -139,7 +141,7 @@ def _max(outputs: Float[Array, "B W F"], windows: Int[Array, " B"]) -> tuple[Flo
 
 
 def _masked_max(outputs, windows):
-    inside = jnp.arange(outputs.shape[1], dtype=windows.dtype) < windows[:, None]
+    inside = jnp.arange(outputs.shape[1], dtype=windows.dtype)[None] < windows[:, None]
     masked = jnp.where(inside[:, :, None], outputs, -jnp.inf)
     return masked.max(axis=1), masked.argmax(axis=1).astype(jnp.int32)
 
@@ -168,9 +170,10 @@ def _sparse_backward(x, kernel, position, gradient):
 
     def review(dfilters, row):
         x, position, gradient = row
-        window = position[:, None] + jnp.arange(kernel.shape[0], dtype=jnp.int32)
+        window = position[:, None] + jnp.arange(kernel.shape[0], dtype=jnp.int32)[None]
         gradient = gradient[:, None, None]
         return dfilters + x[window] * gradient, jnp.zeros_like(x).at[window].add(filters * gradient)
 
-    dfilters, dx = lax.scan(review, jnp.zeros_like(filters), (x, position, gradient))
-    return dx, dfilters.transpose(1, 2, 0)
+    start = jnp.zeros(filters.shape, np.promote_types(filters.dtype, np.float32))
+    dfilters, dx = lax.scan(review, start, (x, position, gradient))
+    return dx, dfilters.astype(filters.dtype).transpose(1, 2, 0)

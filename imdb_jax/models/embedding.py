@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from imdb_jax.models.hashing import mix
+
+Mask = Shaped[Array | np.ndarray, "B T"]  # booleans or whole numbers, true at words
+Vectors = Float[Array | np.ndarray, "B T D"]
 
 
 class Words(NamedTuple):
@@ -20,7 +24,7 @@ class Words(NamedTuple):
     Attributes:
       ids: rows of the table.
       table: vectors; None stands for the identity, so that words are one-hot vectors.
-      known: the vectors, where they have been looked up already.
+      known: the vectors, where they have been looked up already; perhaps in another dtype than the table's.
     """
 
     ids: Int[Array, "B T"]
@@ -28,10 +32,11 @@ class Words(NamedTuple):
     known: Float[Array, "B T D"] | None = None
 
     @classmethod
-    def of(cls, x: "Words | Float[Array, 'B T D']") -> "Words":
+    def of(cls, x: "Words | Vectors") -> "Words":
         """Takes words as they are, and vectors as a table of their own."""
         if isinstance(x, Words):
             return x
+        x = jnp.asarray(x)
         batch, time, dim = x.shape
         return cls(jnp.arange(batch * time).reshape(batch, time), x.reshape(batch * time, dim), x)
 
@@ -42,6 +47,36 @@ class Words(NamedTuple):
         if self.table is None:
             raise TypeError("one-hot words have no vectors: their product with a kernel is `kernel[ids]`")
         return self.table[self.ids]
+
+
+def at_words(mask: Mask) -> Bool[Array, "B T"]:
+    """A mask as booleans; one of fractions is refused: some libraries write 0 there at words, -inf elsewhere."""
+    mask = jnp.asarray(mask)
+    if jnp.issubdtype(mask.dtype, jnp.inexact):
+        raise TypeError(f"mask: {mask.dtype}; must be of booleans, or of whole numbers that are 0 where no word is")
+    return mask.astype(bool)
+
+
+class OrderedEncoder(nnx.Module):
+    """An encoder that reads words in their order, wherever in a row they stand.
+
+    A subclass reads them by `of_padded`, where all of a row's words come first. On a mesh with explicit axes an encoder
+    goes into `jax.sharding.auto_axes` (docs/in_your_code.md).
+    """
+
+    features: int
+
+    def __call__(self, words: Words | Vectors, mask: Mask) -> Float[Array, "B F"]:
+        """Features [B, F] of the words where the mask is true; what stands elsewhere takes no part."""
+        words, mask = Words.of(words), at_words(mask)
+        order = jnp.argsort(~mask, axis=1, stable=True)
+        known = None if words.known is None else jnp.take_along_axis(words.known, order[:, :, None], axis=1)
+        first = Words(jnp.take_along_axis(words.ids, order, axis=1), words.table, known)
+        return self.of_padded(first, jnp.take_along_axis(mask, order, axis=1))
+
+    def of_padded(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
+        """Features [B, F] of words that stand before all padding."""
+        raise NotImplementedError
 
 
 class Embedding(nnx.Module):

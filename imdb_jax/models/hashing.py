@@ -31,6 +31,6 @@ def dropout(x: Float[Array, "B ..."], rate: float, seeds: UInt32[Array, "B 2"] |
 
 def bernoulli(seeds: UInt32[Array, "B 2"], rate: float, shape: tuple[int, ...]) -> Bool[Array, "B ..."]:
     """True with probability `rate`, each place of each row [B, *shape] by itself."""
-    index = jnp.arange(math.prod(shape), dtype=jnp.uint32)
+    index = jnp.arange(math.prod(shape), dtype=jnp.uint32)[None]
     start, stride = seeds[:, :1], seeds[:, 1:] | 1
-    return (mix(index * stride + start) < jnp.uint32(round(rate * 2**32))).reshape(-1, *shape)
+    return (mix(index * stride + start) < jnp.uint32(min(round(rate * 2**32), 2**32 - 1))).reshape(-1, *shape)

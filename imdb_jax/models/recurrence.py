@@ -168,7 +168,7 @@ def _backward(cell: Cell, all_states: bool, residuals, gradient):
         if table is None:
             dkernel = dkernel.at[rows].add(dz)
         else:
-            dkernel += table[rows].astype(dtype).T @ dz
+            dkernel += table[rows].astype(kernel.dtype).astype(dtype).T @ dz
         if tune_table:
             dtable = dtable.at[rows].add(dz @ kernel.T.astype(dtype))
         return carry, (dkernel, drecurrent_kernel + h.T @ dz, dbias + dz.sum(axis=0), dtable)
@@ -189,9 +189,9 @@ _recur.defvjp(_forward, _backward, symbolic_zeros=True)
 def _inputs(cell: Cell, ids, table, valid, kernel, bias) -> Float[Array, "C B G"]:
     """The part x W + b of a chunk's pre-activations; padding closes the cell."""
     dtype = np.promote_types(kernel.dtype, np.float32)
-    z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids], kernel, dtype)
+    z = kernel[ids].astype(dtype) if table is None else _rows_dot(table[ids].astype(kernel.dtype), kernel, dtype)
     closed = jnp.repeat(jnp.array(cell.closed, dtype), bias.shape[0] // len(cell.closed))
-    return jnp.where(valid[:, :, None], z + bias.astype(dtype), closed)
+    return jnp.where(valid[:, :, None], z + bias.astype(dtype)[None, None], closed[None, None])
 
 
 def _rows_dot(x: Float[Array, "C B D"], matrix: Float[Array, "D G"], dtype: Any = None) -> Float[Array, "C B G"]:
@@ -219,6 +219,7 @@ def _gates(z: Float[Array, "... G"]) -> list[Array]:
     """i, f, g, o of an LSTM: sigmoid(z) = tanh(z / 2) / 2 + 1 / 2, so that one tanh serves all four."""
     sigmoid = jnp.array([0.5, 0.5, 0.0, 0.5], z.dtype)
     shift = jnp.repeat(sigmoid, z.shape[-1] // 4)
+    shift = jnp.expand_dims(shift, range(z.ndim - 1))
     scale = jnp.where(shift == 0, 1, shift)
     return jnp.split(jnp.tanh(z * scale) * scale + shift, 4, axis=-1)
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+from typing_extensions import override
 
-from imdb_jax.models.embedding import Words
+from imdb_jax.models.embedding import OrderedEncoder, Words
 from imdb_jax.models.pooling import attend, pool
 from imdb_jax.models.recurrence import LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
@@ -24,12 +25,13 @@ class Direction(nnx.Module):
 
     def __init__(self, cell: Cell, input_dim: int, hidden_dim: int, *, rngs: nnx.Rngs) -> None:
         width = len(cell.bias) * hidden_dim
-        self.kernel = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (input_dim, width)))
-        self.recurrent_kernel = nnx.Param(nnx.initializers.orthogonal()(rngs.params(), (hidden_dim, width)))
-        self.bias = nnx.Param(jnp.repeat(jnp.array(cell.bias), hidden_dim))
+        draw, draw_recurrent = nnx.initializers.glorot_uniform(), nnx.initializers.orthogonal()
+        self.kernel = nnx.Param(draw(rngs.params(), (input_dim, width), jnp.float32))
+        self.recurrent_kernel = nnx.Param(draw_recurrent(rngs.params(), (hidden_dim, width), jnp.float32))
+        self.bias = nnx.Param(jnp.repeat(jnp.array(cell.bias, jnp.float32), hidden_dim))
 
 
-class Recurrent(nnx.Module):
+class Recurrent(OrderedEncoder):
     """Encodes a review by the states of a recurrence in one or two directions.
 
     A subclass says by its `cell` what one step does. The features of both directions stand side by side.
@@ -50,7 +52,7 @@ class Recurrent(nnx.Module):
         self.features = hidden_dim * (1 + bidirectional)
         self.pooling: Pooling = pooling
         if pooling == "attention":
-            self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1)))
+            self.query = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (self.features, 1), jnp.float32))
 
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernels: from now on words are one-hot."""
@@ -60,19 +62,18 @@ class Recurrent(nnx.Module):
     def _directions(self) -> list[Direction]:
         return [self.forward] if self.backward is None else [self.forward, self.backward]
 
-    def __call__(self, words: Words | Float[Array, "B T D"], mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
-        """Features [B, F] of words; the mask is true from a review's first word to its last."""
-        words = Words.of(words)
+    @override
+    def of_padded(self, words: Words, mask: Bool[Array, "B T"]) -> Float[Array, "B F"]:
         # The last word of a review is the last step forward, its first word the last step backward: padding comes first
         # in both directions, so that one loop can step through both.
-        position = jnp.arange(mask.shape[1]) - (~mask).sum(axis=1, keepdims=True)
+        position = jnp.arange(mask.shape[1])[None] - (~mask).sum(axis=1, keepdims=True)
         orders = [words.ids[:, ::-1]] if self.backward is not None else []
         ids = jnp.stack([jnp.take_along_axis(words.ids, jnp.maximum(position, 0), axis=1), *orders])
         states = self._states(ids.swapaxes(1, 2), words.table, mask[:, ::-1].T)
         if self.pooling == "last":
             return jnp.concatenate(list(states), axis=-1)
         forward, *backward = states.swapaxes(1, 2)
-        step = jnp.minimum(jnp.arange(mask.shape[1]) + (~mask).sum(axis=1, keepdims=True), mask.shape[1] - 1)
+        step = jnp.minimum(jnp.arange(mask.shape[1])[None] + (~mask).sum(axis=1, keepdims=True), mask.shape[1] - 1)
         forward = jnp.take_along_axis(forward, step[:, :, None], axis=1)
         both = jnp.concatenate([forward, *(states[:, ::-1] for states in backward)], axis=-1)
         return attend(both, mask, self.query[...]) if self.pooling == "attention" else pool(both, mask, self.pooling)

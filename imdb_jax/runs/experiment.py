@@ -11,10 +11,12 @@ from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.keeper import Keeper
 from imdb_jax.runs.run import Predictions, Results, Run
-from imdb_jax.runtime import device, versions
+from imdb_jax.runtime import device, start_backend, versions
+from imdb_jax.storage import sha256
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.logs import shown_in_cell
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
@@ -46,6 +48,7 @@ def run_experiment(
       UserError: bad data, a workdir in use or of another config, diverging loss.
       Interrupted: by a signal, after a checkpoint.
     """
+    start_backend()
     with with_peers(), Keeper(Run(workdir), config) as keeper, Stopwatch(started) as stopwatch:
         stopwatch.lap("start")
         results = keeper.take()
@@ -57,7 +60,7 @@ def run_experiment(
             results = _train(model, data, config, keeper, stopwatch)
         else:
             if dataset is not None:
-                keeper.begin(dataset)
+                keeper.begin(dataset, model)
             log.info(f"{workdir} is finished; choose another --workdir to train again")
         log.info(results_table(results))
     return results
@@ -94,6 +97,8 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
     state, history = keeper.restore(state)
     if int(state.step):
         log.info(f"going on from step {int(state.step)}")
+    else:
+        history.first_weights = sha256(json.dumps(fingerprints(state.params)).encode())[:16]
     stopwatch.seconds.add(history.seconds)
     history.seconds = stopwatch.seconds  # from now on one and the same
     replicas = replicate(learner, state.params, config.training.batch_size)
@@ -128,6 +133,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: Keep
         data=dataset.fingerprint,
         reviews=dataset.reviews,
         config=json.loads(to_json(config)),
+        first_weights=history.first_weights,
     )
     keeper.conclude(history, results, predictions)
     return results

@@ -17,7 +17,7 @@ from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import environment
-from imdb_jax.training.build import initial_vectors
+from imdb_jax.training.build import check_dataset, check_model, initial_vectors
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.history import Epoch, History
@@ -59,20 +59,27 @@ class Keeper(contextlib.ExitStack):
         Returns the vectors [V, D] that a pretrained embedding starts from: those of the model where it is built
         already, else those that are found and read. None in all processes but the first.
         """
-        if self.run.begun:
+        config, begun, table, covered = self._config, self.run.begun, None, None
+        check_dataset(dataset, config)
+        if begun:
             self.run.check_data(dataset)
-            return self.run.load_vectors()
-        table = covered = None
-        if isinstance(self._config.model.embedding, PretrainedEmbedding):
+            table = self.run.load_vectors()
+        elif isinstance(config.model.embedding, PretrainedEmbedding):
             if model is not None:
-                table = np.asarray(model.embedding.table)  # pyright: ignore  (no one-hot words, by the config)
+                table = np.asarray(getattr(model.embedding, "table", np.zeros((0, 0))))  # what has none is refused
             else:
-                vectors = initial_vectors(self._config.model.embedding, dataset.vocabulary, self._config.seed)
+                vectors = initial_vectors(config.model.embedding, dataset.vocabulary, config.seed)
                 special = len(dataset.vocabulary.special.tokens)
                 table, covered = vectors.table, coverage(vectors.found, dataset.counts, special)
                 log.info(covered)
-        self.run.begin(self._config, dataset, table, covered)
+        if model is not None and not check_model(model, config, dataset.vocabulary, table) and not self._has_trained():
+            log.warning(f"the model starts from other weights than seed {config.seed} draws: has it been trained?")
+        if not begun:
+            self.run.begin(config, dataset, table, covered)
         return table
+
+    def _has_trained(self) -> bool:
+        return any(path.name.isdecimal() for path in self.run.checkpoints.glob("*"))
 
     def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
         """Makes sure that all processes read the same reviews and start from the same vectors."""

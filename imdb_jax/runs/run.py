@@ -63,6 +63,8 @@ class Results:
     reviews: str
     """Fingerprint of the texts and labels of each split, whatever ids they have."""
     config: dict[str, Any]
+    first_weights: str | None = None
+    """Fingerprint of the weights before the first step; the same for all runs of a seed, unless it was given others."""
     metrics: str | None = None
     """Checksum of metrics.jsonl."""
     predictions: str | None = None

@@ -1,16 +1,22 @@
-"""What a config builds: model, learner, batches."""
+"""What a config builds: model, learner, batches; and whether what somebody else has built is that."""
 
+import dataclasses
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from imdb_jax.config import Config, LSTMConfig, PretrainedEmbedding, SimpleRNNConfig
+from imdb_jax.config import Config, LSTMConfig, OwnEncoderConfig, PretrainedEmbedding, SimpleRNNConfig, differences
 from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.models.recurrence import CHUNK
+from imdb_jax.training.fingerprint import Fingerprints, differing, fingerprints
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.step import Learner, TrainState
+from imdb_jax.training.step import PRNG, Learner, TrainState
 from imdb_jax.training.tables import parameter_table
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import Coverage, Vectors, coverage, fill_missing, read_vectors
@@ -48,9 +54,66 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     """
     if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
         vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
-    return TextClassifier(
-        config.model, len(vocabulary), unknown=vocabulary.special.unknown, vectors=vectors, rngs=nnx.Rngs(config.seed)
+    rngs = nnx.Rngs(jax.random.key(config.seed, impl=PRNG))
+    unknown = vocabulary.special.unknown
+    model = TextClassifier(config.model, len(vocabulary), unknown=unknown, vectors=vectors, rngs=rngs)
+    if isinstance(config.model.encoder, OwnEncoderConfig):
+        _check_own_encoder(model, f"model.encoder.name: {config.model.encoder.name!r}", len(vocabulary))
+    return model
+
+
+def _check_own_encoder(model: TextClassifier, field: str, tokens: int) -> None:
+    """Refuses an encoder that draws random numbers of its own, or changes variables while it reads.
+
+    A step is a function of weights, words and the keys of dropout: the same numbers would be drawn in each step and in
+    prediction too, and changes would be lost.
+    """
+    if not jax.tree.leaves(nnx.state(model.encoder, nnx.Not(nnx.Param))):
+        return
+    before = _marks(model)[1]
+    graph, keys, others = nnx.split(nnx.clone(model), nnx.RngKey, ...)
+    drawing = (keys, jax.tree.map(lambda key: jax.random.fold_in(key, 1), keys))
+    one, other = (nnx.merge(graph, each, others) for each in drawing)
+    words = jnp.arange(128, dtype=jnp.int32).reshape(2, 64) % tokens, jnp.array([64, 64])
+    if not np.array_equal(one(*words), other(*words), equal_nan=True):
+        message = "draws random numbers of its own; use model.dropout, embedding_dropout and word_dropout"
+        raise UserError(f"{field}; {message}")
+    for name in differing(before, _marks(one)[1]):
+        raise UserError(f"{field}; changes its {name} while it reads, which training does not keep")
+
+
+def check_dataset(dataset: Dataset, config: Config) -> None:
+    """Refuses reviews that were opened with other fields than the config's, apart from those that make batches."""
+    batching = {name: getattr(config.data, name) for name in ("max_length", "keep", "buckets")}
+    opened = dataclasses.replace(config, data=dataclasses.replace(dataset.config, **batching))
+    if changes := differences(opened, config):
+        raise UserError(f"dataset: not opened with this config ({'; '.join(changes)}); use load_dataset(config.data)")
+
+
+def check_model(model: TextClassifier, config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None) -> bool:
+    """Whether a model has the weights that the config's seed draws.
+
+    Raises:
+      UserError: it has another config, weights of other shapes, or others that training leaves as they are: what reads
+        the run builds its model by the config and those vectors.
+    """
+    if changes := differences(dataclasses.replace(config, model=model.config), config):
+        raise UserError(f"model: not built by this config ({'; '.join(changes)}); use build_model(config, vocabulary)")
+    (trained, frozen), (drawn, wanted) = map(_marks, (model, build_model(config, vocabulary, vectors)))
+    there, here = (
+        {name: kind for name, (kind, _) in changing.items()} | {name: " ".join(mark) for name, mark in kept.items()}
+        for changing, kept in ((trained, frozen), (drawn, wanted))
     )
+    for name in differing(there, here):
+        message = f"{name} is {there.get(name, 'absent')} there, but {here.get(name, 'absent')}"
+        raise UserError(f"model: {message} by the config, vocabulary and vectors of this run")
+    return trained == drawn
+
+
+def _marks(model: TextClassifier) -> tuple[Fingerprints, Fingerprints]:
+    """Fingerprints of the weights that training changes, and of those that it leaves as they are."""
+    _, trained, frozen, _ = nnx.split(model, nnx.Param, nnx.Not(nnx.RngState), ...)
+    return fingerprints(nnx.to_pure_dict(trained)), fingerprints(nnx.to_pure_dict(frozen))
 
 
 def summary(model: TextClassifier, config: Config) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from typing_extensions import override
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
-from imdb_jax.training.checkpoint_files import Json, Metadata, differing, read_metadata, read_state, write_checkpoint
-from imdb_jax.training.fingerprint import fingerprints, shapes
+from imdb_jax.training.checkpoint_files import Json, Metadata, read_metadata, read_state, write_checkpoint
+from imdb_jax.training.fingerprint import differing, fingerprints, shapes
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)

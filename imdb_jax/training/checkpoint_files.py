@@ -22,7 +22,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import v1
 
 from imdb_jax.storage import atomic_file, atomic_folder, sha256
-from imdb_jax.training.fingerprint import fingerprints
+from imdb_jax.training.fingerprint import differing, fingerprints
 from imdb_jax.training.step import TrainState
 
 ARRAYS, METADATA = "arrays", "metadata.json"
@@ -108,11 +108,6 @@ def _alone() -> v1.Context:
     context = v1.Context()
     context.multiprocessing_options.active_processes = {0}
     return context
-
-
-def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Names that don't have the same value in both."""
-    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 def _checksums(path: Path) -> dict[str, str]:

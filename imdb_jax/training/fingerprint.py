@@ -1,14 +1,17 @@
 """A fingerprint of each array of a tree: changed bits show, wherever the array lies."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
-UNSIGNED = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}  # by bytes of a number
+UNSIGNED = {1: jnp.uint8, 2: jnp.uint16}  # by bytes of a number; others are one word or two
+Fingerprints = dict[str, tuple[str, str]]
 
 
-def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
+def fingerprints(tree: PyTree[Array]) -> Fingerprints:
     """Dtype with shape, such as `float32[3, 4]`, and 16 hexadecimal digits of each leaf, by its path.
 
     Leaves that other processes share are whole on each device, so that this process can read them alone.
@@ -27,6 +30,11 @@ def shapes(tree: PyTree[Array | jax.ShapeDtypeStruct]) -> dict[str, str]:
     }
 
 
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Names that don't have the same value in both."""
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
+
+
 @jax.jit
 def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
     """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices."""
@@ -40,14 +48,14 @@ def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
 
 
 def _words(leaf: Array) -> UInt32[Array, " N"]:
-    """The bits of each number, of at most 32 bits: JAX has no longer ones here."""
+    """The bits of each number, as words of at most 32."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     if jnp.iscomplexobj(leaf):
         leaf = jnp.stack([leaf.real, leaf.imag])
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
-    words = jax.lax.bitcast_convert_type(leaf, UNSIGNED[leaf.dtype.itemsize])
+    words = jax.lax.bitcast_convert_type(leaf, UNSIGNED.get(leaf.dtype.itemsize, jnp.uint32))
     return words.reshape(-1).astype(jnp.uint32)
 
 

@@ -69,6 +69,8 @@ class History:
 
     epochs: list[Epoch] = dataclasses.field(default_factory=list)
     seconds: Seconds = dataclasses.field(default_factory=Seconds)
+    first_weights: str | None = None
+    """Fingerprint of those before the first step; None where version 0.1 began."""
 
     def best(self, monitor: str) -> Epoch:
         """The first of the best epochs."""

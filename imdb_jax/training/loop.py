@@ -3,9 +3,11 @@
 import logging
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from imdb_jax.config import Config
 from imdb_jax.data.batches import Batches
@@ -45,7 +47,7 @@ def train_epochs(
 
     Raises:
       Interrupted: a signal came; the state is saved.
-      UserError: the training loss is no longer a finite number.
+      UserError: the loss, on training or validation reviews, or a weight is no longer a finite number.
     """
     training, step = config.training, int(states[0].step)
     while not history.is_finished(training):
@@ -60,16 +62,19 @@ def train_epochs(
                 bar.update(min(training.batch_size, bar.total - bar.n))
                 at_end = step % len(train) == 0
                 if at_end or step % LOOK == 0:
-                    _check_finite(states[0], history)
+                    _check_finite("training loss", states[0].metrics.loss, step, history)
                 # several processes must ask each other, which takes time; an epoch at its end is evaluated first
                 if not at_end and (is_alone() or step % LOOK == 0) and (signum := stop.asked()):
-                    _check_finite(states[0], history)
+                    _check_finite("training loss", states[0].metrics.loss, step, history)
                     stopwatch.lap("train")
                     keep(states[0], history)
                     raise Interrupted(signum)
+        weights = jax.tree.leaves(jax.device_get((states[0].params, states[0].ema)))
+        _check_finite("largest weight", np.max([np.abs(each).max() for each in weights]), step, history)
         averages = states[0].metrics.compute()
         stopwatch.lap("train")
         scores = score(model.logits(model.eval_models(states), validation), validation.split.labels)
+        _check_finite("validation loss", scores.loss, step, history)
         seconds = stopwatch.seconds.train - sum(epoch.seconds for epoch in history.epochs)
         epoch = Epoch(
             number,
@@ -94,13 +99,13 @@ def train_epochs(
             raise Interrupted(signum)
 
 
-def _check_finite(state: TrainState, history: History) -> None:
+def _check_finite(what: str, figure: Any, step: int, history: History) -> None:
     """Ends a run whose weights are lost, before they are saved."""
-    if math.isfinite(state.metrics.loss):
+    if math.isfinite(figure):
         return
     kept = f"ended at step {history.epochs[-1].step}" if history.epochs else "is none"
     raise UserError(
-        f"the training loss is {float(state.metrics.loss)} at step {int(state.step)}; lower optimizer.learning_rate or "
+        f"the {what} is {float(figure)} at step {step}; lower optimizer.learning_rate or "
         f"set optimizer.clip_norm, in another --workdir (the last epoch that was kept {kept})",
         BAD_DATA,
     )

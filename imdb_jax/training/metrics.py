@@ -34,8 +34,13 @@ class Scores:
 
 
 def score(logits: Float[np.ndarray, " N"], labels: np.ndarray) -> Scores:
-    """Scores a split exactly, in float64: positive, label 1, is predicted above a logit of 0."""
+    """Scores a split exactly, in float64: positive, label 1, is predicted above a logit of 0.
+
+    A single logit that is no number makes every figure none: the model is lost, and no figure may tell otherwise.
+    """
     logits, positive = np.asarray(logits, np.float64), np.asarray(labels) == 1
+    if np.isnan(logits).any():
+        return Scores(math.nan, math.nan, math.nan, math.nan, len(logits))
     predicted = logits > 0
     losses = np.logaddexp(0, logits) - logits * positive
     hits = int((predicted & positive).sum())

@@ -47,7 +47,8 @@ class Replicas:
 
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
         self.devices = devices
-        self._frozen = [jax.device_put(learner.frozen, device) for device in devices]
+        frozen = learner.cast_frozen()
+        self._frozen = [jax.device_put(frozen, device) for device in devices]
 
         # gradients and metrics travel as one vector, faster than as many small arrays
         def gradients(state: TrainState, frozen: PyTree[Array], shard: Shard) -> Float[Array, " N"]:
@@ -155,7 +156,7 @@ class MeshReplicas(Replicas):
         self.train_step = jax.jit(step, out_shardings=self.everywhere, donate_argnums=0)
         self._eval_model = jax.jit(partial(learner.eval_model, folded=False))
         self.evaluate = jax.jit(over_rows(logits, in_specs=(EVERYWHERE, SHARED, SHARED)))
-        self._frozen = [self._everywhere(learner.frozen)]
+        self._frozen = [self._everywhere(learner.cast_frozen())]
 
     @override
     def share(self, batch_size: int) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from imdb_jax.training.metrics import TrainScores
 
 Params = PyTree[Array]
 
+PRNG = "threefry2x32"  # JAX's default, by name: a seed draws the same, whatever the default of a program is
+
 
 class Metrics(NamedTuple):
     """Weighted sums over reviews; sums of parts add up to those of the whole."""
@@ -27,7 +29,7 @@ class Metrics(NamedTuple):
     @classmethod
     def zero(cls) -> "Metrics":
         """Sums over nothing."""
-        return cls(*jnp.zeros((3,)))
+        return cls(*jnp.zeros(3, jnp.float32))
 
     @classmethod
     def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
@@ -69,7 +71,7 @@ class TrainState(NamedTuple):
     @classmethod
     def of_plain(cls, arrays: "TrainState") -> "TrainState":
         """What `plain` was made of."""
-        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key)))
+        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key), impl=PRNG))
 
 
 EvalModel = tuple[nnx.GraphDef, Any]  # a model for prediction alone, and its weights
@@ -98,7 +100,7 @@ class Learner:
     graph: nnx.GraphDef
     """The model without its weights."""
     frozen: PyTree[Array]
-    """The weights that training leaves as they are."""
+    """The weights that training leaves as they are, as the model has them."""
     optimizer: optax.GradientTransformation
     dtype: str
     """Precision of activations; parameters are cast on their way into the model."""
@@ -122,16 +124,19 @@ class Learner:
         """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)
-        frozen = _cast(nnx.to_pure_dict(frozen), dtype)  # once: on a TPU each step would convert the table again
         state = TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             opt_state=optimizer.init(params),
-            key=jax.random.key(seed),
+            key=jax.random.key(seed, impl=PRNG),
             metrics=Metrics.zero(),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
         )
-        return cls(graph, frozen, optimizer, dtype, ema_decay), state
+        return cls(graph, nnx.to_pure_dict(frozen), optimizer, dtype, ema_decay), state
+
+    def cast_frozen(self) -> PyTree[Array]:
+        """The frozen weights in the dtype of activations: cast once, for on a TPU each step would do it again."""
+        return _cast(self.frozen, self.dtype)
 
     def logits(
         self, params: Params, frozen: PyTree[Array], tokens: Array, lengths: Array, keys: Array | None = None
@@ -145,7 +150,10 @@ class Learner:
         return nnx.split(model.folded() if folded else model)
 
     def _model(self, params: Params, frozen: PyTree[Array]) -> Any:
-        return nnx.merge(self.graph, _cast(params, self.dtype), frozen)
+        # A learned table stays float32: what a frequent word learns is a sum of thousands of gradients, which bfloat16
+        # cuts off at some hundreds. Its vectors are cast when they have been looked up.
+        cast = {name: each if name == "embedding" else _cast(each, self.dtype) for name, each in params.items()}
+        return nnx.merge(self.graph, cast, _cast(frozen, self.dtype))
 
     def gradients(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> tuple[Params, Metrics]:
         """What the rows of a shard add to the gradient of the batch's mean loss, and to the metrics.
@@ -171,7 +179,8 @@ class Learner:
         ema = state.ema
         if ema is not None and self.ema_decay is not None:
             # follows params closely at first, so that it soon forgets the initial weights
-            decay = jnp.minimum(self.ema_decay, (1.0 + state.step) / (10.0 + state.step))
+            step = state.step.astype(jnp.float32)
+            decay = jnp.minimum(self.ema_decay, (1.0 + step) / (10.0 + step))
             ema = optax.incremental_update(params, ema, 1 - decay)
         return TrainState(
             step=state.step + 1,

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from imdb_jax.config import (
     Config,
     Conv1DConfig,
+    ConvStackConfig,
     DataConfig,
     LearnedEmbedding,
     LSTMConfig,
@@ -149,6 +150,21 @@ def test_readers_equal_predict_with_what_no_config_has(model_config: ModelConfig
     text = TextConfig(keep_apostrophes=True, break_tags_as_spaces=True, special_tokens="keras_imdb")
     data = dataclasses.replace(SMALL.data, text=text, keep="tail")
     predictor = predictor_of(tmp_path / "run", Config(data=data, model=model_config))
+    (tmp_path / "model.zip").write_bytes(exported(predictor))
+    for kind in (JaxReader, NumpyReader):
+        found = kind(tmp_path / "model.zip").probabilities(REVIEWS)
+        np.testing.assert_allclose(found, predicted(predictor), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [ConvStackConfig(features=3, kernel_size=7, pool_size=10), Conv1DConfig(features=3, kernel_size=70)],
+    ids=lambda encoder: encoder.kind,
+)
+def test_convolutions_over_more_steps_than_a_program_takes_at_least(encoder: Any, tmp_path: Path) -> None:
+    data = dataclasses.replace(SMALL.data, max_length=88)
+    model = ModelConfig(embedding=LearnedEmbedding(dim=5), encoder=encoder)
+    predictor = predictor_of(tmp_path / "run", Config(data=data, model=model))
     (tmp_path / "model.zip").write_bytes(exported(predictor))
     for kind in (JaxReader, NumpyReader):
         found = kind(tmp_path / "model.zip").probabilities(REVIEWS)

@@ -12,6 +12,7 @@ import pytest
 
 from imdb_jax import config as hyper
 from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, OptimizerConfig, PretrainedEmbedding
+from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor, word_vectors
@@ -47,6 +48,11 @@ NEGATIVE = [
     "was unbearable, and every scene with the villain was boring. We had popcorn 🍿, my naïve cousin slept, and in the "
     "end it was not worth a minute: a pathetic script, flat acting. I would not watch it again.",
 ]
+
+
+def test_texts_are_cut_as_in_training() -> None:
+    texts = ["x" * (LONGEST_REVIEW + 5), "é" * LONGEST_REVIEW, b"short"]
+    assert [len(text) for text in texts_of(texts)] == [LONGEST_REVIEW, LONGEST_REVIEW, 5]
 
 
 def untrained(folder: Path, model: ModelConfig, optimizer: OptimizerConfig | None = None) -> Run:

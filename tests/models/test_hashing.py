@@ -24,6 +24,10 @@ def test_share_is_the_rate_everywhere(rate: float) -> None:
         assert np.abs(means - rate).max() < 5 * deviation / np.sqrt(mask.size / len(means))
 
 
+def test_a_rate_next_to_1_drops_all_but_nothing_else() -> None:
+    assert bernoulli(seeds(0), 1 - 1e-10, SHAPE[1:]).all()
+
+
 def test_neighbours_and_seeds_are_uncorrelated() -> None:
     first, second, third = (np.asarray(bernoulli(seeds(seed), 0.5, SHAPE[1:]), float) - 0.5 for seed in range(3))
     limit = 5 * 0.25 / np.sqrt(first.size)

@@ -1,5 +1,6 @@
 """Figures of predictions against counts by plain loops."""
 
+import dataclasses
 import math
 from dataclasses import astuple
 
@@ -98,3 +99,9 @@ def test_extreme_logits_have_finite_losses(label: float) -> None:
     computed = Metrics.of(jnp.asarray(logits), jnp.asarray(labels), jnp.ones(2)).compute()
     assert computed == TrainScores(loss=500.0, accuracy=0.5)
     assert score(logits, labels).loss == 500.0
+
+
+def test_a_logit_that_is_no_number_makes_every_figure_none() -> None:
+    scores = score(np.array([math.nan, 2.0, -1.0]), np.array([1, 1, 0]))
+    assert all(math.isnan(figure) for figure in dataclasses.astuple(scores)[:4])
+    assert scores.examples == 3
