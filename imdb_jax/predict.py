@@ -4,7 +4,6 @@ import dataclasses
 import io
 import itertools
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +13,10 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import DataConfig
-from imdb_jax.data.files import file_errors_told, read_files
-from imdb_jax.data.rows import Table, bare, is_table, text_lines, text_of
+from imdb_jax.data.files import enter, file_errors_told, read_files
+from imdb_jax.data.rows import Table, holds_table, text_lines, text_of
 from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.inference import reader
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
     from imdb_jax.inference.predictor import Prediction
@@ -36,7 +36,7 @@ class Args:
     """Reviews, files and folders; without any, standard input is read."""
     input: Literal["lines", "csv", "jsonl"] | None = None
     """What standard input or a file holds: a review a line, or a table (csv and jsonl are told apart by themselves).
-    None: a table if a file is called .csv, .tsv, .json, .jsonl, .ndjson or .parquet, otherwise lines."""
+    None: a table if --text_column is given or a file is one, otherwise lines."""
     text_column: str | None = None
     """The column or JSON key of the review; None: the one that the run was trained with."""
     encoding: str | None = None
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str]) -> None:
     classifier = open_classifier(args.workdir)
     given = {name: value for name in ("text_column", "encoding") if (value := getattr(args, name)) is not None}
     data = dataclasses.replace(classifier.config.data, source="files", path="", **given)
-    reviews = itertools.chain.from_iterable(_reviews(review, args.input, data) for review in args.reviews or (None,))
+    kind = args.input or ("csv" if args.text_column is not None else None)
+    reviews = itertools.chain.from_iterable(_reviews(review, kind, data) for review in args.reviews or (None,))
     output = args.output or ("jsonl" if files or not args.reviews else "table")
     batch_size = len(args.reviews) if args.reviews and not files else classifier.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
@@ -90,26 +91,23 @@ def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterat
                 table = Table(stdin, "stdin", (data.text_column,), data.encoding, data.quotes)
                 yield from (("", text_of(row, data.text_column, where)) for where, row in table)
     elif names_file(argument):
-        path = Path(argument)
-        if not path.is_dir() and (kind == "lines" or (kind is None and not is_table(path.name))):
-            data = dataclasses.replace(data, lines_are_reviews=True)
-        reviews, wheres = read_files(path, data, None, "to predict", "--")
+        place = enter(Path(argument))
+        if place.is_dir() and kind is not None:
+            raise UserError(f"--input: {kind!r}; only for files, {argument} is a folder")
+        is_table = kind in ("csv", "jsonl") or (kind is None and holds_table(argument, data.text_column, data.encoding))
+        data = dataclasses.replace(data, lines_are_reviews=not is_table and not place.is_dir())
+        reviews, wheres = read_files(place, data, None, "to predict", "--")
         yield from zip(wheres, reviews.texts(), strict=True)
     else:
         yield "", cli.utf8(argument)
 
 
 def names_file(argument: str) -> bool:
-    """Whether an argument is a file or folder to read, and no review.
-
-    Raises:
-      UserError: it is called as a file is, but there is none (66).
-    """
-    if os.path.exists(argument):
-        return True
-    if not argument.strip() or len(argument.split()) > 1 or not (is_table(argument) or bare(argument).endswith(".txt")):
-        return False
-    raise UserError(f"{argument}: no such file; put spaces around it if it is a review", MISSING_INPUT)
+    """As `reader.names_file`; that a file is not there is a `UserError` (66)."""
+    try:
+        return reader.names_file(argument)
+    except reader.ModelError as error:
+        raise UserError(str(error), MISSING_INPUT) from None
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class DataConfig:
             if self.source != "files" and (value := getattr(self, name)) is not None:
                 raise ValueError(f"{name}: {value!r}; only data.source 'files' reads one")
         try:
-            b"".decode(self.encoding or "utf-8")
+            "text".encode(self.encoding or "utf-8")  # refuses codecs of no text, such as base64, as well
         except LookupError:
             raise ValueError(f"encoding: {self.encoding!r}; must be one that Python knows, such as cp949") from None
         if self.buckets and any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import charset_normalizer
 import numpy as np
 
 from imdb_jax.config import DataConfig
@@ -29,6 +28,9 @@ from imdb_jax.data.rows import (
     decoded,
     is_hidden,
     is_table,
+    is_utf8,
+    refuse_undecoded,
+    refuse_workbook,
     text_lines,
     text_of,
 )
@@ -38,8 +40,8 @@ from imdb_jax.storage import local_path
 log = logging.getLogger(__name__)
 
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation", "dev")
-MOST_INVALID = 0.01  # share of the reviews that may hold bytes of another encoding than expected
 FEW = 10  # names of many in a message
+NAME_THEM = "name classes with --config.data.negative_labels and positive_labels"
 Place = Path | zipfile.Path
 Entry = tuple[str, bytes, Any]  # where a review stands, its text, and its label as it is written
 
@@ -94,6 +96,8 @@ def read_files(
     Returns:
       The reviews, and where each stands if there is no rule.
     """
+    if rule is not None and config.lines_are_reviews and not path.is_dir():
+        raise UserError(f"data.lines_are_reviews: True; only for folders, {path} is none")
     with file_errors_told(config, option), contextlib.ExitStack() as opened:
         if path.is_dir() or (rule is None and config.lines_are_reviews):
             found = _text_files(path, config, rule)
@@ -120,16 +124,32 @@ def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
 
 
 def _place(name: str, field: str) -> Place:
-    """The path that a field names; inside of a zip file that holds folders."""
+    """The place that a field names."""
     path = local_path(name, field)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give another --config.{field}=", MISSING_INPUT)
-    if path.is_dir() or not zipfile.is_zipfile(path):
-        return path
-    root: Place = zipfile.Path(path)
-    while len(inside := [each for each in root.iterdir() if not is_hidden(each.name)]) == 1 and inside[0].is_dir():
-        root = inside[0]
-    return root if len(inside) > 1 else path
+    return enter(path)
+
+
+def enter(path: Path) -> Place:
+    """Where the reviews are: below folders that hold nothing but one other, and inside of a zip file of folders."""
+    root: Place = path
+    if not path.is_dir():
+        if not zipfile.is_zipfile(path):
+            return path
+        root = zipfile.Path(path)
+        try:
+            refuse_workbook(root.root, str(path))
+        except FileError as error:
+            raise UserError(str(error), BAD_DATA) from None
+    inside = _shown(root)
+    while len(inside) == 1 and inside[0].is_dir() and any(e.is_dir() or is_table(e.name) for e in _shown(inside[0])):
+        root, inside = inside[0], _shown(inside[0])
+    return root if path.is_dir() or len(inside) > 1 else path
+
+
+def _shown(folder: Place) -> list[Any]:
+    return [each for each in folder.iterdir() if not is_hidden(each.name)]
 
 
 def _part(folder: Place, names: Sequence[str]) -> Place | None:
@@ -152,7 +172,7 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
     files: list[tuple[str, Place]] = []
     for label, folder in classes:
         for file in _walk(folder):
-            if file is root or (file.name.lower().endswith(".txt") and not is_hidden(file.name)):
+            if file is root or (file.name.lower().endswith(".txt") and not is_hidden(file.name) and file.is_file()):
                 files.append((label, file))
             else:
                 left_out.append(file.name)
@@ -180,23 +200,24 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
         if not is_class or is_hidden(each.name) or label in (UNLABELLED, *rule.left_out):
             left_out.append(each.name)
         elif rule.label(label) is None:
-            raise UserError(f"{each}: a third class; allowed: {rule}", BAD_DATA)
+            raise UserError(f"{each}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
         else:
             classes.append((label, each))
     for names in (rule.negative, rule.positive):
         if not any(label in names for label, _ in classes):
             found = _few([label for label, _ in classes] + left_out) or "nothing"
-            raise UserError(f"{root}: no folder {' or '.join(names)}; found {found}", MISSING_INPUT)
+            message = f"no folder {' or '.join(names)}; found {found}; {NAME_THEM}"
+            raise UserError(f"{root}: {message}, or give the path of one file", MISSING_INPUT)
     return sorted(classes, key=lambda each: cast(int, rule.label(each[0]))), left_out
 
 
 def _walk(place: Place) -> Iterator[Place]:
-    """A file itself, or those in a folder at any depth; hidden folders are not entered."""
+    """A file itself, or those in a folder at any depth; hidden folders and links to folders are not entered."""
     if not place.is_dir():
         yield place
         return
     for each in sorted(place.iterdir(), key=lambda each: each.name):
-        if is_hidden(each.name):
+        if is_hidden(each.name) or (isinstance(each, Path) and each.is_symlink() and each.is_dir()):
             yield each
         else:
             yield from _walk(each)
@@ -229,7 +250,7 @@ class Gathered:
             self.labels.append(label)
             if rule is None:
                 self.wheres.append(where)
-            if not _is_utf8(text):
+            if not is_utf8(text):
                 self.invalid.append((where, text))
             if b"\n" in text.strip():
                 self.lines.append(where)
@@ -247,17 +268,15 @@ class Gathered:
         if self.strange:
             where, value = self.strange
             counts = ", ".join(f"{value!r} {count:,} times" for value, count in self.values.most_common(FEW))
-            advice = f"say which are which, such as {self.option}positive_labels 4 5 {self.option}negative_labels 1 2"
+            advice = f"say which are which with {self.option}positive_labels and {self.option}negative_labels"
+            advice += f", and leave out what has no label with {self.option}left_out_labels ''" * ("" in self.values)
             raise UserError(f"{where}: label {value!r}; allowed: {self.rule}; found {counts}; {advice}", BAD_DATA)
         if not self.texts:
             raise UserError(
                 f"{self.path}: holds no review; left out {_few(self.found.left_out) or 'nothing'}", BAD_DATA
             )
-        if len(self.invalid) > MOST_INVALID * len(self.texts) and encoding is None:
-            guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in self.invalid[:1000])).best()
-            advice = f"save as UTF-8 or set {self.option}encoding={guess.encoding if guess else 'utf-8'}"
-            message = f"not UTF-8, as {len(self.invalid):,} of {len(self.texts):,} reviews; {advice}"
-            raise UserError(f"{self.invalid[0][0]}: {message}", BAD_DATA)
+        if encoding is None:
+            refuse_undecoded(self.invalid, len(self.texts), self.option)
 
     def tell(self, purpose: str) -> None:
         """Says in the log what was read, and what was not."""
@@ -275,14 +294,6 @@ class Gathered:
             usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in self.texts)
             advice = f"if each line is a review, set {self.option}lines_are_reviews=True"
             log.warning(f"{self.path}: every file has lines, {usual} in the median; {advice}")
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _few(names: Sequence[str]) -> str:

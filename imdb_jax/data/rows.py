@@ -17,10 +17,21 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 LONGEST_REVIEW = 1_000_000  # bytes of one review; longer ones are cut here and the audit counts them
+MOST_INVALID = 0.01  # share of the reviews that may hold bytes of another encoding than expected
 LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 PACKED = (".gz", ".zip")
+WORKBOOK = "a workbook of a spreadsheet; save it as CSV UTF-8"
+UNREADABLE = {  # by what a file begins with
+    b"\xd0\xcf\x11\xe0": WORKBOOK,
+    b"BZh": "packed by bzip2; .gz and .zip are read",
+    b"\xfd7zXZ": "packed by xz; .gz and .zip are read",
+    b"7z\xbc\xaf": "packed by 7-Zip; .gz and .zip are read",
+    b"Rar!": "packed by RAR; .gz and .zip are read",
+    b"\x28\xb5\x2f\xfd": "packed by Zstandard; .gz and .zip are read",
+    b"ARROW1": "an Arrow file; parquet is read",
+}
 MARKS = {  # byte-order marks, the longer before those that they begin with
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -71,15 +82,15 @@ class Table:
         quotes: bool = True,
     ) -> None:
         self.name, self._columns, self._quotes = name, columns, quotes
-        self.encoding = encoding
+        self.encoding = encoding or "utf-8"
         with self._told():
             file = unpack(file, name)
             start = file.peek(4096)[:4096]
-        if start.startswith(b"PAR1"):
-            self.kind, self._rows, self._close = "parquet", self._parquet(file), file.close
-            return
-        self.encoding = encoding_of(start, encoding)
-        first = start.decode(self.encoding, "ignore").lstrip()[:1]
+            if start.startswith(b"PAR1"):
+                self.kind, self._rows, self._close = "parquet", self._parquet(file), file.close
+                return
+            self.encoding = encoding_of(start, encoding)
+            first = start.decode(self.encoding, "ignore").lstrip()[:1]
         text = io.TextIOWrapper(file, self.encoding, "surrogateescape", newline="\n" if first == "{" else "")
         self._close = text.close
         try:
@@ -88,6 +99,10 @@ class Table:
             self._close()
             raise
         self.kind = f"{kind} in {self.encoding.removesuffix('-sig').upper()}"
+
+    def close(self) -> None:
+        """Closes the file, if its rows are not to be read."""
+        self._close()
 
     def _recognized(self, text: io.TextIOWrapper, first: str) -> tuple[str, Iterator[tuple[str, Row]]]:
         """What a text is by its first character, and its rows."""
@@ -115,7 +130,7 @@ class Table:
             raise FileError(f"{self.name}: not {self.encoding} ({error})") from None
         except (OSError, EOFError, zlib.error) as error:
             raise FileError(f"{self.name}: cannot be read ({error})") from None
-        except csv.Error as error:
+        except (csv.Error, LookupError) as error:  # the latter of an encoding that Python does not know
             raise FileError(f"{self.name}: {error}") from None
 
     def _header(self, text: io.TextIOWrapper) -> tuple[str, list[str], int]:
@@ -125,7 +140,8 @@ class Table:
         while line.isspace():
             number, line = number + 1, text.readline()
         if "\0" in line:
-            message = "not text; if it is UTF-16 without a byte-order mark, its encoding is utf-16-le"
+            order = "be" if line.startswith("\0") else "le"
+            message = f"not text; if it is UTF-16 without a byte-order mark, its encoding is utf-16-{order}"
             raise FileError(f"{self.name}: {message}")
         if line.startswith("sep="):  # a hint to Excel
             number, line = number + 1, text.readline()
@@ -150,8 +166,8 @@ class Table:
                     row = [""]  # in a single column a blank line is an empty cell
                 if row:
                     if len(row) != len(header):
-                        message = f"{len(row)} fields, expected {len(header)}; put quotes around texts with"
-                        raise FileError(f"{self.name}:{line}: {message} {SEPARATORS[separator]}")
+                        advice = f"name all columns, and put quotes around texts with {SEPARATORS[separator]}"
+                        raise FileError(f"{self.name}:{line}: {len(row)} fields, expected {len(header)}; {advice}")
                     yield f"{self.name}:{line}", dict(zip(header, row, strict=True))
                 line = before + rows.line_num + 1
         except csv.Error as error:
@@ -178,6 +194,8 @@ class Table:
             for column in self._columns:
                 if column not in table.schema_arrow.names:
                     raise ColumnError(self.name, column, table.schema_arrow.names)
+                if table.schema_arrow.names.count(column) > 1:
+                    raise FileError(f"{self.name}: the column {column!r} stands there twice")
             rows = itertools.chain.from_iterable(
                 batch.to_pylist() for batch in table.iter_batches(columns=list(self._columns))
             )
@@ -187,25 +205,30 @@ class Table:
 
 
 def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
-    """What is packed in a file, or the file itself."""
+    """What is packed in a file, however often, or the file itself."""
     reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(Any, file))
-    start = reader.peek(4)[:4]
+    start = reader.peek(8)[:8]
+    if kind := next((kind for magic, kind in UNREADABLE.items() if start.startswith(magic)), None):
+        raise FileError(f"{name}: {kind}")
     if start.startswith(b"\x1f\x8b"):
-        return io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=reader)))
-    if start == b"\xd0\xcf\x11\xe0":
-        raise FileError(f"{name}: an old Excel workbook; save it as CSV UTF-8")
-    if start != b"PK\3\4":
+        return unpack(io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=reader, mode="rb"))), name)
+    if not start.startswith((b"PK\3\4", b"PK\5\6")):
         return reader
     try:
         archive = zipfile.ZipFile(reader if reader.seekable() else io.BytesIO(reader.read()))
-        if "xl/workbook.xml" in archive.namelist():
-            raise FileError(f"{name}: an Excel workbook; save it as CSV UTF-8")
+        refuse_workbook(archive, name)
         inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
         if len(inside) != 1:
             raise FileError(f"{name}: holds {len(inside)} files; must hold one, or folders with reviews of each class")
-        return io.BufferedReader(cast(Any, archive.open(inside[0])))
+        return unpack(io.BufferedReader(cast(Any, archive.open(inside[0]))), name)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, an odd compression
         raise FileError(f"{name}: cannot be read ({error})") from None
+
+
+def refuse_workbook(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuses a spreadsheet, which is a zip file inside."""
+    if {"xl/workbook.xml", "content.xml", "Index/Document.iwa"} & set(archive.namelist()):
+        raise FileError(f"{name}: {WORKBOOK}")
 
 
 def is_hidden(name: str) -> bool:
@@ -216,6 +239,42 @@ def is_hidden(name: str) -> bool:
 def is_table(name: str) -> bool:
     """Whether a file's name is that of a table, packed or not."""
     return bare(name).endswith(TABLES)
+
+
+def holds_table(path: str, column: str, encoding: str | None = None) -> bool:
+    """Whether a file is a table with a column; any other is read as lines. A file named as a table is always one."""
+    if is_table(path):
+        return True
+    try:
+        with open(path, "rb") as file:
+            Table(file, path, (column,), encoding).close()
+    except FileError:
+        return False
+    return True
+
+
+def refuse_undecoded(invalid: Sequence[tuple[str, bytes]], count: int, option: str) -> None:
+    """Refuses reviews of another encoding than expected: some among `count`, given with their place."""
+    if len(invalid) <= MOST_INVALID * count:
+        return
+    try:
+        import charset_normalizer
+
+        guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in invalid[:1000])).best()
+    except ImportError:
+        guess = None
+    likely = f"{guess.encoding} (a guess)" if guess else "its name"
+    message = f"not UTF-8, as {len(invalid):,} of {count:,} reviews; save as UTF-8 or set {option}encoding={likely}"
+    raise FileError(f"{invalid[0][0]}: {message}")
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether a text can be decoded; lone surrogates, which JSON can spell, are let pass."""
+    try:
+        text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def bare(name: str) -> str:
@@ -242,15 +301,15 @@ def decoded(raw: bytes, name: str, encoding: str | None = None) -> bytes:
 
 def text_lines(file: io.BufferedIOBase, name: str, encoding: str | None = None) -> Iterator[bytes]:
     """The lines of a file, packed or not, as UTF-8 without their ends."""
-    reader = unpack(file, name)
-    encoding = encoding_of(reader.peek(4), encoding)
     try:
+        reader = unpack(file, name)
+        encoding = encoding_of(reader.peek(4), encoding)
         with io.TextIOWrapper(reader, encoding, "surrogateescape", newline="\n") as lines:
             for line in lines:
                 yield line.rstrip("\r\n").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
     except UnicodeError as error:
         raise FileError(f"{name}: not {encoding} ({error})") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, LookupError) as error:
         raise FileError(f"{name}: cannot be read ({error})") from None
 
 
@@ -263,7 +322,7 @@ def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Ite
         try:
             row = json.loads(line, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{where}: {error}; must be one JSON object per line") from None
+            raise FileError(f"{where}: {error}; must be one JSON object per line, or an array of objects") from None
         yield where, _checked(row, keys, where)
 
 

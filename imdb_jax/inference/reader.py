@@ -21,6 +21,7 @@ which calls anything outside itself is refused too.
 
 import abc
 import argparse
+import codecs
 import hashlib
 import io
 import itertools
@@ -40,6 +41,8 @@ FORMAT = 1
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
+TEXT_COLUMN = "text"
+FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")
 LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
@@ -243,20 +246,45 @@ def companion(name: str) -> dict[str, Any]:
     raise ModelError(f"{name}: no such file; copy it to where reader.py lies", NO_SUCH_FILE)
 
 
-def read_file(path: str, column: str, encoding: str | None) -> Iterator[bytes]:
-    """The reviews of a table, or the lines of another file."""
+def names_file(argument: str) -> bool:
+    """Whether an argument is the path of a file or a folder, and no review.
+
+    Raises:
+      ModelError: it looks like one, but there is none (66).
+    """
+    if os.path.exists(argument):
+        return True
+    looks = argument.lower().endswith(FILES) or argument.startswith(("./", "../", "/", "~")) or argument.endswith("/")
+    if looks and len(argument.split()) == 1:
+        raise ModelError(f"{argument}: no such file; put a space before it if it is a review", NO_SUCH_FILE)
+    return False
+
+
+def read_file(path: str, column: str | None, encoding: str | None) -> list[bytes]:
+    """The reviews of a table, the lines of another file, or the .txt files of a folder."""
     rows = companion("rows.py")
     try:
-        with open(path, "rb") as file:
-            if rows["is_table"](path):
-                table = rows["Table"](file, path, (column,), encoding)
-                yield from (rows["text_of"](row, column, where) for where, row in table)
-            else:
-                yield from rows["text_lines"](file, path, encoding)
+        if os.path.isdir(path):
+            files = sorted(file for file in Path(path).rglob("*.[tT][xX][tT]") if not rows["is_hidden"](file.name))
+            found = [(str(file), rows["decoded"](file.read_bytes(), str(file), encoding)) for file in files]
+        else:
+            with open(path, "rb") as file:
+                if column is not None or rows["holds_table"](path, TEXT_COLUMN, encoding):
+                    name = column or TEXT_COLUMN
+                    table = rows["Table"](file, path, (name,), encoding)
+                    found = [(where, rows["text_of"](row, name, where)) for where, row in table]
+                else:
+                    found = [(path, line) for line in rows["text_lines"](file, path, encoding)]
+        if encoding is None:
+            invalid = [(where, text) for where, text in found if not rows["is_utf8"](text)]
+            rows["refuse_undecoded"](invalid, len(found), "--")
     except rows["FileError"] as error:
         raise ModelError(str(error)) from None
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}", NO_SUCH_FILE) from None
+    if not found:
+        raise ModelError(f"{path}: holds no review")
+    return [text for _, text in found]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -264,18 +292,19 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
     parser.add_argument("reviews", nargs="*", help="reviews, or files; without any, the lines of standard input")
-    parser.add_argument("--text_column", default="text", help="of a table: the column or JSON key of the review")
+    parser.add_argument("--text_column", help="of a table: the column or JSON key of the review; text unless given")
     parser.add_argument("--encoding", help="of a file without a byte-order mark; UTF-8 unless given")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
-    args = parser.parse_args(arguments)
+    args = parser.parse_intermixed_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
     odd = sys.getfilesystemencodeerrors()  # what isn't text passes through
     reviews: Iterator[bytes] = itertools.chain.from_iterable(
-        read_file(each, args.text_column, args.encoding) if os.path.exists(each) else [each.encode("utf-8", odd)]
+        read_file(each, args.text_column, args.encoding) if names_file(each) else [each.encode("utf-8", odd)]
         for each in args.reviews
     )
     if not args.reviews:
-        reviews = iter(sys.stdin.buffer)
+        first = sys.stdin.buffer.readline().removeprefix(codecs.BOM_UTF8)
+        reviews = itertools.chain([first] if first else [], sys.stdin.buffer)
     while chunk := list(itertools.islice(reviews, 16 * READ_TOGETHER)):
         for review, probability in zip(chunk, reader.probabilities(chunk), strict=True):
             start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]

@@ -1,11 +1,14 @@
 """Files as people bring them: read as they were meant, by training and prediction alike, or refused with advice."""
 
+import bz2
 import codecs
 import csv
 import gzip
 import io
 import json
 import logging
+import lzma
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,14 @@ def lines(rows: list[tuple[str, Any]] = BASE) -> str:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects(rows))
 
 
-def zipped(name: str, content: str) -> bytes:
+def workbook() -> bytes:
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
+        for name in ("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+            archive.writestr(name, "<xml/>")
+    return packed.getvalue()
+
+
+def zipped(name: str, content: str | bytes) -> bytes:
     with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
         archive.writestr(name, content)
         archive.writestr(f"__MACOSX/._{name}", "noise")
@@ -86,6 +96,8 @@ READ: list[tuple[str, bytes | str, dict[str, Any], list[tuple[str, int]], str]] 
     ("array.jsonl", json.dumps(objects()), {}, BASE, "a JSON array"),
     ("packed.csv.gz", gzip.compress(table().encode()), {}, BASE, "CSV with commas"),
     ("packed_without_saying.csv", gzip.compress(table().encode()), {}, BASE, "CSV with commas"),
+    ("packed_twice.csv.gz", gzip.compress(gzip.compress(table().encode())), {}, BASE, "CSV with commas"),
+    ("packed.csv.gz.zip", zipped("a.csv.gz", gzip.compress(table().encode())), {}, BASE, "CSV with commas"),
     ("packed.zip", zipped("reviews.csv", table()), {}, BASE, "CSV with commas"),
     ("packed.jsonl.zip", zipped("reviews.jsonl", lines()), {}, BASE, "JSON lines"),
     ("floats.csv", table([(text, float(label)) for text, label in BASE]), {}, BASE, "label '0' 10 negative"),
@@ -197,7 +209,12 @@ def test_parquet(tmp_path: Path) -> None:
 
 # name, content, fields of the config, the message
 REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
-    ("cp949.csv", table(KOREAN).encode("cp949"), {}, r"cp949\.csv:2: not UTF-8, as 20 of 20 .*data\.encoding=cp949$"),
+    (
+        "cp949.csv",
+        table(KOREAN).encode("cp949"),
+        {},
+        r"cp949\.csv:2: not UTF-8, as 20 of 20 .*data\.encoding=cp949 \(a guess\)$",
+    ),
     ("latin.csv", table([("déjà vu", 0), *BASE]).encode("latin-1"), {}, r"latin\.csv:2: not UTF-8, as 1 of 21 reviews"),
     ("not_cp949.csv", table([("é", 0)]).encode("utf-16"), {"encoding": "cp949"}, r"no negative|no positive"),
     ("cut_utf16.csv", table(KOREAN).encode("utf-16")[:-1], {}, r"cut_utf16\.csv: not utf-16"),
@@ -207,8 +224,13 @@ REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
         {},
         r"one_two\.csv:3: label '2'; .*found '1' 10 .*'2' 10 times",
     ),
-    ("stars.csv", table(STARS), {}, r"stars\.csv:3: label '5'; allowed: .*--config\.data\.positive_labels 4 5"),
-    ("no_label.csv", table([*BASE, ("x", "")]), {}, r"no_label\.csv:22: label ''; allowed"),
+    ("stars.csv", table(STARS), {}, r"stars\.csv:3: label '5'; allowed: .*with --config\.data\.positive_labels"),
+    (
+        "no_label.csv",
+        table([*BASE, ("x", "")]),
+        {},
+        r"no_label\.csv:22: label ''; .*leave out what has no label with --config\.data\.left_out_labels ''$",
+    ),
     ("both.csv", table(), {"positive_labels": ("0",)}, r"the label '0' has two meanings"),
     ("upper_head.csv", table(header="Text,Label"), {}, r"no column 'text'; found: 'Text', 'Label'; name it with"),
     (
@@ -218,8 +240,20 @@ REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
         r"no_head\.csv:1: no column 'text'; found: 'review 0 was dull'",
     ),
     ("two.zip", zipped("a/b/c.csv", table())[:50], {}, r"two\.zip: cannot be read"),
-    ("book.xlsx", zipped("xl/workbook.xml", "<xml/>"), {}, r"book\.xlsx: an Excel workbook; save it as CSV UTF-8"),
-    ("book.xls", b"\xd0\xcf\x11\xe0" + bytes(600), {}, r"book\.xls: an old Excel workbook"),
+    ("book.xlsx", zipped("xl/workbook.xml", "<xml/>"), {}, r"book\.xlsx: a workbook of a spreadsheet; save it as CSV"),
+    ("book.xls", b"\xd0\xcf\x11\xe0" + bytes(600), {}, r"book\.xls: a workbook of a spreadsheet"),
+    ("real.xlsx", workbook(), {}, r"real\.xlsx: a workbook of a spreadsheet; save it as CSV"),
+    ("packed.bz2", bz2.compress(table().encode()), {}, r"packed\.bz2: packed by bzip2; \.gz and \.zip are read"),
+    ("packed.xz", lzma.compress(table().encode()), {}, r"packed\.xz: packed by xz"),
+    ("empty.zip", b"PK\5\6" + bytes(18), {}, r"empty\.zip: holds 0 files"),
+    ("utf16be.csv", table().encode("utf-16-be"), {}, r"utf16be\.csv: not text; .*its encoding is utf-16-be"),
+    (
+        "no_name_for_index.csv",
+        '"text","label"\n"0","fine","1"\n',
+        {},
+        r":2: 3 fields, expected 2; name all columns, and",
+    ),
+    ("lines.csv", table(), {"lines_are_reviews": True}, r"lines_are_reviews: True; only for folders, .*lines\.csv"),
     ("cut.csv.gz", gzip.compress(table().encode())[:-30], {}, r"cut\.csv\.gz: cannot be read"),
     ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(300), {}, r"picture\.csv:"),
     ("nothing.csv", b"", {}, r"nothing\.csv: holds no review"),
@@ -283,6 +317,20 @@ def test_a_hidden_folder_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
     config = config_of(tmp_path / ".data")
     assert sorted(read_all(config)) == sorted(BASE)
     assert len(read_files(tmp_path / ".data", config, None, "to predict", "--")[0]) == len(BASE)
+
+
+def test_links_and_pipes_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_classes(tmp_path, BASE)
+    (tmp_path / "pos" / "loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "neg" / "pipe.txt")
+    with caplog.at_level(logging.INFO):
+        assert sorted(read_all(config_of(tmp_path))) == sorted(BASE)
+    assert "left out 2 (pipe.txt, loop)" in caplog.text
+
+
+def test_a_folder_around_the_folders_is_entered(tmp_path: Path) -> None:
+    write_classes(tmp_path / "unpacked" / "reviews", BASE)
+    assert sorted(read_all(config_of(tmp_path / "unpacked"))) == sorted(BASE)
 
 
 def test_folders_of_other_names_are_mapped(tmp_path: Path) -> None:
@@ -421,3 +469,18 @@ def test_what_pandas_writes_is_read(tmp_path: Path, write: int) -> None:
         writer.writerow(["", "text", "label"])  # the index has no name
         writer.writerows((i, text, label) for i, (text, label) in enumerate(KOREAN))
     assert sorted(read_all(config_of(tmp_path / "a.csv"))) == sorted(KOREAN)
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64", "rot13"])
+def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.encoding: '{encoding}'; must be one that Python knows"):
+        config_of(tmp_path / "a.csv", encoding=encoding)
+
+
+def test_a_parquet_column_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="parquet is read where pyarrow is installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    twice = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"])
+    parquet.write_table(twice, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="the column 'text' stands there twice"):
+        read_files(tmp_path / "a.parquet", config_of(tmp_path / "a.parquet"), None, "to predict", "--")
