@@ -92,10 +92,12 @@ def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterat
                 yield from (("", text_of(row, data.text_column, where)) for where, row in table)
     elif names_file(argument):
         place = enter(Path(argument))
-        if place.is_dir() and kind is not None:
-            raise UserError(f"--input: {kind!r}; only for files, {argument} is a folder")
-        is_table = kind in ("csv", "jsonl") or (kind is None and holds_table(argument, data.text_column, data.encoding))
-        data = dataclasses.replace(data, lines_are_reviews=not is_table and not place.is_dir())
+        if place.is_dir():
+            if kind is not None:
+                raise UserError(f"--input and --text_column: only for files, {argument} is a folder")
+        else:
+            is_table = kind not in (None, "lines") or holds_table(argument, data.text_column, data.encoding)
+            data = dataclasses.replace(data, lines_are_reviews=kind == "lines" or not is_table)
         reviews, wheres = read_files(place, data, None, "to predict", "--")
         yield from zip(wheres, reviews.texts(), strict=True)
     else:

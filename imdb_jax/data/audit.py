@@ -144,9 +144,14 @@ def summary(report: Audit) -> str:
 
 def warnings(report: Audit) -> list[str]:
     """What a reader may have overlooked, a line for each."""
-    return [
-        f"{name} reviews have words of {split.characters:g} characters in the mean; where a language puts no spaces "
-        "between words, as Chinese and Japanese, separate them first"
+    one_class = [
+        f"all {split.reviews:,} {name} reviews are {next(iter(split.classes))}: accuracy says little, AUC nothing"
+        for name, split in report.splits.items()
+        if len(split.classes) == 1
+    ]
+    return one_class + [
+        f"{name} reviews have words of {split.characters:g} characters in the mean; where nothing but tags stands "
+        "between words set data.text.break_tags_as_spaces; words of Chinese or Japanese must be separated first"
         for name, split in report.splits.items()
         if split.characters > LONG_WORDS
     ]

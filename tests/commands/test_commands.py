@@ -154,6 +154,8 @@ def test_predict_reads_files_and_folders(trained: Path, tmp_path: Path) -> None:
         assert [each["flags"] for each in found] == [[], ["empty"], []]
         for got, wanted in zip(found, expected, strict=True):
             assert got["probability"] == pytest.approx(wanted["probability"], abs=1e-6)
+    (tmp_path / "named_as_text.txt").write_text("text,stars\n" + "".join(f"{text},3\n" for text in texts))
+    assert [each["flags"] for each in answers("named_as_text.txt")] == [[], ["empty"], []]
     assert [each["where"] for each in answers("folder")] == [f"folder/{n}" for n in ("a.txt", "b.TXT", "deep/c.txt")]
     assert of_lines[2]["where"] == "lines.txt:3"
 

@@ -65,7 +65,17 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
     refused = read(tmp_path, *options, "model.zip", "table.json.gz")
     assert refused.returncode == 65
     assert refused.stderr.decode() == "error: table.json.gz:1: no column 'text'; found: 'review'\n"
-    piped = read(tmp_path, *options, "model.zip", stdin=b"word7 word8, word9\n\n")
+    (tmp_path / "cp949.csv").write_bytes("text\n훌륭한 영화\n".encode("cp949"))
+    (tmp_path / "header.csv").write_text("text\n")
+    for name, code, said in (
+        ("cp949.csv", 65, "cp949.csv:2: not UTF-8, as 1 of 1 reviews; save as UTF-8 or set --encoding="),
+        ("header.csv", 65, "header.csv: holds no review"),
+        ("nowhere.csv", 66, "nowhere.csv: no such file"),
+    ):
+        refused = read(tmp_path, *options, "model.zip", name)
+        assert refused.returncode == code
+        assert refused.stderr.decode().startswith(f"error: {said}")
+    piped = read(tmp_path, *options, "model.zip", stdin=b"\xef\xbb\xbfword7 word8, word9\n\n")
     assert piped.stdout.splitlines() == process.stdout.splitlines()[:2]
 
 
