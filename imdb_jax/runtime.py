@@ -24,7 +24,6 @@ HEAPS = 2  # one makes threads wait for one another, one for each thread keeps w
 PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 # Settings of JAX that change figures, and their defaults; the flags of XLA may.
 SETTINGS = {"jax_threefry_partitionable": True, "jax_default_matmul_precision": None, "jax_enable_x64": False}
-FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
 def versions() -> dict[str, str]:
@@ -40,7 +39,7 @@ def environment() -> dict[str, Any]:
         "processes": jax.process_count(),
         "cores": len(usable_cores()),
         **{name: value for name, default in SETTINGS.items() if (value := getattr(jax.config, name)) != default},
-        **{name: os.environ[name] for name in FLAGS if os.environ.get(name)},
+        **{name: os.environ[name] for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS") if os.environ.get(name)},
     }
 
 

@@ -64,8 +64,6 @@ class OrderedEncoder(nnx.Module):
     goes into `jax.sharding.auto_axes` (docs/in_your_code.md).
     """
 
-    features: int
-
     def __call__(self, words: Words | Vectors, mask: Mask) -> Float[Array, "B F"]:
         """Features [B, F] of the words where the mask is true; what stands elsewhere takes no part."""
         words, mask = Words.of(words), at_words(mask)

@@ -72,14 +72,11 @@ class Keeper(contextlib.ExitStack):
                 special = len(dataset.vocabulary.special.tokens)
                 table, covered = vectors.table, coverage(vectors.found, dataset.counts, special)
                 log.info(covered)
-        if model is not None and not check_model(model, config, dataset.vocabulary, table) and not self._has_trained():
+        if model is not None and not check_model(model, config, dataset.vocabulary, table) and not begun:
             log.warning(f"the model starts from other weights than seed {config.seed} draws: has it been trained?")
         if not begun:
             self.run.begin(config, dataset, table, covered)
         return table
-
-    def _has_trained(self) -> bool:
-        return any(path.name.isdecimal() for path in self.run.checkpoints.glob("*"))
 
     def check_same_start(self, learner: Learner, dataset: Dataset) -> None:
         """Makes sure that all processes read the same reviews and start from the same vectors."""

@@ -1,6 +1,7 @@
 """What a config builds: model, learner, batches; and whether what somebody else has built is that."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.models.recurrence import CHUNK
-from imdb_jax.training.fingerprint import Fingerprints, differing, fingerprints
+from imdb_jax.training.fingerprint import differing, fingerprints
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.step import PRNG, Learner, TrainState
 from imdb_jax.training.tables import parameter_table
@@ -58,28 +59,19 @@ def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | No
     unknown = vocabulary.special.unknown
     model = TextClassifier(config.model, len(vocabulary), unknown=unknown, vectors=vectors, rngs=rngs)
     if isinstance(config.model.encoder, OwnEncoderConfig):
-        _check_own_encoder(model, f"model.encoder.name: {config.model.encoder.name!r}", len(vocabulary))
+        _check_own_encoder(model, config.model.encoder.name)
     return model
 
 
-def _check_own_encoder(model: TextClassifier, field: str, tokens: int) -> None:
-    """Refuses an encoder that draws random numbers of its own, or changes variables while it reads.
-
-    A step is a function of weights, words and the keys of dropout: the same numbers would be drawn in each step and in
-    prediction too, and changes would be lost.
-    """
+def _check_own_encoder(model: TextClassifier, name: str) -> None:
+    """Refuses an encoder that is no function of weights and words: each step would draw and change the same again."""
     if not jax.tree.leaves(nnx.state(model.encoder, nnx.Not(nnx.Param))):
         return
-    before = _marks(model)[1]
-    graph, keys, others = nnx.split(nnx.clone(model), nnx.RngKey, ...)
-    drawing = (keys, jax.tree.map(lambda key: jax.random.fold_in(key, 1), keys))
-    one, other = (nnx.merge(graph, each, others) for each in drawing)
-    words = jnp.arange(128, dtype=jnp.int32).reshape(2, 64) % tokens, jnp.array([64, 64])
-    if not np.array_equal(one(*words), other(*words), equal_nan=True):
-        message = "draws random numbers of its own; use model.dropout, embedding_dropout and word_dropout"
-        raise UserError(f"{field}; {message}")
-    for name in differing(before, _marks(one)[1]):
-        raise UserError(f"{field}; changes its {name} while it reads, which training does not keep")
+    copy, words = nnx.clone(model), (jnp.arange(128, dtype=jnp.int32).reshape(2, 64) % 5, jnp.array([64, 64]))
+    same = np.array_equal(copy(*words), copy(*words), equal_nan=True)
+    if changed := differing(_marks(model)[0], _marks(copy)[0]) or ([] if same else ["random numbers of its own"]):
+        message = f"uses or changes {changed[0]} while it reads, which training does not keep; see model.dropout"
+        raise UserError(f"model.encoder.name: {name!r}; {message}")
 
 
 def check_dataset(dataset: Dataset, config: Config) -> None:
@@ -99,21 +91,19 @@ def check_model(model: TextClassifier, config: Config, vocabulary: Vocabulary, v
     """
     if changes := differences(dataclasses.replace(config, model=model.config), config):
         raise UserError(f"model: not built by this config ({'; '.join(changes)}); use build_model(config, vocabulary)")
-    (trained, frozen), (drawn, wanted) = map(_marks, (model, build_model(config, vocabulary, vectors)))
-    there, here = (
-        {name: kind for name, (kind, _) in changing.items()} | {name: " ".join(mark) for name, mark in kept.items()}
-        for changing, kept in ((trained, frozen), (drawn, wanted))
-    )
+    (there, weights), (here, drawn) = map(_marks, (model, build_model(config, vocabulary, vectors)))
     for name in differing(there, here):
         message = f"{name} is {there.get(name, 'absent')} there, but {here.get(name, 'absent')}"
         raise UserError(f"model: {message} by the config, vocabulary and vectors of this run")
-    return trained == drawn
+    return weights == drawn
 
 
-def _marks(model: TextClassifier) -> tuple[Fingerprints, Fingerprints]:
-    """Fingerprints of the weights that training changes, and of those that it leaves as they are."""
-    _, trained, frozen, _ = nnx.split(model, nnx.Param, nnx.Not(nnx.RngState), ...)
-    return fingerprints(nnx.to_pure_dict(trained)), fingerprints(nnx.to_pure_dict(frozen))
+def _marks(model: TextClassifier) -> tuple[dict[str, str], Any]:
+    """What training never changes, by name: shapes, and fingerprints of frozen weights; then those of the others."""
+    _, *parts, _ = nnx.split(model, nnx.Param, nnx.Not(nnx.RngState), ...)
+    trained, frozen = (fingerprints(nnx.to_pure_dict(part)) for part in parts)
+    fixed = {name: kind for name, (kind, _) in trained.items()} | {name: " ".join(of) for name, of in frozen.items()}
+    return fixed, trained
 
 
 def summary(model: TextClassifier, config: Config) -> str:

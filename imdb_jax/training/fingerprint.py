@@ -8,10 +8,9 @@ from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
 UNSIGNED = {1: jnp.uint8, 2: jnp.uint16}  # by bytes of a number; others are one word or two
-Fingerprints = dict[str, tuple[str, str]]
 
 
-def fingerprints(tree: PyTree[Array]) -> Fingerprints:
+def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
     """Dtype with shape, such as `float32[3, 4]`, and 16 hexadecimal digits of each leaf, by its path.
 
     Leaves that other processes share are whole on each device, so that this process can read them alone.

@@ -159,8 +159,8 @@ def test_an_encoder_of_layers_that_keep_keys_and_whole_numbers_trains(
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("dropout", "model.encoder.name: 'recurring'; draws random numbers of its own"),
-        ("norm", "model.encoder.name: 'recurring'; changes its encoder.layer.mean while it reads"),
+        ("dropout", "model.encoder.name: 'recurring'; uses or changes random numbers of its own"),
+        ("norm", "model.encoder.name: 'recurring'; uses or changes encoder.layer.mean while it reads"),
     ],
 )
 def test_an_encoder_whose_state_no_step_keeps_is_refused(
