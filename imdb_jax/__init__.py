@@ -48,16 +48,12 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
 
 
-def end_at_once_on_interrupt() -> None:
-    """In a process that is a command of ours a SIGINT ends it, with 130 in a shell.
-
-    A KeyboardInterrupt would be printed with a traceback while it imports, or lost where JAX is called back by the
-    garbage collector.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-# "-m": Python looks for the command to run; another program's may import this package as early.
-if sys.argv[:1] == ["-m"] and any(each.partition(".")[0] == __name__ for each in sys.orig_argv):
-    end_at_once_on_interrupt()
+# "-m" and a name of ours: Python looks for a command of this package. A KeyboardInterrupt would be printed with a
+# traceback while it imports, or lost where JAX is called back by the garbage collector; the signal itself ends the
+# process, with 130 in a shell. Another program may import this package as early, and keeps its interrupts.
+if (
+    sys.argv[:1] == ["-m"]
+    and any(each.partition(".")[0] == __name__ for each in sys.orig_argv)
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from imdb_jax import __version__, cli, end_at_once_on_interrupt
+from imdb_jax import __version__, cli
 from imdb_jax.errors import UserError
 
 COMMANDS = {
@@ -40,7 +40,6 @@ def dispatch(arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """The console command `imdb-jax`."""
-    end_at_once_on_interrupt()
     cli.run(dispatch)
 
 

@@ -15,8 +15,8 @@ from imdb_jax.errors import BAD_DATA, UserError
 class Args:
     """Compares two runs, or populations, review for review, by the logits that training kept.
 
-    The interval of the difference in accuracy is a bootstrap over reviews, and over the members of a population;
-    McNemar's exact test compares the two runs, or the two ensembles.
+    The interval of the difference in accuracy is for other reviews, and for other members of a population; McNemar's
+    exact test compares the two runs, or the two ensembles.
     """
 
     first: tyro.conf.Positional[str]
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from imdb_jax.runs.population import runs_for
-    from imdb_jax.runs.statistics import bootstrap_difference, mcnemar, mean_logits
+    from imdb_jax.runs.statistics import difference_interval, mcnemar, mean_logits
     from imdb_jax.training.tables import text_table
 
     names = args.first, args.second
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     sides = [runs_for(name) for name in names]
     predictions = [[run.predictions(args.split) for run in runs] for runs in sides]
     first, *others = [*sides[0], *sides[1]]
-    if not all(first.has_reviews_of(other) for other in others):
+    if not all(first.has_reviews_of(other, args.split) for other in others):
         raise UserError(f"{args.first}, {args.second}: not of the same reviews; compare runs that share them", BAD_DATA)
     if args.split == "test":
         for run in (first, *others):
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     labels = predictions[0][0].labels
     right = [np.stack([(each.logits > 0) == labels for each in kept]) for kept in predictions]
     together = [(mean_logits([each.logits for each in kept]) > 0) == labels for kept in predictions]
-    low, high = bootstrap_difference(*right)
+    low, high = difference_interval(*right)
     first_alone, second_alone, p = mcnemar(*together)
     table = text_table(
         f"{len(labels):,} {args.split} reviews",
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     sys.stdout.write(
         f"{table}\n"
         f"second - first: {100 * (right[1].mean() - right[0].mean()):+.2f} points, 95 % interval "
-        f"{100 * low:+.2f} to {100 * high:+.2f} (bootstrap over reviews{' and members' if several else ''})\n"
+        f"{100 * low:+.2f} to {100 * high:+.2f} (Student's t over reviews{' and members' if several else ''})\n"
         f"right alone, {'ensembles' if several else 'runs'}: first {first_alone:,}, "
         f"second {second_alone:,} reviews; p = {p:.2g} (McNemar, exact)\n"
     )

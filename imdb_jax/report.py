@@ -22,7 +22,8 @@ from imdb_jax.storage import local_path
 class Args:
     """Writes a page about one run, or one that compares several or a population, and its figures as PNG files.
 
-    The page is one HTML file that needs no network. Comparing reads nothing but what the runs recorded.
+    The page is one HTML file that needs no network. Comparing reads nothing but what the runs recorded, their scores on
+    test among it: that look is recorded in each.
     """
 
     runs: tyro.conf.Positional[tuple[str, ...]] = ()

@@ -60,9 +60,16 @@ class Row(NamedTuple):
 
 
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
-    """Compares runs, and the members of populations, without reading a review."""
+    """Compares runs, and the members of populations, without reading a review.
+
+    Each look at what a run reached on test is recorded in it.
+    """
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
-    entrants = [_entrant(run, above) for folder in folders for run in runs_in(folder)]
+    runs = [run for folder in folders for run in runs_in(folder)]
+    entrants = [_entrant(run, above) for run in runs]
+    for run, entrant in zip(runs, entrants, strict=True):
+        if entrant.results is not None:
+            run.record_test_reading({"command": "report"})
     groups = grouped(entrants)
     curves = {name: [member.history for member in members if member.history.epochs] for name, members in groups.items()}
     curves = {name: histories for name, histories in curves.items() if histories}

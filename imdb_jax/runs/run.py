@@ -134,12 +134,21 @@ class Run(Folder):
         if not same:
             raise UserError(f"{self.folder}: the reviews have changed since this run was begun", BAD_DATA)
 
-    def has_reviews_of(self, other: "Run") -> bool:
-        """Whether two finished runs were trained, chosen and tested on the same reviews."""
-        if self._manifest().format != other._manifest().format:
-            return counts(self._audit()) == counts(other._audit())
+    def has_reviews_of(self, other: "Run", split: str) -> bool:
+        """Whether two finished runs have the same reviews, or at least the same test reviews where those are asked for.
+
+        A run keeps one fingerprint of all its reviews; of a split it keeps counts, and each label in its order.
+        """
         results = self.results(), other.results()
-        return all(results) and len({each.reviews for each in results if each}) == 1
+        if all(results) and len({each.reviews for each in results if each}) == 1:
+            return True
+        mine, theirs = (counts(run._audit()) for run in (self, other))
+        if split == "test":
+            mine, theirs = ([each for each in of_run if each[0] == split] for of_run in (mine, theirs))
+            same = np.array_equal(self.predictions(split).labels, other.predictions(split).labels)
+        else:
+            same = self._manifest().format != other._manifest().format  # of version 0.1, whose fingerprints are others
+        return same and mine == theirs
 
     def _audit(self) -> dict[str, Any]:
         return json.loads(self._read("audit.json"))

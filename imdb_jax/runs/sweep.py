@@ -61,7 +61,8 @@ def run_sweep(
         members = population.joined(config, members)
         same = population.begun and population.members() == members
         results = population.results() if same else None
-        if results is None or results.failed:
+        whole = all(population.run(name).results() for name in members)  # a folder may be gone
+        if results is None or results.failed or not whole:
             configs = {name: with_fields(config, values) for name, values in members.items()}
             for data in {each.data for each in configs.values()}:
                 load_dataset(data)  # once for all members, who find it in the cache; bad data ends all at once
@@ -146,7 +147,10 @@ def _results(
     if chosen is not None:
         scores = {}
         for split in ("validation", "test"):  # by the logits that its members kept: no split is read again
-            kept = [population.run(name).predictions(split) for name in chosen.members]
+            runs = [population.run(name) for name in chosen.members]
+            kept = [run.predictions(split) for run in runs]
+            for run in runs if split == "test" else []:
+                run.record_test_reading({"command": "train", "ensemble": chosen.members})
             scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
         ensemble = EnsembleResults(chosen.name, chosen.members, **scores)
     return PopulationResults(

@@ -40,6 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("seeds", ["--config.seeds", "0..2"]),  # one more joins
         ("run", ["--config.data.vocabulary_size=100", "--config.model.dropout=0.1"]),
         ("other", ["--config.data.limit=50"]),
+        ("held", ["--config.data.validation.size=0.3"]),  # of the same test reviews
     ):
         process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / name, *options)
         assert process.returncode == 0, process.stderr.decode()
@@ -76,7 +77,9 @@ def test_predict_and_evaluate_answer_by_the_ensemble(folder: Path) -> None:
             dataclasses.asdict(getattr(results.points[0], split).accuracy)
         )
     readings = [run.test_readings() for run in Population(folder / "seeds").runs()]
-    assert [reading["command"] for reading in readings[0]][:2] == ["train", "evaluate"]
+    looks = [reading["command"] for reading in readings[0]]
+    assert looks[:4] == ["train", "train", "train", "evaluate"]  # alone, in an ensemble of two, and in one of three
+    assert [len(reading["ensemble"]) for reading in readings[0][1:3]] == [2, 3]
 
 
 def test_an_exported_population_answers_as_it_does(folder: Path, tmp_path: Path) -> None:
@@ -94,6 +97,7 @@ def test_report_compares_the_members(folder: Path) -> None:
     assert "seeds, ensemble" in page
     assert "95 % interval of the mean" in page
     assert "seeds/seed=2" in page
+    assert all(run.test_readings()[-1] == {"command": "report"} for run in Population(folder / "seeds").runs())
     both = output("imdb_jax.report", "seeds", "run", "--out", "both.html", cwd=folder)
     assert both.startswith("both.html")
     assert re.search(r'<td class="name">seeds</td><td>0, 1, 2</td>', (folder / "both.html").read_text())
@@ -117,8 +121,12 @@ def test_compare_pairs_reviews_whatever_their_words_are(folder: Path) -> None:
     before = (folder / "run" / "test_readings.jsonl").read_bytes()
     table = output("imdb_jax.compare", "run", "seeds", cwd=folder)
     assert "40 validation reviews" in table
-    assert "bootstrap over reviews and members" in table
+    assert "(Student's t over reviews and members)" in table
     assert (folder / "run" / "test_readings.jsonl").read_bytes() == before
+
+
+def test_runs_of_the_same_test_reviews_are_compared_on_them(folder: Path) -> None:
+    assert "200 test reviews" in output("imdb_jax.compare", "run", "held", "--split", "test", cwd=folder)
 
 
 def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) -> None:
@@ -140,6 +148,9 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
         2, *train, folder / "seeds", "--grid.model.dropout=0.1"
     )
     assert "not of the same reviews" in fails(65, "imdb_jax.compare", folder / "run", folder / "other")
+    assert "not of the same reviews" in fails(65, "imdb_jax.compare", folder / "run", folder / "held")
+    test = ("--split", "test")
+    assert "not of the same reviews" in fails(65, "imdb_jax.compare", folder / "run", folder / "other", *test)
     assert "given twice" in fails(2, "imdb_jax.compare", folder / "run", folder / "run")
     assert "not a finished run" in fails(66, "imdb_jax.compare", folder / "run", folder)
     (tmp_path / "population.json").write_text("{}")

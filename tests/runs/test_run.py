@@ -213,4 +213,4 @@ def test_runs_of_old_and_new_versions_are_compared(tmp_path: Path) -> None:
         as_format_1(runs[name, "old"], name)
     for (one, _), first in runs.items():
         for (another, _), second in runs.items():
-            assert first.has_reviews_of(second) == (one == another)
+            assert first.has_reviews_of(second, "validation") == (one == another)

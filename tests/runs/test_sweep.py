@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def test_each_member_is_the_run_alone(trained: Population, alone: Run) -> None:
     assert weights(member) == weights(alone)
     for split in ("validation", "test"):
         np.testing.assert_array_equal(member.predictions(split).logits, alone.predictions(split).logits)
-    assert len(member.test_readings()) == 1
+    assert member.test_readings()[1:] == [{"command": "train", "ensemble": [*SEEDS]}]
     assert "seed 1" in (member.folder / "train.log").read_text()
     assert "seed 2" not in (member.folder / "train.log").read_text()
 
@@ -154,6 +155,17 @@ def test_a_population_that_has_ended_is_left_alone(trained: Population) -> None:
     before = {path: path.stat().st_mtime_ns for path in trained.folder.rglob("*") if path.name != ".lock"}
     run_sweep(CONFIG, {}, trained.folder)
     assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_member_whose_folder_is_gone_is_trained_again(trained: Population, tmp_path: Path) -> None:
+    population = Population(shutil.copytree(trained.folder, tmp_path / "seeds"))
+    shutil.rmtree(population.run("seed=1").folder)
+    run_sweep(CONFIG, {}, population.folder, places=[Place([CORE])])
+    assert weights(population.run("seed=1")) == weights(trained.run("seed=1"))
+    results, whole = population.results(), trained.results()
+    assert results is not None
+    assert whole is not None
+    assert (results.points, results.ensemble) == (whole.points, whole.ensemble)
 
 
 def test_a_stopped_population_goes_on_exactly_and_takes_in_more_seeds(
