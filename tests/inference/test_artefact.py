@@ -285,13 +285,6 @@ def test_an_encoder_that_can_not_be_exported_is_named(function: str, tmp_path: P
         exported(predictor_of(tmp_path / "run", own(function)))
 
 
-def test_windows_longer_than_the_shortest_program_are_named(tmp_path: Path) -> None:
-    data = dataclasses.replace(SMALL.data, max_length=reader.SHORTEST + 1)
-    config = Config(data=data, model=ModelConfig(encoder=Conv1DConfig(kernel_size=reader.SHORTEST + 1)))
-    with pytest.raises(UserError, match=r"model.encoder: 'conv1d' can't be exported for reviews of any number and len"):
-        exported(predictor_of(tmp_path / "run", config))
-
-
 def repacked(model: bytes, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> bytes:
     """The same zip file with other contents; None leaves one out."""
     with zipfile.ZipFile(io.BytesIO(model)) as archive:
