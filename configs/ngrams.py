@@ -19,6 +19,6 @@ config = Config(
         max_length=8_192,
     ),
     model=ModelConfig(embedding=LogCountRatioEmbedding(), encoder=PoolConfig(pooling="sqrt"), dropout=0.0),
-    optimizer=OptimizerConfig(name="adam", learning_rate=3e-3, schedule="cosine"),
+    optimizer=OptimizerConfig(name="adam", learning_rate=6e-3, schedule="cosine"),
     training=TrainingConfig(batch_size=256, epochs=3),
 )

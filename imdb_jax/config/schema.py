@@ -325,4 +325,6 @@ class Config:
         encoder, most = self.model.encoder, self.data.max_length
         if isinstance(encoder, Conv1DConfig) and encoder.kernel_size > most:
             raise ValueError(f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {most}")
+        if self.data.ngrams and not isinstance(encoder, PoolConfig | OwnEncoderConfig):
+            raise ValueError(f"data.ngrams: {self.data.ngrams}; must be 0, the encoder {encoder.kind} reads words")
         return self

@@ -174,8 +174,8 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
 
 
 def _write_ngrams(
-    path: Path, words: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " N+1"], vocabulary: Vocabulary
-) -> Int[np.ndarray, " N+1"]:
+    path: Path, words: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], vocabulary: Vocabulary
+) -> Int[np.ndarray, " bounds"]:
     """Writes the n-grams of reviews; some reviews at a time, which takes less memory and less time."""
     ends = [0]
     with path.open("wb") as file:

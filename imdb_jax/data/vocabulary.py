@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.ngrams import Tokens, count_ngrams, ngram_tokens, ngram_words
@@ -104,14 +104,14 @@ class Vocabulary:
         ids = np.fromiter(itertools.chain.from_iterable(encoded), np.int32, offsets[-1])
         return self.tokens_of(ids, offsets)
 
-    def tokens_of(self, ids: Int[np.ndarray, " words"], offsets: Int[np.ndarray, " N+1"]) -> Tokens:
+    def tokens_of(self, ids: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"]) -> Tokens:
         """What reviews are to a model, from the ids of their words: the same, or n-grams."""
         if self.ngrams is None:
             return Tokens(ids, offsets, np.arange(len(ids)))
         return ngram_tokens(ids, offsets, len(self.tokens), self.ngrams)
 
     def with_ngrams(
-        self, ids: Int[np.ndarray, " words"], offsets: Int[np.ndarray, " N+1"], orders: int, min_count: int
+        self, ids: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], orders: int, min_count: int
     ) -> "Vocabulary":
         """The same words and the n-grams of 2 to `orders` of them that `min_count` of some reviews have at least."""
         return Vocabulary(self.tokens, self.text, count_ngrams(ids, offsets, len(self.tokens), orders, min_count))
@@ -119,7 +119,7 @@ class Vocabulary:
     def ids(self, words: Sequence[bytes]) -> list[int]:
         """Ids of words, of a review. No word at all reads as one unknown word, so that no model sees nothing."""
         unknown = self.special.unknown
-        return [*self.special.start, *([self._ids.get(word, unknown) for word in words] or [unknown])]
+        return [*self.special.start, *(map(self._ids.get, words, itertools.repeat(unknown)) if words else [unknown])]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words of ids, joined by spaces; padding and the start of a review are left out."""
