@@ -87,7 +87,9 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
         of_words = attribution.words
         if vocabulary.ngrams is not None:
             of_words = np.zeros(len(vocabulary.ids(words)))
-            for token, place, share in zip(tokens.ids[kept], tokens.places[kept], attribution.words, strict=True):
+            for token, place, share in zip(
+                tokens.ids[kept].tolist(), tokens.places[kept], attribution.words, strict=True
+            ):
                 size = len(vocabulary.words_of(token))  # an n-gram that the review repeats counts where it stands first
                 of_words[place : place + size] += share / size
         words, unread = attributed(text, of_words, vocabulary, data.keep)

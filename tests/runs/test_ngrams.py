@@ -43,7 +43,7 @@ def test_tokens_are_the_ngrams_of_the_training_reviews() -> None:
             assert row.tolist() == vocabulary.encode(review)
             assert len(set(row)) == len(row)
             words = [vocabulary.tokens[word] for word in vocabulary.ids(split_words(review, text))]
-            spelt = [vocabulary.spelt(token).encode() for token in row]
+            spelt = [vocabulary.spelt(token).encode() for token in row.tolist()]
             several = {b"_".join(words[i : i + n]) for n in (2, 3) for i in range(len(words) - n + 1)}
             assert {token for token in spelt if b"_" in token} <= several
             assert {token for token in spelt if b"_" not in token} == set(words)
@@ -53,7 +53,9 @@ def test_tokens_are_the_ngrams_of_the_training_reviews() -> None:
 
 def test_ratios_come_from_the_training_labels() -> None:
     split = Split(np.array([2, 3, 2, 2, 4]), np.array([0, 2, 3, 5]), np.array([1, 1, 0], np.int8))
-    dataset = Dataset(split, split, split, Vocabulary([b"", b"[UNK]", b"a", b"b", b"c"], WHOLE.data.text), {}, "", "")
+    dataset = Dataset(
+        split, split, split, Vocabulary([b"", b"[UNK]", b"a", b"b", b"c"], WHOLE.data.text), {}, "", "", WHOLE.data
+    )
     positive, negative = np.array([1, 1, 3, 2, 1]) / 8, np.array([1, 1, 2, 1, 2]) / 7
     expected = np.log(positive / negative) * np.sqrt(5 / 3)
     np.testing.assert_allclose(log_count_ratios(dataset, 1.0)[:, 0], expected, rtol=1e-6)
