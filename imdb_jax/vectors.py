@@ -83,7 +83,7 @@ def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
     set_up_process()
     run = Run(workdir)
     vocabulary = run.vocabulary()
-    return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) :]
+    return vocabulary.words, word_vectors(run)[len(vocabulary.special.tokens) : len(vocabulary.tokens)]
 
 
 if __name__ == "__main__":

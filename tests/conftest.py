@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 from hypothesis import HealthCheck, settings
 
-from imdb_jax.config import Config, PretrainedEmbedding, load_file
+from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
 
@@ -28,6 +28,7 @@ ONE_OF_EACH_KIND = (
     "embedding_rnn_tuned",
     "glove_bilstm",
     "max_pool_tuned",
+    "ngrams",
     "onehot_rnn_tuned",
     "quickstart",
     "word2vec_conv1d_tuned",
@@ -105,10 +106,13 @@ def config(request: pytest.FixtureRequest) -> Config:
 
 
 def build_model(config: Config, seed: int = 0) -> TextClassifier:
-    """The classifier of a config with random vectors where it wants pretrained ones."""
+    """The classifier of a config with random vectors where it wants pretrained ones, or log-count ratios."""
     vectors = None
+    random = np.random.default_rng(0)
     if isinstance(config.model.embedding, PretrainedEmbedding):
-        vectors = np.random.default_rng(0).normal(size=(VOCABULARY_SIZE, 8)).astype(np.float32)
+        vectors = random.normal(size=(VOCABULARY_SIZE, 8)).astype(np.float32)
+    elif isinstance(config.model.embedding, LogCountRatioEmbedding):  # they grow by the square root of 8 tokens
+        vectors = random.normal(scale=8**0.5, size=(VOCABULARY_SIZE, 1)).astype(np.float32)
     return TextClassifier(config.model, VOCABULARY_SIZE, vectors=vectors, rngs=nnx.Rngs(seed))
 
 

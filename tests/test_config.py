@@ -16,6 +16,7 @@ from imdb_jax.config import (
     ConvStackConfig,
     DataConfig,
     LearnedEmbedding,
+    LogCountRatioEmbedding,
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,
@@ -35,7 +36,12 @@ from imdb_jax.config import (
 from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
 from tests.conftest import CONFIGS
 
-EMBEDDINGS = [LearnedEmbedding(dim=7), PretrainedEmbedding(vectors="é", trainable=True), OneHotEmbedding()]
+EMBEDDINGS = [
+    LearnedEmbedding(dim=7),
+    PretrainedEmbedding(vectors="é", trainable=True),
+    OneHotEmbedding(),
+    LogCountRatioEmbedding(smoothing=0.5),
+]
 ENCODERS = [
     LSTMConfig(hidden_dim=3, pooling="attention"),
     SimpleRNNConfig(bidirectional=True),
@@ -91,8 +97,11 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
             TextConfig,
             break_tags_as_spaces=st.booleans(),
             keep_apostrophes=st.booleans(),
+            punctuation=st.sampled_from(["delete", "words"]),
             special_tokens=st.sampled_from(["text_vectorization", "keras_imdb"]),
         ),
+        ngrams=st.just(0),  # others need an encoder that reads sets
+        ngram_min_count=sizes,
         vocabulary_size=st.integers(min_value=5),
         word_index=st.none() | st.text(),
         max_length=st.just(max_length),
@@ -112,6 +121,7 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
             trainable=st.booleans(),
             missing=st.sampled_from(["zeros", "normal"]),
         )
+        | section(LogCountRatioEmbedding, smoothing=positive_floats)
         | section(OneHotEmbedding)
     )
     recurrent = {
@@ -125,7 +135,7 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
     encoders |= section(OwnEncoderConfig, name=st.text(), options=options)
     if embedding.kind != "one_hot":
         encoders |= section(ConvStackConfig, features=sizes, kernel_size=sizes, pool_size=sizes)
-        encoders |= section(PoolConfig, pooling=st.sampled_from(["mean", "max"]))
+        encoders |= section(PoolConfig, pooling=st.sampled_from(["mean", "max", "sqrt"]))
     fields = section(
         ModelConfig,
         embedding=st.just(embedding),
@@ -209,7 +219,7 @@ WRONG = [
         "word_dropout only",
     ),
     (ModelConfig, {"embedding": OneHotEmbedding(), "encoder": PoolConfig()}, "model.embedding: one_hot", "vectors"),
-    (PoolConfig, {"pooling": "last"}, "model.encoder.pooling: 'last'", "'mean' or 'max'"),
+    (PoolConfig, {"pooling": "last"}, "model.encoder.pooling: 'last'", "'mean', 'max' or 'sqrt'"),
     (OwnEncoderConfig, {"options": {}}, "model.encoder.name", "field required"),
     (OwnEncoderConfig, {"name": "x", "options": {"a": [1]}}, "model.encoder.options.a.int: [1]", "valid integer"),
     (OptimizerConfig, {"learning_rate": 0}, "optimizer.learning_rate: 0", "greater than 0"),
@@ -229,6 +239,7 @@ WRONG = [
     (ValidationConfig, {"size": 0}, "data.validation.size: 0", "greater than 0"),
     (ValidationConfig, {"size": 1.5}, "data.validation.size: 1.5", "a whole number of reviews"),
     (Config, {"seed": 2**31}, f"seed: {2**31}", f"less than {2**31}"),
+    (Config, {"data": DataConfig(ngrams=2)}, "data.ngrams: 2", "must be 0, the encoder lstm reads words"),
     (
         Config,
         {"model": ModelConfig(encoder=Conv1DConfig(kernel_size=9)), "data": DataConfig(max_length=8)},

@@ -10,6 +10,7 @@ from imdb_jax.config.schema import (
     Embedding,
     Encoder,
     LearnedEmbedding,
+    LogCountRatioEmbedding,
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,

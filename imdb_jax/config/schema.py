@@ -23,6 +23,8 @@ class TextConfig:
     """Read the HTML tags <br>, <br/> and <br /> as white space; otherwise they become the word "br", as in Keras."""
     keep_apostrophes: bool = False
     """Keep ' inside words ("don't"), as the Keras `imdb` data set does; otherwise "dont"."""
+    punctuation: Literal["delete", "words"] = field(default="delete", repr=False)
+    """delete: as in Keras; words: each of . , ! ? ; : ( ) " - / * is a word of its own, other marks stay in words."""
     special_tokens: Literal["text_vectorization", "keras_imdb"] = "text_vectorization"
     """Ids 0, 1 = padding, unknown; or 0..3 = <PAD> <BOS> <UNK> <UNUSED>, each review led by <BOS>."""
 
@@ -87,6 +89,10 @@ class DataConfig:
     text: TextConfig = TextConfig()
     vocabulary_size: Annotated[int, Field(ge=5)] = 20_000
     """Most frequent training words kept, special tokens included."""
+    ngrams: Annotated[int, Field(ge=0, le=8)] = 0
+    """N: tokens are the words and the n-grams of 2 to N words, each once in a review; 0: the words in their order."""
+    ngram_min_count: Positive = 3
+    """Training reviews that must have an n-gram of several words for it to be a token."""
     word_index: Text | None = None
     """A JSON file of words and their ranks, such as Keras' imdb_word_index.json, to take the words from instead."""
     max_length: Positive = 600
@@ -137,6 +143,18 @@ class PretrainedEmbedding:
     """Tune the vectors; otherwise they stay as they are (stop-gradient)."""
     missing: Literal["zeros", "normal"] = "zeros"
     """Vectors of words that the file lacks: zeros, or normal draws with the file's own standard deviation."""
+
+
+@section("model.embedding")
+class LogCountRatioEmbedding:
+    """One number per token: a weight, learned from 0, times how much more the positive training reviews have it.
+
+    That is the log-count ratio of naive Bayes (Wang & Manning 2012); it stays as it is.
+    """
+
+    kind: Kind[Literal["log_count_ratio"]] = "log_count_ratio"
+    smoothing: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
+    """Added to each token's count in the positive reviews, and in the negative ones."""
 
 
 @section("model.embedding")
@@ -201,8 +219,8 @@ class PoolConfig:
     """No more than a pool over the word vectors: word order does not matter."""
 
     kind: Kind[Literal["pool"]] = "pool"
-    pooling: Literal["mean", "max"] = "max"
-    """The mean or the maximum of each number over the review."""
+    pooling: Literal["mean", "max", "sqrt"] = "max"
+    """The mean or the maximum of each number over the review, or the sum over the square root of its length."""
 
 
 @section("model.encoder")
@@ -216,7 +234,9 @@ class OwnEncoderConfig:
     """Further arguments of the class."""
 
 
-Embedding = Annotated[LearnedEmbedding | PretrainedEmbedding | OneHotEmbedding, Field(discriminator="kind")]
+Embedding = Annotated[
+    LearnedEmbedding | PretrainedEmbedding | LogCountRatioEmbedding | OneHotEmbedding, Field(discriminator="kind")
+]
 Encoder = Annotated[
     LSTMConfig | SimpleRNNConfig | Conv1DConfig | ConvStackConfig | PoolConfig | OwnEncoderConfig,
     Field(discriminator="kind"),
@@ -305,4 +325,6 @@ class Config:
         encoder, most = self.model.encoder, self.data.max_length
         if isinstance(encoder, Conv1DConfig) and encoder.kernel_size > most:
             raise ValueError(f"model.encoder.kernel_size: {encoder.kernel_size}; at most data.max_length, {most}")
+        if self.data.ngrams and not isinstance(encoder, PoolConfig | OwnEncoderConfig):
+            raise ValueError(f"data.ngrams: {self.data.ngrams}; must be 0, the encoder {encoder.kind} reads words")
         return self

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.aclimdb import open_aclimdb
@@ -30,6 +30,7 @@ from imdb_jax.storage import cache_dir, cached_folder, local_path
 log = logging.getLogger(__name__)
 
 MOSTLY = 0.5  # share of the words that a vocabulary should know
+REVIEWS_AT_ONCE = 4_000  # whose n-grams are looked up together
 LAYOUT = 3  # counts up when the files in the cache change their meaning
 
 
@@ -72,13 +73,17 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
     # The content of the reviews stands for where they lie and how they are read; these decide who is in which split.
     split = {"limit": config.limit, "split_seed": config.split_seed, "validation": asdict(config.validation)}
     reviews = [reviews.fingerprint for reviews in corpus if reviews is not None] + [split]
-    words = [config.vocabulary_size, asdict(config.text), given and given.fingerprint()]
-    fingerprint = _digest([reviews, words])
+    text = asdict(config.text)
+    if config.text.punctuation == "delete":
+        del text["punctuation"]  # older fingerprints do not know it
+    words = [config.vocabulary_size, text, given and given.fingerprint()]
+    ngrams = [[config.ngrams, config.ngram_min_count]] if config.ngrams else []
+    fingerprint = _digest([reviews, words, *ngrams])
     folder = cached_folder(
         cache_dir() / "tokens" / f"{fingerprint}.{LAYOUT}",
         lambda draft: _encode(split_corpus(config, corpus), given, config, draft),
     )
-    vocabulary = Vocabulary.load(folder / "vocabulary.txt", config.text)
+    vocabulary = Vocabulary.load(folder / "vocabulary.txt", config.text, ngrams=bool(config.ngrams))
     train, validation, test = (
         Split(
             np.memmap(folder / f"{name}.ids", _ids_dtype(vocabulary), mode="r"),
@@ -142,23 +147,44 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
     told = [summary(report), *warnings(report)]
     if vocabulary is None:
         vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
-    vocabulary.save(folder / "vocabulary.txt")
+    tokens, words_dtype = vocabulary, _ids_dtype(vocabulary)
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=2))
     for name, reviews in splits._asdict().items():
         lengths, unknown = [0], 0
         with (folder / f"{name}.ids").open("wb") as file:
-            for ids in map(vocabulary.encode, reviews.texts()):
+            for ids in (vocabulary.ids(split_words(text, config.text)) for text in reviews.texts()):
                 lengths.append(len(ids))
                 unknown += ids.count(vocabulary.special.unknown)
-                file.write(np.array(ids, _ids_dtype(vocabulary)).tobytes())
-        np.save(folder / f"{name}.offsets.npy", np.cumsum(lengths))
+                file.write(np.array(ids, words_dtype).tobytes())
+        offsets = np.cumsum(lengths)
+        if config.ngrams:
+            words = np.fromfile(folder / f"{name}.ids", words_dtype)
+            if name == "train":
+                tokens = vocabulary.with_ngrams(words, offsets, config.ngrams, config.ngram_min_count)
+            offsets = _write_ngrams(folder / f"{name}.ids", words, offsets, tokens)
+        np.save(folder / f"{name}.offsets.npy", offsets)
         np.save(folder / f"{name}.labels.npy", reviews.labels)
         known = 1 - unknown / max(1, sum(lengths) - len(reviews) * len(vocabulary.special.start))
         told += [f"{known:.1%} of the {name} words are in the vocabulary"] if known < MOSTLY else []
         if name == "train" and known == 0:
             message = "0.0 % of the training words are in it; words are lower case, without punctuation"
             raise UserError(f"{config.word_index}: {message}", BAD_DATA)
+    tokens.save(folder / "vocabulary.txt")
     (folder / "summary.txt").write_text("\n".join(told), encoding="utf-8")
+
+
+def _write_ngrams(
+    path: Path, words: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], vocabulary: Vocabulary
+) -> Int[np.ndarray, " bounds"]:
+    """Writes the n-grams of reviews; some reviews at a time, which takes less memory and less time."""
+    ends = [0]
+    with path.open("wb") as file:
+        for start in range(0, len(offsets) - 1, REVIEWS_AT_ONCE):
+            some = offsets[start : start + REVIEWS_AT_ONCE + 1]
+            tokens = vocabulary.tokens_of(words[some[0] : some[-1]], some - some[0])
+            file.write(tokens.ids.astype(_ids_dtype(vocabulary)).tobytes())
+            ends += (ends[-1] + tokens.offsets[1:]).tolist()
+    return np.array(ends)
 
 
 def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:

@@ -1,19 +1,26 @@
-"""Token <-> id: the most frequent training words, kept as a text file with one token per line.
+"""Token <-> id: the most frequent training words, kept as a text file with one token per line, and n-grams of them.
 
 A word index is the JSON file that maps each word to its rank, as `imdb_word_index.json` of Keras' `imdb` data set.
 """
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Int, Integer
+
 from imdb_jax.config import TextConfig
+from imdb_jax.data.ngrams import Tokens, count_ngrams, ngram_tokens, ngram_words
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 from imdb_jax.storage import output_file
+
+NGRAMS = "ngrams.npy"  # beside the words
 
 
 class SpecialTokens(NamedTuple):
@@ -37,17 +44,20 @@ class Vocabulary:
     Args:
       tokens: by id, special tokens included.
       text: the rules that split reviews into words; they also name the special tokens.
+      ngrams: the keys of words and n-grams, where those are what a review becomes (see `imdb_jax.data.ngrams`).
     """
 
-    def __init__(self, tokens: Sequence[bytes], text: TextConfig) -> None:
+    def __init__(self, tokens: Sequence[bytes], text: TextConfig, ngrams: Int[np.ndarray, " V"] | None = None) -> None:
         self.tokens = tuple(tokens)
         self.text = text
+        self.ngrams = ngrams
         self.special = SPECIAL_TOKENS[text.special_tokens]
-        # Special tokens are no words: punctuation is gone from words, so none can be spelt like one of them.
+        # Special tokens are no words: words hold no punctuation or no capitals, so none can be spelt like one of them.
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= len(self.special.tokens)}
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        """V: how many ids there are."""
+        return len(self.tokens if self.ngrams is None else self.ngrams)
 
     @classmethod
     def build(cls, counts: Counter[bytes], size: int, text: TextConfig) -> "Vocabulary":
@@ -85,12 +95,31 @@ class Vocabulary:
 
     def encode(self, review: bytes) -> list[int]:
         """Ids of a whole review."""
-        return self.ids(split_words(review, self.text))
+        return self.encode_words([split_words(review, self.text)]).ids.tolist()
+
+    def encode_words(self, reviews: Iterable[Sequence[bytes]]) -> Tokens:
+        """Ids of reviews that have been split into words, ragged."""
+        encoded = [self.ids(words) for words in reviews]
+        offsets = np.cumsum([0, *map(len, encoded)])
+        ids = np.fromiter(itertools.chain.from_iterable(encoded), np.int32, offsets[-1])
+        return self.tokens_of(ids, offsets)
+
+    def tokens_of(self, ids: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"]) -> Tokens:
+        """What reviews are to a model, from the ids of their words: the same, or n-grams."""
+        if self.ngrams is None:
+            return Tokens(ids, offsets, np.arange(len(ids)))
+        return ngram_tokens(ids, offsets, len(self.tokens), self.ngrams)
+
+    def with_ngrams(
+        self, ids: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], orders: int, min_count: int
+    ) -> "Vocabulary":
+        """The same words and the n-grams of 2 to `orders` of them that `min_count` of some reviews have at least."""
+        return Vocabulary(self.tokens, self.text, count_ngrams(ids, offsets, len(self.tokens), orders, min_count))
 
     def ids(self, words: Sequence[bytes]) -> list[int]:
-        """Ids of the words of a review. No word at all reads as one unknown word, so that no model sees nothing."""
+        """Ids of words, of a review. No word at all reads as one unknown word, so that no model sees nothing."""
         unknown = self.special.unknown
-        return [*self.special.start, *([self._ids.get(word, unknown) for word in words] or [unknown])]
+        return [*self.special.start, *(map(self._ids.get, words, itertools.repeat(unknown)) if words else [unknown])]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words of ids, joined by spaces; padding and the start of a review are left out."""
@@ -98,18 +127,29 @@ class Vocabulary:
         if wrong := [i for i in ids if not 0 <= i < len(self)]:
             raise UserError(f"id {wrong[0]}; must be 0 to {len(self) - 1}", USAGE)
         silent = {0, *self.special.start}
-        return b" ".join(self.tokens[i] for i in ids if i not in silent).decode("utf-8", "replace")
+        return " ".join(self.spelt(i) for i in ids if i not in silent)
+
+    def spelt(self, token: int) -> str:
+        """A token as text; the words of an n-gram are joined by underscores."""
+        words = [token] if self.ngrams is None else self.words_of(token)
+        return b"_".join(self.tokens[word] for word in words).decode("utf-8", "replace")
+
+    def words_of(self, token: int) -> list[int]:
+        """The ids of a token's words: of an n-gram several."""
+        return [token] if self.ngrams is None else ngram_words(token, len(self.tokens), self.ngrams)
 
     def fingerprint(self) -> str:
         """SHA-256 of the tokens and rules, in hexadecimal digits."""
         return hashlib.sha256(b"\n".join(self.tokens) + repr(self.text).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes one token per line, in order of id."""
+        """Writes one word per line, in order of id; the keys of n-grams go to ngrams.npy beside."""
         path.write_bytes(b"".join(token + b"\n" for token in self.tokens))
+        if self.ngrams is not None:
+            np.save(path.with_name(NGRAMS), self.ngrams)
 
     @classmethod
-    def load(cls, path: Path, text: TextConfig) -> "Vocabulary":
+    def load(cls, path: Path, text: TextConfig, *, ngrams: bool = False) -> "Vocabulary":
         """Reads what `save` wrote; refuses a file with other special tokens than those of `text`."""
         if not path.is_file():
             raise UserError(f"{path}: no vocabulary there; it is written when training starts", MISSING_INPUT)
@@ -122,7 +162,7 @@ class Vocabulary:
             raise UserError(f"{path}:1: not a vocabulary whose special tokens are {expected!r}", BAD_DATA)
         if len(set(tokens)) != len(tokens):
             raise UserError(f"{path}: a token stands there twice; each has one id", BAD_DATA)
-        return cls(tokens, text)
+        return cls(tokens, text, np.load(path.with_name(NGRAMS)) if ngrams else None)
 
 
 def read_word_index(path: Path) -> list[bytes]:

@@ -50,14 +50,18 @@ def write_artefact(
         reader.MODEL_VOCABULARY: b"".join(token + b"\n" for token in vocabulary.tokens),
         reader.MODEL_PROGRAM: _program(predictors[0].model, members),
     }
+    if vocabulary.ngrams is not None:
+        contents[reader.MODEL_NGRAMS] = _npy(vocabulary.ngrams)
     for number, weights in enumerate(members):
         for name, weight in (_with_float16(weights) if table == "float16" else weights).items():
-            file = io.BytesIO()
-            np.save(file, np.asarray(weight), allow_pickle=False)
-            contents[f"weights/{number}/{name}.npy"] = file.getvalue()
+            contents[f"weights/{number}/{name}.npy"] = _npy(weight)
     manifest = {
         "format": reader.FORMAT,
-        "text": {"break_tags_as_spaces": text.break_tags_as_spaces, "keep_apostrophes": text.keep_apostrophes},
+        "text": {
+            "break_tags_as_spaces": text.break_tags_as_spaces,
+            "keep_apostrophes": text.keep_apostrophes,
+            "punctuation": text.punctuation,
+        },
         "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
         "max_length": config.data.max_length,
         "keep": config.data.keep,
@@ -72,6 +76,12 @@ def write_artefact(
     with output_file(path) as output, zipfile.ZipFile(output, "w") as archive:
         for name, content in {reader.MODEL_MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
+
+
+def _npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(array), allow_pickle=False)
+    return file.getvalue()
 
 
 def _weights(model: TextClassifier) -> Weights:

@@ -13,7 +13,10 @@ Weights = dict[str, np.ndarray]
 
 def logits(weights: Weights, manifest: dict[str, Any], tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Logits [B] of encoded reviews by the weights of one member, of the encoder and layers that the manifest names."""
-    words = NumpyWords(weights.get("embedding.table"), weights.get("embedding.pairs"), tokens, lengths)
+    table = weights.get("embedding.table")
+    if "embedding.weights" in weights and table is not None:
+        table = table * weights["embedding.weights"]
+    words = NumpyWords(table, weights.get("embedding.pairs"), tokens, lengths)
     encoder = manifest["encoder"]
     x = FEATURES[encoder["kind"]](words, weights, encoder)
     for k in range(manifest["hidden_layers"]):
@@ -136,11 +139,12 @@ def pool(words: NumpyWords, weights: Weights, encoder: dict[str, Any]) -> np.nda
 
 
 def pooled(kind: str, states: np.ndarray, mask: np.ndarray, query: np.ndarray | None = None) -> np.ndarray:
-    """The maximum [B, F], the mean, or the mean weighted by attention of the states [B, T, F] at words."""
+    """A pool [B, F] of the states [B, T, F] at words; the last kind is their mean weighted by attention."""
     if kind == "max":
         return np.where(mask, states, -np.inf).max(axis=1)
-    if kind == "mean":
-        return np.where(mask, states, 0).sum(axis=1) / mask.sum(axis=1, dtype=np.float32)
+    if kind in ("mean", "sqrt"):
+        sums, count = np.where(mask, states, 0).sum(axis=1), mask.sum(axis=1, dtype=np.float32)
+        return sums / (np.sqrt(count) if kind == "sqrt" else count)
     scores = np.where(mask, np.tanh(states) @ query, -np.inf)
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))  # without the maximum exp overflows from 89 on
     return (shares / shares.sum(axis=1, keepdims=True) * states).sum(axis=1)

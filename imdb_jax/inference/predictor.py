@@ -49,10 +49,10 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     """The vectors that the best checkpoint of a run gives its tokens, by id; not those of pairs of words."""
     learner, state = restore_best(run)
-    modules = {**learner.frozen, **state.eval_params}
-    if "embedding" not in modules:
-        raise UserError(f"{run.folder}: has no word vectors, its words are one-hot")
-    return np.asarray(modules["embedding"]["table"], np.float32)
+    embedding = {**learner.frozen, **state.eval_params}.get("embedding", {})
+    if "table" not in embedding:
+        raise UserError(f"{run.folder}: has no word vectors, model.embedding is {run.config().model.embedding.kind}")
+    return np.asarray(embedding["table"], np.float32)
 
 
 class Ensemble:
@@ -98,21 +98,20 @@ class Ensemble:
         if batch_size is None:
             batch_size = min(1 << (len(texts) - 1).bit_length(), self.config.training.eval_batch_size)
         words = [split_words(text, self.vocabulary.text) for text in texts]
-        encoded = [self.vocabulary.ids(of_review) for of_review in words]
-        offsets = np.cumsum([0, *map(len, encoded)])
-        split = Split(np.concatenate(encoded).astype(np.int32), offsets, np.zeros(len(encoded), np.int8))
+        ids, offsets, _ = self.vocabulary.encode_words(words)
+        split = Split(ids, offsets, np.zeros(len(words), np.int8))
         probabilities = 1 / (1 + np.exp(-self.logits(split, batch_size).astype(np.float64)))
         return [
-            Prediction("positive" if p > 0.5 else "negative", float(p), self._flags(of_review, ids))
-            for p, of_review, ids in zip(probabilities, words, encoded, strict=True)
+            Prediction("positive" if p > 0.5 else "negative", float(p), self._flags(of_review, int(length)))
+            for p, of_review, length in zip(probabilities, words, np.diff(offsets), strict=True)
         ]
 
-    def _flags(self, words: list[bytes], ids: list[int]) -> list[str]:
+    def _flags(self, words: list[bytes], length: int) -> list[str]:
         special = self.vocabulary.special
         flags = {
             "empty": not words,
-            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
-            "truncated": len(ids) > self.config.data.max_length,
+            "all_unknown": bool(words) and set(self.vocabulary.ids(words)) <= {special.unknown, *special.start},
+            "truncated": length > self.config.data.max_length,
         }
         return [flag for flag, raised in flags.items() if raised]
 

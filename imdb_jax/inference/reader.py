@@ -5,13 +5,15 @@
     python reader.py --text_column review model.zip reviews.csv
 
 `JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs. `NumpyReader` needs NumPy alone, and the
-file numpy_model.py beside this one. Reviews in files take rows.py of imdb_jax/data beside it. Both give the
-probabilities of `python -m imdb_jax.predict` to 1e-6, those of a simple_rnn to 1e-5: it makes rounding grow.
+file numpy_model.py beside this one. A model of n-grams takes ngrams.py of imdb_jax/data beside it, and reviews in
+files take rows.py. Both readers give the probabilities of `python -m imdb_jax.predict` to 1e-6, those of a simple_rnn
+to 1e-5: it makes rounding grow.
 
 A model is a zip file of plain data, none of it compressed:
 
     manifest.json         how text is read, where the weights come from, size and SHA-256 of each file and of itself
-    vocabulary.txt        a token per line, by id
+    vocabulary.txt        a word per line, by id
+    ngrams.npy            of some models: keys of words and n-grams, which ngrams.py explains
     weights/0/NAME.npy    the weights of each member; the logits of several members are averaged
     model.stablehlo       jax.export's (weights of members, tokens [B, T], lengths [B]) -> logits [B], T >= 64
 
@@ -37,8 +39,9 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2  # 1 has neither n-grams nor punctuation as words, and is read too
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
+MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
 TEXT_COLUMN = "text"
@@ -48,6 +51,7 @@ NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 LOWER = bytes(range(256)).lower()
+MARKS = tuple(bytes([mark]) for mark in b'.,!?;:()"-/*')  # words, where punctuation is
 
 
 class ModelError(ValueError):
@@ -87,17 +91,19 @@ class ModelReader(abc.ABC):
         special = self.manifest["special_tokens"]
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= special["count"]}
         self._unknown, self._start = special["unknown"], special["start"]
+        self._ngram_tokens = None if self.ngrams is None else companion("ngrams.py")["ngram_tokens"]
 
     def _read(self, archive: zipfile.ZipFile) -> None:
         """Reads the file, each part compared with its checksum."""
         self.manifest = json.loads(self._content(archive, MODEL_MANIFEST))
         checksum = self.manifest.pop("seal")
-        if (found := self.manifest["format"]) != FORMAT:
+        if not 1 <= (found := self.manifest["format"]) <= FORMAT:
             message = f"format {found}, this reader knows format {FORMAT}; take the reader of the version that wrote it"
             raise ModelError(f"{self.path}: {MODEL_MANIFEST}: {message}")
         if checksum != checksum_of(self.manifest):
             raise ModelError(f"{self.path}: {MODEL_MANIFEST}: has changed since it was written")
         self.members = [{} for _ in self.manifest["steps"]]
+        self.ngrams = None
         for name, file in self.manifest["files"].items():
             content = self._content(archive, name)
             if hashlib.sha256(content).hexdigest() != file["sha256"]:
@@ -106,6 +112,8 @@ class ModelReader(abc.ABC):
                 *self.tokens, _ = content.split(b"\n")
             elif name == MODEL_PROGRAM:
                 self.program = content
+            elif name == MODEL_NGRAMS:
+                self.ngrams = np.load(io.BytesIO(content), allow_pickle=False)
             else:
                 _, member, weight = name.removesuffix(".npy").split("/")
                 array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -140,6 +148,8 @@ class ModelReader(abc.ABC):
         words = split_words(review, **self.manifest["text"])
         found = [*map(self._ids.get, words, itertools.repeat(self._unknown))]
         ids, most = [*self._start, *(found or [self._unknown])], self.manifest["max_length"]
+        if self._ngram_tokens is not None:
+            ids = self._ngram_tokens(np.array(ids), np.array([0, len(ids)]), len(self.tokens), self.ngrams).ids.tolist()
         return ids[-most:] if self.manifest["keep"] == "tail" else ids[:most]
 
     @abc.abstractmethod
@@ -166,10 +176,16 @@ def checksum_of(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
 
 
-def split_words(review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool) -> list[bytes]:
-    """Lowers ASCII letters, deletes ASCII punctuation and splits on ASCII white space, as in training."""
+def split_words(
+    review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool, punctuation: str = "delete"
+) -> list[bytes]:
+    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training."""
     if break_tags_as_spaces:
         review = BREAK.sub(b" ", review)
+    if punctuation == "words":
+        for mark in MARKS:
+            review = review.replace(mark, b" " + mark + b" ")
+        return review.translate(LOWER, b"" if keep_apostrophes else b"'").split()
     return review.translate(LOWER, DELETED.rstrip(b"'") if keep_apostrophes else DELETED).split()
 
 

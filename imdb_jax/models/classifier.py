@@ -12,11 +12,17 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from imdb_jax.config import LearnedEmbedding, ModelConfig, OneHotEmbedding, OwnEncoderConfig
+from imdb_jax.config import (
+    LearnedEmbedding,
+    LogCountRatioEmbedding,
+    ModelConfig,
+    OneHotEmbedding,
+    OwnEncoderConfig,
+)
 from imdb_jax.config.schema import Encoder as EncoderConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models.convolution import Conv1D, ConvStack
-from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, Words
+from imdb_jax.models.embedding import BigramEmbedding, Embedding, OneHot, WeightedEmbedding, Words
 from imdb_jax.models.hashing import bernoulli, dropout
 from imdb_jax.models.pooling import Pool
 from imdb_jax.models.recurrent import LSTM, SimpleRNN
@@ -50,7 +56,7 @@ class TextClassifier(nnx.Module):
 
     Args:
       unknown: the id that word dropout puts in a word's place.
-      vectors: for a pretrained embedding.
+      vectors: for a pretrained embedding, or one of log-count ratios.
     """
 
     def __init__(
@@ -69,6 +75,8 @@ class TextClassifier(nnx.Module):
         widths = [self.encoder.features, *config.hidden_dims]
         linear = partial(nnx.Linear, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
         self.hidden = nnx.List([linear(*sizes) for sizes in itertools.pairwise(widths)])
+        if widths[-1] == 1:  # what is left is a logit already
+            linear = partial(nnx.Linear, kernel_init=nnx.initializers.ones, rngs=rngs)
         self.output = linear(widths[-1], 1)
 
     def __call__(
@@ -141,7 +149,7 @@ def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Enc
 
 def _build_embedding(
     config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None, rngs: nnx.Rngs
-) -> BigramEmbedding | Embedding | OneHot:
+) -> BigramEmbedding | Embedding | OneHot | WeightedEmbedding:
     embedding = config.embedding
     if isinstance(embedding, OneHotEmbedding):
         return OneHot(vocabulary_size)
@@ -154,5 +162,7 @@ def _build_embedding(
         return BigramEmbedding(table, *pairs) if pairs else Embedding(table)
     if vectors is None or vectors.shape[0] != vocabulary_size:
         shape = None if vectors is None else vectors.shape
-        raise ValueError(f"vectors: {shape}; a pretrained embedding needs one row for each of {vocabulary_size} tokens")
+        raise ValueError(f"vectors: {shape}; the embedding needs one row for each of {vocabulary_size} tokens")
+    if isinstance(embedding, LogCountRatioEmbedding):
+        return WeightedEmbedding(jnp.asarray(vectors))
     return Embedding(jnp.asarray(vectors), trainable=embedding.trainable)

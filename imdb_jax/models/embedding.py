@@ -90,6 +90,19 @@ class Embedding(nnx.Module):
         return Words(tokens, table if isinstance(self.table, nnx.Param) else jax.lax.stop_gradient(table))
 
 
+class WeightedEmbedding(nnx.Module):
+    """Rows of a table that stays as it is, each times a weight of its own, learned from 0 (Wang & Manning 2012)."""
+
+    def __init__(self, table: Float[Array, "V D"]) -> None:
+        self.table = nnx.Variable(jnp.asarray(table))
+        self.weights = nnx.Param(jnp.zeros((len(table), 1)))
+        self.dim = table.shape[1]
+
+    def __call__(self, tokens: Int[Array, "B T"]) -> Words:
+        """Words whose vectors are weighted rows."""
+        return Words(tokens, self.weights[...] * jax.lax.stop_gradient(self.table[...]))
+
+
 class BigramEmbedding(nnx.Module):
     """The vector of each word plus that of the pair which it makes with the next one (Joulin et al. 2016).
 

@@ -68,16 +68,31 @@ def surest_mistakes(
 
 
 def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list[Mistake]:
-    """The wrong predictions of some rows of reviews, with the words that decided them."""
+    """The wrong predictions of some rows of reviews, with the words that decided them.
+
+    The words of an n-gram share what it adds to the logit.
+    """
     wanted = set(rows)
     found = {row: text for row, text in enumerate(reviews.texts()) if row in wanted}
     texts = [found[row] for row in rows]
     data, vocabulary = predictor.config.data, predictor.vocabulary
     kept = slice(-data.max_length, None) if data.keep == "tail" else slice(data.max_length)
-    attributions = integrated_gradients(predictor.model, [vocabulary.encode(text)[kept] for text in texts])
+    split = [split_words(text, vocabulary.text) for text in texts]
+    encoded = [vocabulary.encode_words([words]) for words in split]
+    attributions = integrated_gradients(predictor.model, [tokens.ids[kept].tolist() for tokens in encoded])
     mistakes = []
-    for text, prediction, attribution in zip(texts, predictor.predict(texts), attributions, strict=True):
-        words, unread = attributed(text, attribution.words, vocabulary, data.keep)
+    for text, words, tokens, prediction, attribution in zip(
+        texts, split, encoded, predictor.predict(texts), attributions, strict=True
+    ):
+        of_words = attribution.words
+        if vocabulary.ngrams is not None:
+            of_words = np.zeros(len(vocabulary.ids(words)))
+            for token, place, share in zip(
+                tokens.ids[kept].tolist(), tokens.places[kept], attribution.words, strict=True
+            ):
+                size = len(vocabulary.words_of(token))  # an n-gram that the review repeats counts where it stands first
+                of_words[place : place + size] += share / size
+        words, unread = attributed(text, of_words, vocabulary, data.keep)
         mistakes.append(Mistake(prediction, words, unread, attribution.convergence_delta))
     return mistakes
 

@@ -55,7 +55,7 @@ def run_experiment(
         if results is None:
             data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
-            model = model or agree(lambda: build_model(config, data.vocabulary, vectors))
+            model = model or agree(lambda: build_model(config, data.vocabulary, vectors, data))
             stopwatch.lap("data")
             results = _train(model, data, config, keeper, stopwatch)
         else:

@@ -10,14 +10,14 @@ import logging
 import jax
 import numpy as np
 
-from imdb_jax.config import Config, PretrainedEmbedding
+from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding
 from imdb_jax.config.checked import dump, load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import environment
-from imdb_jax.training.build import check_dataset, check_model, initial_vectors
+from imdb_jax.training.build import check_dataset, check_model, initial_vectors, log_count_ratios
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.history import Epoch, History
@@ -56,19 +56,22 @@ class Keeper(contextlib.ExitStack):
     def begin(self, dataset: Dataset, model: TextClassifier | None = None) -> np.ndarray | None:
         """Writes what later commands need, unless the run has begun; then its reviews must be those of the dataset.
 
-        Returns the vectors [V, D] that a pretrained embedding starts from: those of the model where it is built
-        already, else those that are found and read. None in all processes but the first.
+        Returns the vectors [V, D] that a pretrained embedding, or one of log-count ratios, starts from: those of the
+        model where it is built already, else those that are found or counted. None in all processes but the first.
         """
         config, begun, table, covered = self._config, self.run.begun, None, None
+        embedding = config.model.embedding
         check_dataset(dataset, config)
         if begun:
             self.run.check_data(dataset)
             table = self.run.load_vectors()
-        elif isinstance(config.model.embedding, PretrainedEmbedding):
+        elif isinstance(embedding, PretrainedEmbedding | LogCountRatioEmbedding):
             if model is not None:
                 table = np.asarray(getattr(model.embedding, "table", np.zeros((0, 0))))  # what has none is refused
+            elif isinstance(embedding, LogCountRatioEmbedding):
+                table = log_count_ratios(dataset, embedding.smoothing)
             else:
-                vectors = initial_vectors(config.model.embedding, dataset.vocabulary, config.seed)
+                vectors = initial_vectors(embedding, dataset.vocabulary, config.seed)
                 special = len(dataset.vocabulary.special.tokens)
                 table, covered = vectors.table, coverage(vectors.found, dataset.counts, special)
                 log.info(covered)

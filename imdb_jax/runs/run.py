@@ -1,6 +1,7 @@
 """A run directory: all that a trained model needs to be evaluated, used and compared.
 
-config.json, vocabulary.txt, vectors.npy and coverage.json (where the embedding is pretrained), audit.json, and
+config.json, vocabulary.txt, ngrams.npy (where tokens are n-grams), vectors.npy and coverage.json (where the embedding
+starts from vectors), audit.json, and
 manifest.json with the checksums of these; metrics.jsonl, checkpoints/, tensorboard/, train.log; predictions.npz and
 results.json at the end; report.html with the figures of report/; test_readings.jsonl: a line for each look at the test
 split.
@@ -19,7 +20,7 @@ from imdb_jax.config import Config, from_json, to_json
 from imdb_jax.config.checked import load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import FileError, json_lines
-from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.data.vocabulary import NGRAMS, Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import LOG, MANIFEST, Folder
 from imdb_jax.storage import atomic_file, sha256
@@ -29,8 +30,8 @@ from imdb_jax.wordvectors.table import Coverage
 
 MANIFEST_FORMAT = 2  # of the manifest
 RESULTS, METRICS, PREDICTIONS, READINGS = "results.json", "metrics.jsonl", "predictions.npz", "test_readings.jsonl"
-BEGINNING = ("config.json", "audit.json", "vocabulary.txt", "coverage.json", "vectors.npy")
-ORIGIN = ("config.json", "vocabulary.txt", "vectors.npy")  # files that the weights of a run belong to
+BEGINNING = ("config.json", "audit.json", "vocabulary.txt", NGRAMS, "coverage.json", "vectors.npy")
+ORIGIN = ("config.json", "vocabulary.txt", NGRAMS, "vectors.npy")  # files that the weights of a run belong to
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,8 @@ class Run(Folder):
         self.write_text("audit.json", json.dumps(dataset.audit, indent=2) + "\n")
         dataset.vocabulary.save(self.folder / "vocabulary.txt")
         names = [*BEGINNING[:3]]
+        if dataset.vocabulary.ngrams is not None:
+            names.append(NGRAMS)
         if coverage is not None:
             self.write_text("coverage.json", json.dumps(coverage._asdict()) + "\n")
             names.append("coverage.json")
@@ -115,8 +118,10 @@ class Run(Folder):
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that the run was trained with."""
-        self._read("vocabulary.txt")
-        return Vocabulary.load(self.folder / "vocabulary.txt", self.config().data.text)
+        data = self.config().data
+        for name in ("vocabulary.txt", *([NGRAMS] if data.ngrams else [])):
+            self._read(name)
+        return Vocabulary.load(self.folder / "vocabulary.txt", data.text, ngrams=bool(data.ngrams))
 
     def origin(self) -> dict[str, str]:
         """What its checkpoints belong to: checksums of its config, vocabulary, vectors and reviews, by name."""

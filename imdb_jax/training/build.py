@@ -7,8 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Float32
 
-from imdb_jax.config import Config, LSTMConfig, OwnEncoderConfig, PretrainedEmbedding, SimpleRNNConfig, differences
+from imdb_jax.config import (
+    Config,
+    LogCountRatioEmbedding,
+    LSTMConfig,
+    OwnEncoderConfig,
+    PretrainedEmbedding,
+    SimpleRNNConfig,
+    differences,
+)
 from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
@@ -48,13 +57,40 @@ def initial_vectors(embedding: PretrainedEmbedding, vocabulary: Vocabulary, seed
     return vectors._replace(table=fill_missing(vectors, embedding.missing, seed))
 
 
-def build_model(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> TextClassifier:
+def log_count_ratios(dataset: Dataset, smoothing: float) -> Float32[np.ndarray, "V 1"]:
+    """The log of how often each token is one of the positive training reviews' tokens, over the same for the negative.
+
+    All are times the square root of how many tokens a training review has, so that a pool that divides by that of a
+    review leaves the sum over one of usual length as it is.
+
+    Example: a token that 3 positive reviews and no negative one have gets log(4 / 1) with smoothing 1, if both classes
+    have as many tokens, before that factor.
+    """
+    ids, offsets, labels = dataset.train
+    of_token = np.repeat(labels, np.diff(offsets))
+    positive, negative = (
+        np.bincount(ids[of_token == label], minlength=len(dataset.vocabulary)) + smoothing for label in (1, 0)
+    )
+    ratios = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    return (ratios * np.sqrt(len(ids) / len(labels)))[:, None].astype(np.float32)
+
+
+def build_model(
+    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None, dataset: Dataset | None = None
+) -> TextClassifier:
     """The model of a config before its first step, a Flax NNX module.
 
-    A pretrained embedding starts from `vectors`, float32 [V, D]; they are found and read unless given.
+    Args:
+      vectors: float32 [V, D], that a pretrained embedding starts from; found and read unless given.
+      dataset: whose training labels give log-count ratios, unless those are the vectors.
     """
-    if vectors is None and isinstance(config.model.embedding, PretrainedEmbedding):
-        vectors = initial_vectors(config.model.embedding, vocabulary, config.seed).table
+    embedding = config.model.embedding
+    if vectors is None and isinstance(embedding, PretrainedEmbedding):
+        vectors = initial_vectors(embedding, vocabulary, config.seed).table
+    if vectors is None and isinstance(embedding, LogCountRatioEmbedding):
+        if dataset is None:
+            raise UserError("model.embedding: log_count_ratio; build_model needs the dataset, for its training labels")
+        vectors = log_count_ratios(dataset, embedding.smoothing)
     rngs = nnx.Rngs(jax.random.key(config.seed, impl=PRNG))
     unknown = vocabulary.special.unknown
     model = TextClassifier(config.model, len(vocabulary), unknown=unknown, vectors=vectors, rngs=rngs)

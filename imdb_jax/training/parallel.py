@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 DEPTH = 2  # batches sent ahead of their use: copies run while the devices compute
 CORE_ROWS = 16  # of a batch that keep one core busy
-MOST_EXCHANGED = 1_000_000  # trained weights above which exchanging gradients between cores costs more than it gains
+MOST_EXCHANGED = 400_000  # trained weights above which exchanging gradients between cores costs more than it gains
 AXIS = "rows"  # of the mesh
 EVERYWHERE, SHARED = PartitionSpec(), PartitionSpec(AXIS)
 

@@ -22,7 +22,7 @@ from imdb_jax.storage import cache_dir
 from scripts.commands import accuracy, head, results, row, run
 from scripts.peers.bags import NAMES
 
-CONFIGS = [f"configs/{name}.py" for name in ("mean_pool", "bigrams", "conv1d")]
+CONFIGS = [f"configs/{name}.py" for name in ("ngrams", "mean_pool", "bigrams", "conv1d")]
 PEERS = ("scikit-learn", "fasttext-numpy2-wheel")
 
 Timed = tuple[dict[str, Any], float]  # results and seconds

@@ -19,7 +19,12 @@ TEXTS = [b64decode(text) for text in GOLDEN["texts"]]
 KERAS = TextConfig()
 MARKUP = st.sampled_from([b"<br />", b"<BR />", b"<br", b"'", b"Don't", b" ", b"\n", b"\0", b"\xc3\x89", b"[UNK]"])
 reviews = st.lists(st.binary(max_size=8) | MARKUP, max_size=8).map(b"".join)
-rules = st.builds(TextConfig, break_tags_as_spaces=st.booleans(), keep_apostrophes=st.booleans())
+rules = st.builds(
+    TextConfig,
+    break_tags_as_spaces=st.booleans(),
+    keep_apostrophes=st.booleans(),
+    punctuation=st.sampled_from(["delete", "words"]),
+)
 
 
 def build(texts: list[bytes], size: int, text: TextConfig = KERAS) -> Vocabulary:
@@ -42,6 +47,11 @@ def test_vocabulary_and_ids_are_those_of_keras(case: dict) -> None:
         ({"break_tags_as_spaces": True}, b"dont its good"),
         ({"keep_apostrophes": True}, b"don'tbr it's goodbr"),
         ({"break_tags_as_spaces": True, "keep_apostrophes": True}, b"don't it's good"),
+        ({"break_tags_as_spaces": True, "punctuation": "words"}, b"dont ! its good ."),
+        (
+            {"break_tags_as_spaces": True, "keep_apostrophes": True, "punctuation": "words"},
+            b"don't ! it's good .",
+        ),
     ],
 )
 def test_rules_for_tags_and_apostrophes(fields: dict, words: bytes) -> None:
@@ -64,10 +74,13 @@ def test_no_word_is_read_as_a_special_token() -> None:
 
 @given(reviews, rules)
 def test_words_of_any_bytes_hold_no_capital_punctuation_or_white_space(review: bytes, text: TextConfig) -> None:
-    removed = set(string.ascii_uppercase + string.punctuation + string.whitespace)
+    removed = set(string.ascii_uppercase + string.whitespace)
+    if text.punctuation == "delete":
+        removed |= set(string.punctuation)
     if text.keep_apostrophes:
-        removed.remove("'")
+        removed.discard("'")
     words = split_words(review, text)
+    assert not [word for word in words if len(word) > 1 and set(word) & set(b'.,!?;:()"-/*')]
     assert all(words)
     assert not set(b"".join(words)) & set(map(ord, removed))
 

@@ -26,6 +26,7 @@ from imdb_jax.config import (
     ConvStackConfig,
     DataConfig,
     LearnedEmbedding,
+    LogCountRatioEmbedding,
     LSTMConfig,
     ModelConfig,
     OneHotEmbedding,
@@ -74,16 +75,29 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
     config = dataclasses.replace(config, seed=seed)
     special = SPECIAL_TOKENS[config.data.text.special_tokens].tokens
     vocabulary = Vocabulary([*special, *WORDS[: VOCABULARY_SIZE - len(special)]], config.data.text)
+    if config.data.ngrams:
+        words = [vocabulary.ids(split_words(bytes_of(review), config.data.text)) for review in REVIEWS]
+        offsets = np.cumsum([0, *map(len, words)])
+        vocabulary = vocabulary.with_ngrams(np.concatenate(words), offsets, config.data.ngrams, min_count=2)
+        assert len(vocabulary) > VOCABULARY_SIZE
     vectors = None
-    if isinstance(config.model.embedding, PretrainedEmbedding):
-        vectors = np.random.default_rng(seed).normal(size=(VOCABULARY_SIZE, 100)).astype(np.float32)
+    dims = {PretrainedEmbedding: 100, LogCountRatioEmbedding: 1}
+    if dim := dims.get(type(config.model.embedding)):
+        vectors = np.random.default_rng(seed).normal(size=(len(vocabulary), dim)).astype(np.float32)
     run = Run(folder)
     with run.taken():
         begin(run, config, vocabulary, vectors)
     with Checkpoints(run.checkpoints, run.origin()) as checkpoints:
-        checkpoints.save(build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1], [], 0.5)
+        state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)[1]
+        if "weights" in state.params.get("embedding", {}):  # they start at 0, and hide what they are multiplied with
+            state.params["embedding"]["weights"] += 1
+        checkpoints.save(state, [], 0.5)
         checkpoints.wait()
     return Predictor(run)
+
+
+def bytes_of(review: str | bytes) -> bytes:
+    return review.encode() if isinstance(review, str) else review
 
 
 def exported(*predictors: Predictor, table: Literal["float32", "float16"] = "float32") -> bytes:
