@@ -32,9 +32,9 @@ def tfidf(texts: Texts, labels: Labels, most: int) -> Predict:
 
 
 def nbsvm(texts: Texts, labels: Labels, most: int) -> Predict:
-    """NBSVM of Wang & Manning 2012 by scikit-learn, on the words of configs/ngrams.py.
+    """NBSVM of Wang & Manning 2012 by scikit-learn, on the words of configs/ngrams.py, with the C that LOG.md chose.
 
-    C is the best of 0.003, 0.01, 0.03, 0.1, 0.3, 1 by validation. Whether a review has an n-gram of up to `most` words, times its log-count ratio, then a linear SVM. n-grams that
+    Whether a review has an n-gram of up to `most` words, times its log-count ratio, then a linear SVM. n-grams that
     fewer than three reviews have are left out.
     """
     from sklearn.feature_extraction.text import CountVectorizer
