@@ -344,6 +344,15 @@ def refused(path: Path, said: str, exit_code: int = 65) -> None:
         assert error.value.exit_code == exit_code
 
 
+def test_models_of_format_1_are_read(small: Predictor, model: bytes, tmp_path: Path) -> None:
+    """They do not tell what becomes of punctuation: it is deleted."""
+    text = json.loads(zipfile.ZipFile(io.BytesIO(model)).read("manifest.json"))["text"]
+    assert text.pop("punctuation") == "delete"
+    (tmp_path / "model.zip").write_bytes(repacked(model, {"manifest.json": manifest(model, format=1, text=text)}))
+    for kind in (JaxReader, NumpyReader):
+        np.testing.assert_allclose(kind(tmp_path / "model.zip").probabilities(REVIEWS), predicted(small), atol=1e-6)
+
+
 def test_files_of_other_kinds_are_refused(model: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.zip"
     refused(path, "no such file", 66)
@@ -352,7 +361,7 @@ def test_files_of_other_kinds_are_refused(model: bytes, tmp_path: Path) -> None:
         (b"PK\x03\x04 and so on", "not a model of imdb_jax"),
         (model[:-50], "not a model of imdb_jax"),
         (repacked(b"PK\x05\x06" + bytes(18), {"data.pkl": b"cos\nsystem\n"}), "has no manifest.json"),
-        (repacked(model, {"manifest.json": manifest(model, format=2)}), "format 2, this reader knows format 1"),
+        (repacked(model, {"manifest.json": manifest(model, format=3)}), "format 3, this reader knows format 2"),
         (repacked(model, {"vocabulary.txt": b"x" * 9_999}), "vocabulary.txt: has changed since it was written"),
     ):
         path.write_bytes(content)
