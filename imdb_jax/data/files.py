@@ -115,8 +115,9 @@ def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
     try:
         yield
     except ColumnError as error:
-        which = "text" if error.column == config.text_column else "label"
-        raise UserError(f"{error}; name it with {option}{which}_column=", BAD_DATA) from None
+        of_text = error.column == config.text_column
+        which, more = ("text", "") if of_text else ("label", "; reviews without labels are for predict alone")
+        raise UserError(f"{error}; name it with {option}{which}_column={more}", BAD_DATA) from None
     except FileError as error:
         raise UserError(str(error), BAD_DATA) from None
     except OSError as error:

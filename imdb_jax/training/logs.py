@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -97,6 +98,8 @@ class RunLog:
         try:
             self.write_metrics(epochs)
             for name, value in figures.items():
+                if math.isnan(value):  # as the AUC of reviews of one class
+                    continue
                 event = Event(wall_time=time.time(), step=epoch.step, summary=scalar(name, value))
                 self._events.write_event(event)
             self._events.flush()
