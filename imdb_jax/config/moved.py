@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from imdb_jax.config.schema import DataConfig
+from imdb_jax.config.data import DataConfig
 
 # These fields say where reviews lie and how they are read. What they are is decided by their content.
 READING = (
