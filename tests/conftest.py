@@ -40,9 +40,16 @@ SMALL = {"dim": 8, "bigram_buckets": 64, "hidden_dim": 8, "features": 8, "kernel
 Section = TypeVar("Section")
 
 
+LONGEST_FILES = ("test_faults.py", "test_laws.py", "test_artefact.py")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expensive laws are tried on one config of each encoder, unless --slow asks for all."""
+    """Expensive laws are tried on one config of each encoder, unless --slow asks for all.
+
+    The files that take longest come first, so that no worker waits long for another at the end.
+    """
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
     for item in items:
         if item.get_closest_marker("expensive") and not item.name.endswith(
             tuple(f"[{n}]" for n in ONE_OF_EACH_ENCODER)
