@@ -431,7 +431,10 @@ def test_damage_anywhere_is_noticed_or_does_not_matter(
 @given(texts | st.text().map(str.encode), rules)
 def test_text_is_split_as_in_training(review: bytes, text: TextConfig) -> None:
     found = reader.split_words(
-        review, break_tags_as_spaces=text.break_tags_as_spaces, keep_apostrophes=text.keep_apostrophes
+        review,
+        break_tags_as_spaces=text.break_tags_as_spaces,
+        keep_apostrophes=text.keep_apostrophes,
+        punctuation=text.punctuation,
     )
     assert found == split_words(review, text)
 
