@@ -80,6 +80,7 @@ def test_the_quickstart_from_training_to_an_exported_model(folder: Path) -> None
     assert "Fun" in run(folder, "inference.reader", folder / "model.zip", "Fun")
 
 
+@pytest.mark.slow
 def test_a_population(folder: Path) -> None:
     workdir = folder / "seeds"
     config = ROOT / "configs" / "quickstart.py"

@@ -42,6 +42,7 @@ def test_a_closed_stream_changes_nothing(run: Path, closed: str) -> None:
     assert (b"A fine film" in done.stdout) == (closed == "2>&-")
 
 
+@pytest.mark.slow
 def test_members_of_a_population_do_not_need_streams_either(tmp_path: Path) -> None:
     done = shell("<&- >&- 2>&-", "train", *SHORT, "--workdir", tmp_path / "seeds", "--config.seeds=0,1")
     assert done.returncode == 0
