@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -69,6 +70,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMDB_JAX_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _package_log() -> Iterator[None]:
+    """Each test finds the package's log as an import leaves it, whatever commands ran in this process before."""
+    log = logging.getLogger("imdb_jax")
+    before = log.level, log.propagate, [*log.handlers]
+    log.setLevel(logging.NOTSET)
+    log.propagate, log.handlers = True, []
+    yield
+    log.setLevel(before[0])
+    log.propagate, log.handlers = before[1:]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -168,7 +168,10 @@ def test_flipped_numbers_of_older_checkpoints_are_noticed(
         data.write_bytes(content)
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint_files, "fingerprints", lambda _: marks)  # nobody looks
-            loaded = reader.restore_latest(wide_state_at(0))
+            try:
+                loaded = reader.restore_latest(wide_state_at(0))
+            except UserError:  # Orbax has noticed it, and nobody knows the marks of the other step
+                continue
         assert loaded is not None
         if int(loaded[0].step) != 2 or fingerprints(loaded[0]) == marks:
             continue  # Orbax has noticed it, or it does not matter
