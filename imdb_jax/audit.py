@@ -13,6 +13,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.data.text import split_words
+from imdb_jax.errors import UserError
 from imdb_jax.runs.population import config_in
 
 
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str]) -> None:
     """Audits; see `Args`."""
     config, rest = cli.start_config(arguments, config_in)
     args = cli.parse(Args, rest, "audit", Args(config))
+    if args.show < 0:
+        raise UserError(f"--show: {args.show}; must be 0 or more")
     from imdb_jax.data.audit import audit, refuse_unfit, table
     from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
     from imdb_jax.training.tables import render
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     fitting = float((lengths <= data.max_length).mean())
     shown = [
         {"text": text.decode("utf-8", "replace"), "words": [word.decode("utf-8", "replace") for word in words]}
-        | {"ids": (ids := dataset.vocabulary.ids(words)), "decoded": dataset.vocabulary.decode(ids)}
+        | {"ids": (ids := dataset.vocabulary.encode(text)), "decoded": dataset.vocabulary.decode(ids)}
         for text in itertools.islice(splits.train.texts(), args.show)
         for words in [split_words(text, data.text)]
     ]

@@ -111,7 +111,7 @@ def read_files(
 
 @contextlib.contextmanager
 def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
-    """Makes the errors of reading a file those of a user, with advice about options that begin as `option` does."""
+    """Makes the errors of reading a file those of a user, with advice about options that begin with `option`."""
     try:
         yield
     except ColumnError as error:
@@ -188,8 +188,7 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
                 else:
                     yield str(file), decoded(opened.read(4 * LONGEST_REVIEW), str(file), config.encoding), label
 
-    lines = "lines of " if config.lines_are_reviews else ""
-    return Found(f"{lines}{len(files):,} text files", entries(), left_out)
+    return Found(f"{'lines of ' if config.lines_are_reviews else ''}{len(files):,} text files", entries(), left_out)
 
 
 def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tuple[str, Place]], list[str]]:
@@ -273,9 +272,8 @@ class Gathered:
             advice += f", and leave out what has no label with {self.option}left_out_labels ''" * ("" in self.values)
             raise UserError(f"{where}: label {value!r}; allowed: {self.rule}; found {counts}; {advice}", BAD_DATA)
         if not self.texts:
-            raise UserError(
-                f"{self.path}: holds no review; left out {_few(self.found.left_out) or 'nothing'}", BAD_DATA
-            )
+            left_out = _few(self.found.left_out) or "nothing"
+            raise UserError(f"{self.path}: holds no review; left out {left_out}", BAD_DATA)
         if encoding is None:
             refuse_undecoded(self.invalid, len(self.texts), self.option)
 

@@ -68,11 +68,18 @@ def ngram_tokens(ids: Any, offsets: Any, vocabulary_size: int, keys: Any) -> Tok
 
 
 def ngram_words(token: int, vocabulary_size: int, keys: Any) -> list[int]:
-    """The ids of the words of a token."""
+    """The ids of the words of a token.
+
+    Raises:
+      ValueError: the keys are not those of `count_ngrams`, where a prefix always comes before its token.
+    """
     words = []
     while token:
-        token, word = divmod(int(keys[token]), vocabulary_size)
+        prefix, word = divmod(int(keys[token]), vocabulary_size)
+        if prefix >= token:
+            raise ValueError(f"the token {token} has the prefix {prefix}; keys of n-grams are damaged")
         words.append(word)
+        token = prefix
     return words[::-1]
 
 

@@ -247,7 +247,10 @@ def holds_table(path: str, column: str, encoding: str | None = None) -> bool:
         return True
     try:
         with open(path, "rb") as file:
-            Table(file, path, (column,), encoding).close()
+            table = Table(file, path, (column,), encoding)
+            if "JSON" in table.kind:
+                next(iter(table), None)  # a review may begin with a bracket too
+            table.close()
     except FileError:
         return False
     return True
@@ -295,7 +298,7 @@ def decoded(raw: bytes, name: str, encoding: str | None = None) -> bytes:
     encoding = encoding_of(raw, encoding)
     try:
         return raw.decode(encoding, "surrogateescape").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
-    except UnicodeError as error:
+    except (UnicodeError, LookupError) as error:  # the latter of an encoding that Python does not know
         raise FileError(f"{name}: not {encoding} ({error})") from None
 
 

@@ -154,6 +154,8 @@ def test_predict_reads_files_and_folders(trained: Path, tmp_path: Path) -> None:
         assert [each["flags"] for each in found] == [[], ["empty"], []]
         for got, wanted in zip(found, expected, strict=True):
             assert got["probability"] == pytest.approx(wanted["probability"], abs=1e-6)
+    (tmp_path / "brackets.txt").write_text("[Spoilers] wonderful\n\n{dreadful}\n")
+    assert [each["flags"] for each in answers("brackets.txt")] == [[], ["empty"], []]
     (tmp_path / "named_as_text.txt").write_text("text,stars\n" + "".join(f"{text},3\n" for text in texts))
     assert [each["flags"] for each in answers("named_as_text.txt")] == [[], ["empty"], []]
     assert [each["where"] for each in answers("folder")] == [f"folder/{n}" for n in ("a.txt", "b.TXT", "deep/c.txt")]
@@ -349,6 +351,7 @@ def test_audit_proposes_a_length_and_shows_reviews(tmp_path: Path) -> None:
         assert each["ids"] == dataset.train.ids[dataset.train.offsets[i] : dataset.train.offsets[i + 1]].tolist()
         assert each["decoded"] == dataset.vocabulary.decode(each["ids"])
         assert each["text"].lower().startswith(each["words"][0])
+    assert "--show: -1; must be 0 or more" in fails(2, *asked, "--show", "-1")
     told = run(*asked, "--show", "1").stdout.decode()
     assert f"propose --config.data.max_length={found['proposed_max_length']};" in told
     assert "\nids: [" in told

@@ -76,3 +76,8 @@ def test_no_review_is_left_without_a_token(rows: list[list[int]]) -> None:
     tokens = ngram_tokens(*ragged(rows), WORDS, keys)
     assert np.all(np.diff(tokens.offsets) >= 1)
     assert tokens.ids.tolist() == [word for row in rows for word in dict.fromkeys(row)]
+
+
+def test_keys_that_go_round_in_circles_are_refused() -> None:
+    with pytest.raises(ValueError, match="the token 5 has the prefix 5; keys of n-grams are damaged"):
+        ngram_words(5, 5, np.array([0, 1, 2, 3, 4, 5 * 5 + 3]))

@@ -19,6 +19,7 @@ from imdb_jax.config import DataConfig
 from imdb_jax.data.dataset import load_dataset, split_corpus
 from imdb_jax.data.files import open_files, read_files
 from imdb_jax.data.reviews import Reviews
+from imdb_jax.data.rows import FileError, Table, decoded, text_lines
 from imdb_jax.errors import UserError
 
 BASE = [(f"review {i} was {'fine' if i % 2 else 'dull'}", i % 2) for i in range(20)]
@@ -484,3 +485,14 @@ def test_a_parquet_column_that_stands_there_twice_is_refused(tmp_path: Path) -> 
     parquet.write_table(twice, tmp_path / "a.parquet")
     with pytest.raises(UserError, match="the column 'text' stands there twice"):
         read_files(tmp_path / "a.parquet", config_of(tmp_path / "a.parquet"), None, "to predict", "--")
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64"])
+def test_the_readers_rows_refuse_it_as_well(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_text(table())
+    with pytest.raises(FileError, match=encoding):
+        decoded(b"text", "a.txt", encoding)
+    with pytest.raises(FileError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
+        Table(file, "a.csv", ("text",), encoding)
+    with pytest.raises(FileError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
+        list(text_lines(file, "a.csv", encoding))
