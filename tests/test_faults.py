@@ -1,4 +1,4 @@
-"""Nothing is lost: a short version of scripts/faults, with real kills, signals and damage; --slow: all of it."""
+"""Nothing is lost: a short version of scripts/faults, with real kills and damage; --slow: all of it."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def faults(workdir: Path, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     "trials",
     [
-        {"kills": 1, "signals": 1, "damage": 5},
+        {"kills": 1, "damage": 5},
         pytest.param({**dict.fromkeys(GOALS, 5), "damage": 100}, marks=pytest.mark.slow),
     ],
 )

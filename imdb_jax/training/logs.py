@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 
 
 def in_notebook() -> bool:
-    """Whether a Jupyter kernel is this process; a cell is no terminal, but somebody looks at it."""
-    return "ipykernel" in sys.modules
+    """Whether a Jupyter kernel runs this code: a cell is no terminal, but somebody looks at it."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None  # a shell in a terminal has none
 
 
 @contextlib.contextmanager

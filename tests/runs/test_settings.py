@@ -30,7 +30,7 @@ CONFIG = Config(
     training=TrainingConfig(epochs=1),
 )
 TEXTS = ["a fine film", "dull and slow"]
-OTHERS = [("jax_enable_x64", True), ("jax_default_prng_impl", "rbg")]
+OTHERS = [("jax_enable_x64", True), pytest.param(("jax_default_prng_impl", "rbg"), marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def probabilities(finished: Path) -> list[float]:
     return [each.probability for each in Predictor(finished).predict(TEXTS)]
 
 
-@pytest.mark.parametrize("setting", OTHERS, indirect=True, ids=lambda each: each[0])
+@pytest.mark.parametrize("setting", OTHERS, indirect=True, ids=str)
 def test_a_run_is_read_and_trained_the_same(
     finished: Path, probabilities: list[float], setting: None, tmp_path: Path
 ) -> None:

@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -77,3 +79,13 @@ def test_a_log_goes_on_after_an_earlier_one(tmp_path: Path) -> None:
             log.info(f"{name} start: 영화")
         log.info("between")
     assert (tmp_path / "train.log").read_text(encoding="utf-8") == "first start: 영화\nsecond start: 영화\n"
+
+
+def test_a_program_that_has_imported_a_kernel_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is IPython in a terminal; tests/test_notebooks.py runs in a kernel."""
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    assert not logs.in_notebook()
+    for shell, expected in ((None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=object()), True)):
+        monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda shell=shell: shell, raising=False)
+        assert logs.in_notebook() == expected
