@@ -67,11 +67,15 @@ def test_what_only_linux_has_is_gone(folder: Path) -> None:
     assert done.stdout.split() == [b"None", b"False", b"False"]
 
 
-def test_the_quickstart_from_training_to_an_exported_model(folder: Path) -> None:
+def test_own_files_from_training_to_an_exported_model(folder: Path) -> None:
+    rows = (f"{'good' if i % 2 else 'bad'} film number {i},{i % 2}" for i in range(40))
+    (folder / "리뷰.csv").write_text("\n".join(["text,label", *rows]))
+    data = ("--config.data.source=files", "--config.data.path=리뷰.csv", "--config.training.epochs=1")
     workdir = ("--workdir", folder / "run")
-    run(folder, "train", "--config", ROOT / "configs" / "quickstart.py", *workdir, *SHORT)
-    accuracy = json.loads((folder / "run" / "results.json").read_text())["validation"]["accuracy"]
-    assert json.loads(run(folder, "evaluate", *workdir))["accuracy"] == accuracy
+    run(folder, "train", "--config", ROOT / "configs" / "quickstart.py", *workdir, *data)
+    results = json.loads((folder / "run" / "results.json").read_text())
+    assert results["test"]["examples"] == 8
+    assert json.loads(run(folder, "evaluate", *workdir))["accuracy"] == results["validation"]["accuracy"]
     # a pipe that knows few letters, as on Windows
     told = run(folder, "predict", *workdir, "Très drôle 🍿", PYTHONUTF8="0", PYTHONIOENCODING="cp1252")
     assert "\\U0001f37f" in told
@@ -88,14 +92,6 @@ def test_a_population(folder: Path) -> None:
     found = json.loads((workdir / "results.json").read_text())
     assert [each["name"] for each in found["members"]] == ["seed=0", "seed=1"]
     assert not found["failed"]
-
-
-def test_own_files(folder: Path) -> None:
-    rows = (f"{'good' if i % 2 else 'bad'} film number {i},{i % 2}" for i in range(40))
-    (folder / "리뷰.csv").write_text("\n".join(["text,label", *rows]))
-    data = ("--config.data.source=files", "--config.data.path=리뷰.csv", "--config.training.epochs=1")
-    run(folder, "train", "--config", ROOT / "configs" / "quickstart.py", "--workdir", folder / "own", *data)
-    assert json.loads((folder / "own" / "results.json").read_text())["test"]["examples"] == 8
 
 
 def test_imdb_without_array_record_is_one_line(folder: Path, tmp_path: Path) -> None:
