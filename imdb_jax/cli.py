@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import gc
 import io
 import logging
 import os
@@ -15,6 +16,8 @@ import tyro
 
 from imdb_jax.config import Config, load_file, run_file
 from imdb_jax.errors import INTERNAL, IO_FAILED, USAGE, UserError
+
+GC_THRESHOLD = 10_000  # new objects; JAX's imports make 200,000 that stay, and are searched for garbage meanwhile
 
 Args = TypeVar("Args")
 log = logging.getLogger("imdb_jax")
@@ -29,6 +32,7 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by who started this, or a window without a terminal
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
+    gc.set_threshold(GC_THRESHOLD)
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     log.setLevel(logging.INFO)

@@ -115,4 +115,4 @@ def set_up_process(*, cpu_devices: int | None = None) -> None:
         log.info(f"compiled programs are not kept ({why})")  # nobody has asked for it
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

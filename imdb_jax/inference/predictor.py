@@ -38,12 +38,12 @@ class Prediction(NamedTuple):
 
 
 def restore_best(run: Run) -> tuple[Learner, TrainState]:
-    """The model of a run and its best checkpoint."""
+    """The model of a run, and the evaluated weights of its best checkpoint."""
     start_backend()
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
-    return learner, Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state)
+    return learner, Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state.evaluated())
 
 
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
@@ -135,7 +135,7 @@ class Predictor(Ensemble):
         learner, state = restore_best(self.run)
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
-        self._replicas = replicate(learner, state.params, self.config.training.eval_batch_size)
+        self._replicas = replicate(learner, state.eval_params, self.config.training.eval_batch_size)
         self._models = self._replicas.eval_models(self._replicas.place(state))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:

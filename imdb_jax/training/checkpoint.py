@@ -85,7 +85,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         return state, metadata.history
 
     def restore_best(self, like: TrainState) -> TrainState:
-        """Reads the evaluated checkpoint with the highest score, the first of equals.
+        """Reads the evaluated checkpoint with the highest score, the first of equals: those arrays that `like` has.
 
         Raises:
           UserError: there is none yet, it is of another model or run, or none can be read.
@@ -170,7 +170,9 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
 
     def _check_same_run(self, path: Path, metadata: Metadata, like: TrainState) -> None:
         """Refuses a checkpoint of another model or run by name."""
-        saved = {name: kind for name, (kind, _) in metadata.leaves.items()} | metadata.origin
+        saved = {name: kind for name, (kind, _) in metadata.leaves.items()}
+        asked = {name.partition(".")[0] for name in shapes(like)}  # the others are not read
+        saved = {name: kind for name, kind in saved.items() if name.partition(".")[0] in asked} | metadata.origin
         wanted = shapes(like) | self._origin
         for name in differing(saved, wanted):
             there, here = saved.get(name, "absent"), wanted.get(name, "absent")

@@ -45,7 +45,10 @@ class Metrics(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All arrays of a run that change: with these a run goes on exactly where it stopped."""
+    """All arrays of a run that change: with these a run goes on exactly where it stopped.
+
+    What reads a run takes some of them, and has None in the place of the others (`evaluated`).
+    """
 
     step: Int[Array, ""]
     """Updates so far."""
@@ -64,14 +67,20 @@ class TrainState(NamedTuple):
         """The weights that are evaluated: the average where one is kept."""
         return self.params if self.ema is None else self.ema
 
+    def evaluated(self) -> "TrainState":
+        """The step and the weights that are evaluated, without what only training needs."""
+        rest = dict.fromkeys(("opt_state", "key", "metrics", "params" if self.ema is not None else "ema"))
+        return self._replace(**rest)
+
     def plain(self) -> "TrainState":
         """The state with its key as numbers, [2] uint32: what files and other processes take."""
-        return self._replace(key=jax.random.key_data(self.key))
+        return self._replace(key=None if self.key is None else jax.random.key_data(self.key))
 
     @classmethod
     def of_plain(cls, arrays: "TrainState") -> "TrainState":
         """What `plain` was made of."""
-        return arrays._replace(key=jax.random.wrap_key_data(jnp.asarray(arrays.key), impl=PRNG))
+        key = arrays.key
+        return arrays._replace(key=None if key is None else jax.random.wrap_key_data(jnp.asarray(key), impl=PRNG))
 
 
 EvalModel = tuple[nnx.GraphDef, Any]  # a model for prediction alone, and its weights

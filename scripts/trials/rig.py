@@ -20,6 +20,7 @@ from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
+from imdb_jax.training.step import TrainState
 
 PATIENCE = 900  # seconds after which a process is taken for hung; 5 are enough on a quiet machine
 OURS = re.compile(r'File ".*/imdb_jax/')  # in a traceback: Orbax's threads print theirs when a disk fills up, and
@@ -154,8 +155,9 @@ def outcome(folder: Path) -> Outcome:
     """Reads a finished run."""
     run = Run(folder)
     _, best = restore_best(run)
+    like = untrained(run)
     with Checkpoints(run.checkpoints, run.origin(), read_only=True) as checkpoints:
-        latest, _ = checkpoints.restore_latest(best) or (best, [])
+        latest, _ = checkpoints.restore_latest(like) or (like, [])
     return Outcome(
         [without_times(dump(epoch)) for epoch in run.history().epochs],
         without_times(dump(run.results()) or {}),
@@ -163,6 +165,12 @@ def outcome(folder: Path) -> Outcome:
         fingerprints(latest),
         fingerprints(best),
     )
+
+
+def untrained(run: Run) -> TrainState:
+    """The state that a run started from."""
+    config = run.config()
+    return build_learner(build_model(config, run.vocabulary(), run.load_vectors()), config, steps=1)[1]
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
@@ -175,8 +183,7 @@ def check_steps(folder: Path) -> int:
     steps = [path for path in run.checkpoints.glob("*") if path.name.isdecimal()]
     if not steps:
         return 0
-    config = run.config()
-    _, like = build_learner(build_model(config, run.vocabulary(), run.load_vectors()), config, steps=1)
+    like = untrained(run)
     for path in steps:
         with tempfile.TemporaryDirectory() as alone:
             Path(alone, path.name).symlink_to(path.absolute())

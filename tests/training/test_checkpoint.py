@@ -76,6 +76,16 @@ def test_the_latest_two_and_the_best_are_kept(tmp_path: Path) -> None:
     assert_equal(checkpoints.restore_best(state_at(0)), state_at(2))
 
 
+def test_who_reads_a_run_gets_the_evaluated_weights_alone(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, {1: 0.5, 2: 0.9})
+    like, state = state_at(0), state_at(2)
+    for average in (like.ema, None):
+        found = checkpoints.restore_best(like._replace(ema=average).evaluated())
+        assert (found.opt_state, found.key, found.metrics) == (None, None, None)
+        assert (found.params is None) == (average is not None)
+        assert fingerprints(found.eval_params) == fingerprints(state.ema if average else state.params)
+
+
 def test_nothing_to_restore(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "none", ORIGIN, read_only=True)
     assert checkpoints.restore_latest(state_at(0)) is None
