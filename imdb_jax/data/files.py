@@ -10,7 +10,7 @@ import logging
 import statistics
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -29,8 +29,8 @@ from imdb_jax.data.rows import (
     is_hidden,
     is_table,
     is_utf8,
+    is_workbook,
     refuse_undecoded,
-    refuse_workbook,
     text_lines,
     text_of,
 )
@@ -94,7 +94,7 @@ def read_files(
       option: what the options of the command begin with, for advice.
 
     Returns:
-      The reviews, and where each stands if there is no rule.
+      The reviews, and where each stands.
     """
     if rule is not None and config.lines_are_reviews and not path.is_dir():
         raise UserError(f"data.lines_are_reviews: True; only for folders, {path} is none")
@@ -103,10 +103,52 @@ def read_files(
             found = _text_files(path, config, rule)
         else:
             found = _table(opened.enter_context(path.open("rb")), str(path), config, rule)
-        gathered = Gathered(path, found, rule, option)
-        gathered.refuse_doubtful(config.encoding)
-        gathered.tell(purpose)
-        return ReviewList(gathered.texts, np.frombuffer(bytes(gathered.labels), np.int8)), gathered.wheres
+        entries, values = _labelled(found.entries, rule, option)
+        if not entries:
+            raise UserError(f"{path}: holds no review; left out {_few(found.left_out) or 'nothing'}", BAD_DATA)
+        invalid = [(where, text) for where, text, _ in entries if not is_utf8(text)]
+        if config.encoding is None:
+            refuse_undecoded(invalid, len(entries), option)
+    wheres, texts, labels = map(list, zip(*entries, strict=True))
+    told = [f"{path} ({purpose}): {len(texts):,} reviews; {found.kind}"]
+    if rule is not None:
+        told += [f"label {value!r} {count:,} {rule.meaning(value)}" for value, count in values.items()]
+    if found.left_out:
+        told.append(f"left out {_few(found.left_out)}")
+    if invalid:
+        told.append(f"{len(invalid):,} not UTF-8, the first {invalid[0][0]}")
+    if lines := [where for where, text, _ in entries if b"\n" in text.strip()]:
+        told.append(f"{len(lines):,} of several lines, the first {lines[0]}")
+    log.info("; ".join(told))
+    if path.is_dir() and rule is not None and len(lines) == len(texts):
+        usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in texts)
+        advice = f"if each line is a review, set {option}lines_are_reviews=True"
+        log.warning(f"{path}: every file has lines, {usual} in the median; {advice}")
+    return ReviewList(texts, np.array(labels, np.int8)), wheres
+
+
+def _labelled(
+    entries: Iterable[Entry], rule: LabelRule | None, option: str
+) -> tuple[list[tuple[str, bytes, int]], Counter[str]]:
+    """Entries with 0 or 1 as label, but for those that the rule leaves out, and how often each label stands there.
+
+    Refuses labels that would have to be guessed.
+    """
+    found, values, strange = [], Counter(), None
+    for where, text, value in entries:
+        spelt = canonical(value)
+        values[spelt] += 1
+        label = 0 if rule is None else rule.label(spelt)
+        if label is not None:
+            found.append((where, text, label))
+        elif rule is not None and spelt not in rule.left_out:
+            strange = strange or (where, value)
+    if strange:
+        counts = ", ".join(f"{value!r} {count:,} times" for value, count in values.most_common(FEW))
+        advice = f"say which are which with {option}positive_labels and {option}negative_labels"
+        advice += f", and leave out what has no label with {option}left_out_labels ''" * ("" in values)
+        raise UserError(f"{strange[0]}: label {strange[1]!r}; allowed: {rule}; found {counts}; {advice}", BAD_DATA)
+    return found, values
 
 
 @contextlib.contextmanager
@@ -139,10 +181,8 @@ def enter(path: Path) -> Place:
         if not zipfile.is_zipfile(path):
             return path
         root = zipfile.Path(path)
-        try:
-            refuse_workbook(root.root, str(path))
-        except FileError as error:
-            raise UserError(str(error), BAD_DATA) from None
+        if is_workbook(root.root):
+            return path
     inside = _shown(root)
     while len(inside) == 1 and inside[0].is_dir() and any(e.is_dir() or is_table(e.name) for e in _shown(inside[0])):
         root, inside = inside[0], _shown(inside[0])
@@ -228,71 +268,6 @@ def _table(file: Any, name: str, config: DataConfig, rule: LabelRule | None) -> 
     table = Table(file, name, (text,) if rule is None else (text, label), config.encoding, config.quotes)
     entries = ((where, text_of(row, text, where), row.get(label)) for where, row in table)
     return Found(f"{table.kind}, texts in {text!r}" + ("" if rule is None else f", labels in {label!r}"), entries)
-
-
-class Gathered:
-    """Reviews as they come in, and what there is to tell about them."""
-
-    def __init__(self, path: Place, found: Found, rule: LabelRule | None, option: str) -> None:
-        self.path, self.found, self.rule, self.option = path, found, rule, option
-        self.texts: list[bytes] = []
-        self.labels = bytearray()
-        self.wheres: list[str] = []  # of each text, where nobody asks for labels
-        self.values: Counter[str] = Counter()  # labels as they are written
-        self.strange: tuple[str, Any] | None = None  # where the first label stands that means nothing, and the label
-        self.invalid: list[tuple[str, bytes]] = []  # texts that are not UTF-8
-        self.lines: list[str] = []  # where texts of several lines stand
-        for where, text, value in found.entries:
-            label = 0 if rule is None else self._label(value, rule, where)
-            if label is None:
-                continue
-            self.texts.append(text)
-            self.labels.append(label)
-            if rule is None:
-                self.wheres.append(where)
-            if not is_utf8(text):
-                self.invalid.append((where, text))
-            if b"\n" in text.strip():
-                self.lines.append(where)
-
-    def _label(self, value: Any, rule: LabelRule, where: str) -> int | None:
-        spelt = canonical(value)
-        self.values[spelt] += 1
-        label = rule.label(spelt)
-        if label is None and spelt not in rule.left_out and self.strange is None:
-            self.strange = where, value
-        return label
-
-    def refuse_doubtful(self, encoding: str | None) -> None:
-        """Refuses labels and encodings that would have to be guessed, and a path without reviews."""
-        if self.strange:
-            where, value = self.strange
-            counts = ", ".join(f"{value!r} {count:,} times" for value, count in self.values.most_common(FEW))
-            advice = f"say which are which with {self.option}positive_labels and {self.option}negative_labels"
-            advice += f", and leave out what has no label with {self.option}left_out_labels ''" * ("" in self.values)
-            raise UserError(f"{where}: label {value!r}; allowed: {self.rule}; found {counts}; {advice}", BAD_DATA)
-        if not self.texts:
-            left_out = _few(self.found.left_out) or "nothing"
-            raise UserError(f"{self.path}: holds no review; left out {left_out}", BAD_DATA)
-        if encoding is None:
-            refuse_undecoded(self.invalid, len(self.texts), self.option)
-
-    def tell(self, purpose: str) -> None:
-        """Says in the log what was read, and what was not."""
-        told = [f"{self.path} ({purpose}): {len(self.texts):,} reviews; {self.found.kind}"]
-        if self.rule is not None:
-            told += [f"label {value!r} {count:,} {self.rule.meaning(value)}" for value, count in self.values.items()]
-        if self.found.left_out:
-            told.append(f"left out {_few(self.found.left_out)}")
-        if self.invalid:
-            told.append(f"{len(self.invalid):,} not UTF-8, the first {self.invalid[0][0]}")
-        if self.lines:
-            told.append(f"{len(self.lines):,} of several lines, the first {self.lines[0]}")
-        log.info("; ".join(told))
-        if self.path.is_dir() and self.rule is not None and len(self.lines) == len(self.texts):
-            usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in self.texts)
-            advice = f"if each line is a review, set {self.option}lines_are_reviews=True"
-            log.warning(f"{self.path}: every file has lines, {usual} in the median; {advice}")
 
 
 def _few(names: Sequence[str]) -> str:

@@ -21,7 +21,6 @@ MOST_INVALID = 0.01  # share of the reviews that may hold bytes of another encod
 LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-PACKED = (".gz", ".zip")
 WORKBOOK = "a workbook of a spreadsheet; save it as CSV UTF-8"
 UNREADABLE = {  # by what a file begins with
     b"\xd0\xcf\x11\xe0": WORKBOOK,
@@ -82,56 +81,38 @@ class Table:
         quotes: bool = True,
     ) -> None:
         self.name, self._columns, self._quotes = name, columns, quotes
-        self.encoding = encoding or "utf-8"
-        with self._told():
+        with file_errors(name):
             file = unpack(file, name)
             start = file.peek(4096)[:4096]
             if start.startswith(b"PAR1"):
-                self.kind, self._rows, self._close = "parquet", self._parquet(file), file.close
+                self.kind, self._file, self._rows = "parquet", file, self._parquet(file)
                 return
-            self.encoding = encoding_of(start, encoding)
-            first = start.decode(self.encoding, "ignore").lstrip()[:1]
-        text = io.TextIOWrapper(file, self.encoding, "surrogateescape", newline="\n" if first == "{" else "")
-        self._close = text.close
-        try:
-            kind, self._rows = self._recognized(text, first)
-        except BaseException:
-            self._close()
-            raise
-        self.kind = f"{kind} in {self.encoding.removesuffix('-sig').upper()}"
-
-    def close(self) -> None:
-        """Closes the file, if its rows are not to be read."""
-        self._close()
-
-    def _recognized(self, text: io.TextIOWrapper, first: str) -> tuple[str, Iterator[tuple[str, Row]]]:
-        """What a text is by its first character, and its rows."""
+            encoding = encoding_of(start, encoding)
+            first = start.decode(encoding, "ignore").lstrip()[:1]
+        newline = "\n" if first == "{" else ""
+        self._file = text = io.TextIOWrapper(file, encoding, "surrogateescape", newline=newline)
         if first == "{":
-            return "JSON lines", json_lines(text, self.name, self._columns)
-        if first == "[":
-            return "a JSON array", self._json_array(text)
-        with self._told():
-            separator, header, line = self._header(text)
-        return f"CSV with {SEPARATORS[separator]}", self._csv(text, separator, header, line)
+            kind, self._rows = "JSON lines", json_lines(text, name, columns)
+        elif first == "[":
+            kind, self._rows = "a JSON array", self._json_array(text)
+        else:
+            try:
+                with file_errors(name):
+                    separator, header, line = self._header(text)
+            except FileError:
+                text.close()
+                raise
+            kind, self._rows = f"CSV with {SEPARATORS[separator]}", self._csv(text, separator, header, line)
+        self.kind = f"{kind} in {encoding.removesuffix('-sig').upper()}"
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         """Yields file and line of each row, and the row. Bytes that can't be decoded are surrogates (PEP 383)."""
-        try:
-            with self._told():
-                yield from self._rows
-        finally:
-            self._close()
+        with self._file, file_errors(self.name):
+            yield from self._rows
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except UnicodeError as error:
-            raise FileError(f"{self.name}: not {self.encoding} ({error})") from None
-        except (OSError, EOFError, zlib.error) as error:
-            raise FileError(f"{self.name}: cannot be read ({error})") from None
-        except (csv.Error, LookupError) as error:  # the latter of an encoding that Python does not know
-            raise FileError(f"{self.name}: {error}") from None
+    def close(self) -> None:
+        """Closes the file, if its rows are not to be read."""
+        self._file.close()
 
     def _header(self, text: io.TextIOWrapper) -> tuple[str, list[str], int]:
         """The separator, the names of the columns and the number of their line."""
@@ -148,13 +129,9 @@ class Table:
         names = {each: [name.strip() for name in next(csv.reader([line], delimiter=each), [])] for each in SEPARATORS}
         fitting = (each for each, header in names.items() if set(self._columns) <= set(header))
         separator = next(fitting, max(names, key=lambda each: len(names[each])))
-        header = names[separator]
-        for column in self._columns if line else ():  # an empty file is one without rows
-            if column not in header:
-                raise ColumnError(f"{self.name}:{number}", column, header)
-            if header.count(column) > 1:
-                raise FileError(f"{self.name}:{number}: the column {column!r} stands there twice")
-        return separator, header, number
+        if line:  # an empty file is one without rows
+            check_columns(self._columns, names[separator], f"{self.name}:{number}")
+        return separator, names[separator], number
 
     def _csv(self, text: io.TextIOWrapper, separator: str, header: list[str], before: int) -> Iterator[tuple[str, Row]]:
         quoting = csv.QUOTE_MINIMAL if self._quotes else csv.QUOTE_NONE
@@ -191,17 +168,24 @@ class Table:
             raise FileError(f"{self.name}: reading parquet takes pyarrow; pip install pyarrow") from None
         try:
             table = parquet.ParquetFile(file if file.seekable() else io.BytesIO(file.read()))
-            for column in self._columns:
-                if column not in table.schema_arrow.names:
-                    raise ColumnError(self.name, column, table.schema_arrow.names)
-                if table.schema_arrow.names.count(column) > 1:
-                    raise FileError(f"{self.name}: the column {column!r} stands there twice")
-            rows = itertools.chain.from_iterable(
-                batch.to_pylist() for batch in table.iter_batches(columns=list(self._columns))
-            )
+            check_columns(self._columns, table.schema_arrow.names, self.name)
+            batches = table.iter_batches(columns=list(self._columns))
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from ((f"{self.name}: row {number}", row) for number, row in enumerate(rows, start=1))
         except pyarrow.ArrowException as error:
             raise FileError(f"{self.name}: cannot be read ({error})") from None
+
+
+@contextlib.contextmanager
+def file_errors(name: str) -> Iterator[None]:
+    """Makes what goes wrong while a file is read a `FileError`."""
+    try:
+        yield
+    except UnicodeDecodeError as e:
+        raise FileError(f"{name}: not {e.encoding} ({e})") from None
+    # damaged, packed in an odd way or encrypted; LookupError is of an encoding that Python does not know
+    except (UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, csv.Error, LookupError) as e:
+        raise FileError(f"{name}: cannot be read ({e})") from None
 
 
 def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
@@ -211,24 +195,21 @@ def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
     if kind := next((kind for magic, kind in UNREADABLE.items() if start.startswith(magic)), None):
         raise FileError(f"{name}: {kind}")
     if start.startswith(b"\x1f\x8b"):
-        return unpack(io.BufferedReader(cast(Any, gzip.GzipFile(fileobj=reader, mode="rb"))), name)
+        return unpack(cast(Any, gzip.GzipFile(fileobj=reader, mode="rb")), name)
     if not start.startswith((b"PK\3\4", b"PK\5\6")):
         return reader
-    try:
-        archive = zipfile.ZipFile(reader if reader.seekable() else io.BytesIO(reader.read()))
-        refuse_workbook(archive, name)
-        inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
-        if len(inside) != 1:
-            raise FileError(f"{name}: holds {len(inside)} files; must hold one, or folders with reviews of each class")
-        return unpack(io.BufferedReader(cast(Any, archive.open(inside[0]))), name)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # damaged, encrypted, an odd compression
-        raise FileError(f"{name}: cannot be read ({error})") from None
-
-
-def refuse_workbook(archive: zipfile.ZipFile, name: str) -> None:
-    """Refuses a spreadsheet, which is a zip file inside."""
-    if {"xl/workbook.xml", "content.xml", "Index/Document.iwa"} & set(archive.namelist()):
+    archive = zipfile.ZipFile(reader if reader.seekable() else io.BytesIO(reader.read()))
+    if is_workbook(archive):
         raise FileError(f"{name}: {WORKBOOK}")
+    inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
+    if len(inside) != 1:
+        raise FileError(f"{name}: holds {len(inside)} files; must hold one, or folders with reviews of each class")
+    return unpack(cast(Any, archive.open(inside[0])), name)
+
+
+def is_workbook(archive: zipfile.ZipFile) -> bool:
+    """Whether a zip file is a spreadsheet."""
+    return not {"xl/workbook.xml", "content.xml", "Index/Document.iwa"}.isdisjoint(archive.namelist())
 
 
 def is_hidden(name: str) -> bool:
@@ -282,10 +263,7 @@ def is_utf8(text: bytes) -> bool:
 
 def bare(name: str) -> str:
     """A file's name in lower case, without .gz or .zip."""
-    name = name.lower()
-    for suffix in PACKED:
-        name = name.removesuffix(suffix)
-    return name
+    return name.lower().removesuffix(".gz").removesuffix(".zip")
 
 
 def encoding_of(start: bytes, given: str | None = None) -> str:
@@ -295,25 +273,19 @@ def encoding_of(start: bytes, given: str | None = None) -> str:
 
 def decoded(raw: bytes, name: str, encoding: str | None = None) -> bytes:
     """A text as UTF-8, at most `LONGEST_REVIEW` bytes; what can't be decoded passes through."""
-    encoding = encoding_of(raw, encoding)
-    try:
-        return raw.decode(encoding, "surrogateescape").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
-    except (UnicodeError, LookupError) as error:  # the latter of an encoding that Python does not know
-        raise FileError(f"{name}: not {encoding} ({error})") from None
+    with file_errors(name):
+        text = raw.decode(encoding_of(raw, encoding), "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
 
 
 def text_lines(file: io.BufferedIOBase, name: str, encoding: str | None = None) -> Iterator[bytes]:
     """The lines of a file, packed or not, as UTF-8 without their ends."""
-    try:
+    with file_errors(name):
         reader = unpack(file, name)
         encoding = encoding_of(reader.peek(4), encoding)
         with io.TextIOWrapper(reader, encoding, "surrogateescape", newline="\n") as lines:
             for line in lines:
                 yield line.rstrip("\r\n").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
-    except UnicodeError as error:
-        raise FileError(f"{name}: not {encoding} ({error})") from None
-    except (OSError, EOFError, zlib.error, LookupError) as error:
-        raise FileError(f"{name}: cannot be read ({error})") from None
 
 
 def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
@@ -329,12 +301,19 @@ def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Ite
         yield where, _checked(row, keys, where)
 
 
+def check_columns(wanted: Sequence[str], found: Sequence[str], where: str) -> None:
+    """Refuses a table or an object without some column, or with two of that name."""
+    for column in wanted:
+        if column not in found:
+            raise ColumnError(where, column, found)
+        if found.count(column) > 1:
+            raise FileError(f"{where}: the column {column!r} stands there twice")
+
+
 def _checked(row: Any, keys: Sequence[str], where: str) -> Row:
     if not isinstance(row, dict):
         raise FileError(f"{where}: {type(row).__name__}; must be a JSON object")
-    for key in keys:
-        if key not in row:
-            raise ColumnError(where, key, row)
+    check_columns(keys, [*row], where)
     return row
 
 
