@@ -30,72 +30,49 @@ CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
-class AclImdb:
-    """An archive or a folder, read once for both splits.
+def open_aclimdb(path: Path) -> Corpus:
+    """Opens the archive, the folder aclImdb, or the folder that holds it; read once for both splits.
 
     The reviews come in the order in which TFDS keeps them, so that it doesn't matter which of the two one has.
     """
-
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise UserError(
-                f"{path}: no such file or folder; --config.data.path= is aclImdb_v1.tar.gz or aclImdb", MISSING_INPUT
-            )
-        self.path = path
-
-    @functools.cached_property
-    def reviews(self) -> dict[str, ReviewList]:
-        """Those of train and test; refused where a class is missing (66) or its size is not IMDB's (65)."""
-        found = {name: file.read(LONGEST_REVIEW) for name, file in read_reviews(self.path) if "/unsup/" not in name}
-        counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name in found)
-        for folder in CLASS_FOLDERS:
-            if not counts[folder]:
-                raise UserError(
-                    f"{self.path}: no reviews in {folder}; needed are {', '.join(CLASS_FOLDERS)}", MISSING_INPUT
-                )
-        if any(counts[folder] != REVIEWS_PER_CLASS for folder in CLASS_FOLDERS):
-            sizes = ", ".join(f"{folder} {counts[folder]:,}" for folder in CLASS_FOLDERS)
-            allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; for others use data.source files"
-            raise UserError(f"{self.path}: {sizes}; {allowed}", BAD_DATA)
-        splits = {}
-        for split in ("train", "test"):
-            names = [name for name in found if name.startswith(f"aclImdb/{split}/")]
-            names.sort(key=lambda name: hashlib.md5(f"{split}{name}".encode()).digest())  # noqa: S324  (as TFDS does)
-            labels = np.array(["/pos/" in name for name in names], np.int8)
-            splits[split] = ReviewList([found[name] for name in names], labels)
-        return splits
-
-    @functools.cached_property
-    def checksum(self) -> str:
-        """Changes when the archive, or a file's name, size or time in the folder, does."""
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha256()
-        for file in _files(self.path):
-            status = file.stat()
-            digest.update(os.fsencode(f"{_name(file)} {status.st_size} {status.st_mtime_ns}\n"))
-        return digest.hexdigest()
-
-
-class AclReviews(StoredReviews):
-    """The reviews of one split, train or test."""
-
-    def __init__(self, source: AclImdb, split: str) -> None:
-        self._source, self._split = source, split
-
-    def _read(self) -> ReviewList:
-        return self._source.reviews[self._split]
-
-    def _checksum(self) -> str:
-        return f"{self._source.checksum}-{self._split}"
-
-
-def open_aclimdb(path: Path) -> Corpus:
-    """Opens the archive, the folder aclImdb, or the folder that holds it."""
-    source = AclImdb(path)
+    if not path.exists():
+        advice = "--config.data.path= is aclImdb_v1.tar.gz or aclImdb"
+        raise UserError(f"{path}: no such file or folder; {advice}", MISSING_INPUT)
     log.info(f"{path}: IMDB's reviews as their publisher packs them; left out those without a label, in train/unsup")
-    return Corpus(AclReviews(source, "train"), AclReviews(source, "test"))
+    read, checksum = functools.cache(lambda: _read(path)), functools.cache(lambda: _checksum(path))
+    return Corpus(
+        StoredReviews(lambda: read()["train"], lambda: f"{checksum()}-train"),
+        StoredReviews(lambda: read()["test"], lambda: f"{checksum()}-test"),
+    )
+
+
+def _read(path: Path) -> dict[str, ReviewList]:
+    """The reviews of train and test; refused where a class is missing (66) or its size is not IMDB's (65)."""
+    found = {name: file.read(LONGEST_REVIEW) for name, file in read_reviews(path) if "/unsup/" not in name}
+    counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name in found)
+    if any(counts[folder] != REVIEWS_PER_CLASS for folder in CLASS_FOLDERS):
+        sizes = ", ".join(f"{folder} {counts[folder]:,}" for folder in CLASS_FOLDERS)
+        allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; for others use data.source files"
+        raise UserError(f"{path}: {sizes}; {allowed}", BAD_DATA if len(counts) == len(CLASS_FOLDERS) else MISSING_INPUT)
+    splits = {}
+    for split in ("train", "test"):
+        names = [name for name in found if name.startswith(f"aclImdb/{split}/")]
+        names.sort(key=lambda name: hashlib.md5(f"{split}{name}".encode()).digest())  # noqa: S324  (as TFDS does)
+        labels = np.array(["/pos/" in name for name in names], np.int8)
+        splits[split] = ReviewList([found[name] for name in names], labels)
+    return splits
+
+
+def _checksum(path: Path) -> str:
+    """Changes when the archive, or a file's name, size or time in the folder, does."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in _files(path):
+        status = file.stat()
+        digest.update(os.fsencode(f"{_name(file)} {status.st_size} {status.st_mtime_ns}\n"))
+    return digest.hexdigest()
 
 
 def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -11,13 +11,13 @@ import logging
 import os
 import struct
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -41,36 +41,30 @@ WAYS_OUT = (
 )
 
 
-class PreparedReviews(StoredReviews):
+def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> StoredReviews:
     """The reviews of one split of a prepared folder: train, test or unsupervised. Damage is told when they are read."""
+    info, features = builder.info.splits[split], cast(Any, builder.info.features)
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str) -> None:
-        self._builder = builder
-        self._split = split
-        self._info = builder.info.splits[split]
-
-    def __len__(self) -> int:
-        return self._info.num_examples
-
-    def _read(self) -> ReviewList:
-        features: Any = self._builder.info.features
-        with _damage_told(self._builder.data_dir):
-            if self._builder.info.file_format == tfds.core.FileFormat.TFRECORD:
-                records = [record for path in self._info.filepaths for record in _read_tfrecord(Path(path))]
+    def read() -> ReviewList:
+        with _damage_told(builder.data_dir):
+            if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
+                records = [record for path in info.filepaths for record in _read_tfrecord(Path(path))]
             else:
-                source: Any = self._builder.as_data_source(self._split)  # pyright: ignore  (its decorator hides it)
+                source: Any = builder.as_data_source(split)  # pyright: ignore  (its decorator hides it)
                 records = source.data_source.__getitems__(range(len(source)))
-            if len(records) != len(self):
-                raise ValueError(f"{len(records):,} reviews in {self._split}, expected {len(self):,}")
+            if len(records) != info.num_examples:
+                raise ValueError(f"{len(records):,} reviews in {split}, expected {info.num_examples:,}")
             examples = [features.deserialize_example_np(record) for record in records]
         return ReviewList([each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8))
 
-    def _checksum(self) -> str:
+    def checksum() -> str:
         digest = hashlib.blake2b(digest_size=32)
-        with _damage_told(self._builder.data_dir):
-            for path in self._info.filepaths:
+        with _damage_told(builder.data_dir):
+            for path in info.filepaths:
                 digest.update(Path(path).read_bytes())
         return digest.hexdigest()
+
+    return StoredReviews(read, checksum)
 
 
 def _read_tfrecord(path: Path) -> Iterator[bytes]:
@@ -104,13 +98,13 @@ def open_imdb(config: DataConfig) -> Corpus:
     log.info(f"{folder}: IMDB's reviews as TFDS prepares them")
     with _damage_told(folder):
         builder = tfds.builder_from_directory(folder)
-        train, test = PreparedReviews(builder, "train"), PreparedReviews(builder, "test")
-    whole = 2 * aclimdb.REVIEWS_PER_CLASS
-    if len(train) != whole or len(test) != whole:
-        found = f"{len(train):,} and {len(test):,} reviews in train and test"
-        allowed = f"IMDB has {whole:,} in each; delete the folder to prepare it again"
+        sizes = [builder.info.splits[split].num_examples for split in ("train", "test")]
+        corpus = Corpus(*(prepared_reviews(builder, split) for split in ("train", "test")))
+    if sizes != [2 * aclimdb.REVIEWS_PER_CLASS] * 2:
+        found = f"{sizes[0]:,} and {sizes[1]:,} reviews in train and test"
+        allowed = f"IMDB has {2 * aclimdb.REVIEWS_PER_CLASS:,} in each; delete the folder to prepare it again"
         raise UserError(f"{folder}: {found}; {allowed}", BAD_DATA)
-    return Corpus(train, test)
+    return corpus
 
 
 def prepared_folder(config: DataConfig) -> Path:
@@ -175,20 +169,11 @@ def _download(manager: tfds.download.DownloadManager, url: str) -> Path:
 def _check_network(data_dir: Path) -> None:
     """Fails in seconds where TFDS would retry for minutes."""
     url = next(iter(Builder.url_infos))
-    failures: list[str] = ["no answer"]
-
-    def ask() -> None:
-        try:
-            # Any answer below 400 will do; urllib honours the proxies that TFDS' downloader will use.
-            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (TFDS' own URL)
-            urllib.request.urlopen(request, timeout=SERVER_PATIENCE).close()  # noqa: S310
-            failures.clear()
-        except (OSError, ValueError) as error:
-            failures[:] = [str(getattr(error, "reason", error))]
-
-    asking = threading.Thread(target=ask, daemon=True)  # a DNS lookup can hang and takes no timeout
-    asking.start()
-    asking.join(SERVER_PATIENCE)
-    if failures:
-        missing = f"no imdb_reviews in {data_dir}, and {urlsplit(url).hostname} can't be reached ({failures[0]})"
-        raise UserError(f"data.source imdb: {missing}; {WAYS_OUT}", MISSING_INPUT)
+    try:
+        # Any answer below 400 will do; urllib honours the proxies that TFDS' downloader will use.
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (TFDS' own URL)
+        urllib.request.urlopen(request, timeout=SERVER_PATIENCE).close()  # noqa: S310
+    except (OSError, ValueError, HTTPException) as error:
+        reached = f"{urlsplit(url).hostname} can't be reached ({getattr(error, 'reason', error)})"
+        missing = f"no imdb_reviews in {data_dir}, and {reached}"
+        raise UserError(f"data.source imdb: {missing}; {WAYS_OUT}", MISSING_INPUT) from None

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -57,38 +57,33 @@ class ReviewList(Reviews):
 
 
 class StoredReviews(Reviews):
-    """Reviews on disk, read when they are first needed.
+    """Reviews on disk, read when they are first needed and kept from then on: 33 MB of a split of IMDB.
 
     Their fingerprint is kept in the cache folder by a checksum of the files, which takes less time than the reviews.
+
+    Args:
+      read: gives all of them.
+      checksum: changes when a file does.
     """
 
-    @abstractmethod
-    def _read(self) -> ReviewList:
-        """All reviews, kept from then on: 33 MB of a split of IMDB, which are read three times."""
-
-    @abstractmethod
-    def _checksum(self) -> str:
-        """Changes when a file does."""
-
-    @functools.cached_property
-    def _reviews(self) -> ReviewList:
-        return self._read()
+    def __init__(self, read: Callable[[], ReviewList], checksum: Callable[[], str]) -> None:
+        self._read, self._checksum = functools.cache(read), checksum
 
     @functools.cached_property
     def labels(self) -> Int8[np.ndarray, " N"]:
         """As in `Reviews`."""
-        return self._reviews.labels
+        return self._read().labels
 
     def texts(self) -> Iterator[bytes]:
         """As in `Reviews`."""
-        return self._reviews.texts()
+        return self._read().texts()
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """As in `Reviews`: of the texts, since one corpus has different files in different formats."""
         folder = cached_folder(
             cache_dir() / "fingerprints" / self._checksum(),
-            lambda draft: (draft / "fingerprint.txt").write_text(self._reviews.fingerprint),
+            lambda draft: (draft / "fingerprint.txt").write_text(self._read().fingerprint),
         )
         return (folder / "fingerprint.txt").read_text()
 

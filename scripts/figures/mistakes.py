@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.dataset import Dataset, count_words, load_dataset, split_corpus
-from imdb_jax.data.imdb import PreparedReviews, prepared_folder
+from imdb_jax.data.imdb import prepared_folder, prepared_reviews
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.inference.predictor import Predictor
@@ -53,7 +53,7 @@ def third_class(config: Config, right: Path) -> float:
     training = dataclasses.replace(config.training, epochs=EPOCHS_WITH_UNSUP)
     config = dataclasses.replace(config, training=training)
     dataset = load_dataset(config.data)
-    reviews = PreparedReviews(tfds.builder_from_directory(prepared_folder(config.data)), "unsupervised")
+    reviews = prepared_reviews(tfds.builder_from_directory(prepared_folder(config.data)), "unsupervised")
     train, unsup = dataset.train, encoded(reviews, dataset.vocabulary)
     labels = np.concatenate([train.labels, np.full(len(unsup.labels), 2, np.int8)])
     both = joined(rows_of(train) + rows_of(unsup), labels)
