@@ -1,23 +1,66 @@
-"""The checkpoints of a run: written while training goes on, compared bit for bit when they are read."""
+"""The checkpoints of a run: written while training goes on, compared bit for bit when they are read.
+
+In the folder of one `arrays/` is Orbax's; `metadata.json` has checksums of its files and a fingerprint of each array.
+Orbax loads changed bits and casts to other dtypes without a word, and where a file is damaged or the disk is full its
+threads print errors long after it has raised one: so files are compared before it reads them, and room is looked for
+before it writes.
+
+Of several processes the first reads and writes alone. Orbax's `v1.save` waits for the others and
+`v1.training.Checkpointer` refuses `active_processes` (and deletes old steps in place: a kill leaves half of one), so
+the older `orbax.checkpoint.Checkpointer` writes.
+"""
 
 import contextlib
 import errno
+import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import v1
 from typing_extensions import override
 
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
-from imdb_jax.training.checkpoint_files import Json, Metadata, read_metadata, read_state, write_checkpoint
+from imdb_jax.storage import atomic_file, atomic_folder, sha256
 from imdb_jax.training.fingerprint import differing, fingerprints, shapes
 from imdb_jax.training.step import TrainState
 
 log = logging.getLogger(__name__)
+
+ARRAYS, METADATA = "arrays", "metadata.json"
+ROOM = 2**16  # bytes that a checkpoint takes beside its arrays
+
+Json = Any  # of the run so far; what it holds is the training loop's affair
+
+
+class Metadata(NamedTuple):
+    """What a checkpoint says of itself.
+
+    Attributes:
+      step: updates so far.
+      score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
+      history: the run so far, so that a resumed one has no hole in it.
+      leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
+      origin: what makes the run what it is, by name: checksums of its files and of its reviews.
+      environment: versions and cores that the run's figures depend on.
+      files: checksums of Orbax's files by their paths; older versions kept none.
+    """
+
+    step: int
+    score: float | None
+    history: Json
+    leaves: dict[str, tuple[str, str]]
+    origin: dict[str, str]
+    environment: dict[str, Any]
+    files: dict[str, str]
 
 
 class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
@@ -44,7 +87,9 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         self._unwritten: dict[int, tuple[TrainState, Metadata]] = {}  # the latest and the best, if there was no room
         if not read_only:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
+            # what an interrupted save or deletion has left, of older versions too
+            for path in [*self._folder.glob(".*"), *self._folder.glob("*.orbax-checkpoint-tmp*")]:
+                shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: TrainState, history: Json, score: float | None = None) -> None:
         """Starts writing a checkpoint; when that fails, training goes on and the log says so."""
@@ -64,9 +109,9 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         """Whether the last checkpoint, or the best, could not be written; to be asked after `wait`."""
         return bool(self._unwritten)
 
-    def newest(self) -> int | None:
-        """Step of the latest checkpoint."""
-        return max(self._steps(), default=None)
+    def steps(self) -> list[int]:
+        """Those of its checkpoints, damaged ones too, ascending."""
+        return sorted(int(path.name) for path in self._folder.glob("*") if path.name.isdecimal())
 
     def restore_latest(self, like: TrainState) -> tuple[TrainState, Json] | None:
         """Reads the latest checkpoint, if there is one, into the structure, shapes, dtypes and placement of a state.
@@ -74,7 +119,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         Raises:
           UserError: the checkpoint is of another model or run, or none of them can be read.
         """
-        found = self._first_whole(sorted(self._steps(), reverse=True), like)
+        found = self._first_whole(self.steps()[::-1], like)
         if found is None:
             return None
         state, metadata = found
@@ -91,7 +136,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
           UserError: there is none yet, it is of another model or run, or none can be read.
         """
         metadata = self._metadata()
-        unreadable = [step for step in self._steps() if step not in metadata]
+        unreadable = [step for step in self.steps() if step not in metadata]
         found = self._first_whole([*unreadable, *_best_first(metadata.values())], like)
         if found is None:
             raise UserError(f"{self._folder}: no evaluated checkpoint yet; let training end an epoch", MISSING_INPUT)
@@ -100,8 +145,6 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
     @override
     def __exit__(self, *_: object) -> None:
         self.wait()
-        if not self._read_only:
-            self._sweep()
 
     def _save(self, state: TrainState, history: Json, score: float | None) -> None:
         marks = fingerprints(state)
@@ -114,8 +157,9 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
             write_checkpoint(self._folder / str(step), state, metadata)
         except Exception as error:  # Orbax raises a dozen types
             if step not in self._unwritten:
-                what = f"training goes on, the newest is {self.newest() or 'none'}"
-                log.warning(f"{self._folder}: checkpoint of step {step} not written ({_reason(error)}); {what}")
+                newest = max(self.steps(), default="none")
+                what = f"checkpoint of step {step} not written ({_reason(error)})"
+                log.warning(f"{self._folder}: {what}; training goes on, the newest is {newest}")
             self._unwritten[step] = state, metadata
         else:
             self._unwritten.pop(step, None)
@@ -128,18 +172,10 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
             (self._folder / str(step)).rename(retired)
             shutil.rmtree(retired, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Removes what an interrupted save or deletion has left, of older versions too."""
-        for path in [*self._folder.glob(".*"), *self._folder.glob("*.orbax-checkpoint-tmp*")]:
-            shutil.rmtree(path, ignore_errors=True)
-
-    def _steps(self) -> list[int]:
-        return sorted(int(path.name) for path in self._folder.glob("*") if path.name.isdecimal())
-
     def _metadata(self) -> dict[int, Metadata]:
         """That of the checkpoints whose metadata can be read, by their steps."""
         found = {}
-        for step in self._steps():
+        for step in self.steps():
             with contextlib.suppress(Exception):
                 found[step] = read_metadata(self._folder / str(step))
         return found
@@ -196,3 +232,70 @@ def _reason(error: Exception) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text or "RESOURCE_EXHAUSTED" in text:
         return "no space left on the disk"
     return f"{type(error).__name__}: {text}"[:200]
+
+
+def write_checkpoint(path: Path, state: TrainState, metadata: Metadata) -> None:
+    """Writes a checkpoint that is whole or not there; raises some exception where it can't, as on a full disk."""
+    arrays = jax.device_get(state.plain())
+    with atomic_folder(path) as draft:
+        if shutil.disk_usage(draft).free < ROOM + sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        alone = ocp.options.MultiprocessingOptions(active_processes={0})
+        handler = ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone))
+        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
+            checkpointer.save(draft / ARRAYS, ocp.args.Composite(state=ocp.args.PyTreeSave(arrays)))
+        write_metadata(draft, metadata)
+
+
+def write_metadata(path: Path, metadata: Metadata) -> None:
+    """Writes what a checkpoint says of itself, with checksums of its files and of its own."""
+    record = json.dumps(metadata._replace(files=_checksums(path))._asdict())
+    with atomic_file(path / METADATA) as file:
+        file.write(json.dumps({"record": record, "sha256": sha256(record.encode())}).encode())
+
+
+def read_metadata(path: Path) -> Metadata:
+    """What a checkpoint says of itself; raises some exception where it has changed since."""
+    if (path / ARRAYS).exists():
+        found: Any = json.loads((path / METADATA).read_bytes())
+    else:  # of an older version
+        with _alone():
+            found = v1.metadata(str(path)).custom_metadata
+    if sha256(found["record"].encode()) != found["sha256"]:
+        raise ValueError("its metadata has changed")
+    fields = {"files": {}, **json.loads(found["record"])}
+    fields.setdefault("environment", fields.pop("surroundings", None))  # as version 0.1 called it
+    fields["leaves"] = {name: tuple(leaf) for name, leaf in fields["leaves"].items()}
+    if str(fields["step"]) != path.name:
+        raise ValueError(f"its metadata is of step {fields['step']}")
+    return Metadata(**fields)
+
+
+def read_state(path: Path, metadata: Metadata, like: TrainState) -> TrainState:
+    """The arrays of a checkpoint that another state has, placed like its; raises some exception if one has changed."""
+    for name in differing(metadata.files, _checksums(path)):
+        raise ValueError(f"{name} has changed")
+    wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), jax.eval_shape(TrainState.plain, like))._asdict()
+    with _alone():
+        parts = {name: part for name, part in wanted.items() if part is not None}
+        arrays: Any = v1.load(str(path / ARRAYS if metadata.files else path), parts)
+    state = TrainState.of_plain(TrainState(**wanted | arrays))
+    state = jax.tree.map(lambda x, wanted: jax.device_put(x, wanted.sharding), state, like)
+    marks = fingerprints(state)
+    for name in differing({name: metadata.leaves.get(name) for name in marks}, marks):
+        raise ValueError(f"{name} has changed")
+    return state
+
+
+def _alone() -> v1.Context:
+    """Orbax without the other processes, which reads what it is asked for."""
+    context = v1.Context()
+    context.pytree_options.loading.partial_load = True
+    context.multiprocessing_options.active_processes = {0}
+    return context
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    """Of Orbax's files, by their paths in the folder of the checkpoint."""
+    files = sorted(file for file in (path / ARRAYS).rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): sha256(file.read_bytes()) for file in files}

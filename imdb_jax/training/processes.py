@@ -5,13 +5,12 @@ others are told. With a single process nothing here costs anything.
 """
 
 import contextlib
-import functools
 import json
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,6 @@ WAIT = 300  # seconds that processes wait for each other at the start
 LOST = "Gloo|NCCL|UNAVAILABLE|DEADLINE_EXCEEDED|[Hh]eartbeat|[Cc]onnection"  # in errors of exchanges that fail
 GONE = "another process of this run has ended, or can't be reached; start all of them again to go on"
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -82,42 +80,45 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def exchange(value: T) -> list[T]:
+    """What each process has, by its number, in all of them; it must survive JSON."""
+    if is_alone():
+        return [value]
+    mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.int32(len(mine)))
+    width = 1 << (int(sizes.max()) - 1).bit_length()  # few widths, so that few programs are compiled
+    contents = multihost_utils.process_allgather(np.pad(mine, (0, width - len(mine))))
+    return [json.loads(content[:size].tobytes()) for content, size in zip(contents, sizes, strict=True)]
+
+
+def broadcast(value: T) -> T:
+    """What process 0 has, in all processes; it must survive JSON."""
+    return exchange(value)[0]
+
+
 def agree(action: Callable[[], T]) -> T:
     """Runs an action in every process; where one of them fails, all fail.
 
     Raises:
       UserError: that of the first process that raised one.
     """
-    if is_alone():
-        return action()
     result, error = None, None
     try:
         result = action()
     except UserError as raised:
         error = raised
-    codes = multihost_utils.process_allgather(np.int32(error.exit_code if error else 0))
-    if not codes.any():
-        return result  # pyright: ignore  (an action without a result returns None itself)
-    culprit = int(np.flatnonzero(codes)[0])
-    said = _bytes_of(culprit, str(error).encode())
+    failures = exchange(error and (str(error), error.exit_code))
     if error is not None:
         raise error
-    raise UserError(f"process {culprit}: {said.decode()}", int(codes[culprit]))
+    for number, failure in enumerate(failures):
+        if failure is not None:
+            raise UserError(f"process {number}: {failure[0]}", failure[1])
+    return result  # pyright: ignore  (an action without a result returns None itself)
 
 
-def broadcast(value: T) -> T:
-    """What process 0 has, in all processes; it must survive JSON."""
-    return value if is_alone() else json.loads(_bytes_of(0, json.dumps(value).encode()))
-
-
-def by_first(action: Callable[P, T]) -> Callable[P, T | None]:
-    """The action in process 0 alone, None in the others; where it fails, all processes fail."""
-
-    @functools.wraps(action)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
-        return agree(lambda: action(*args, **kwargs) if is_first() else None)
-
-    return run
+def by_first(action: Callable[[], T]) -> T | None:
+    """Runs an action in process 0 alone, None in the others; where it fails, all processes fail."""
+    return agree(lambda: action() if is_first() else None)
 
 
 def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
@@ -132,18 +133,3 @@ def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
     return TrainState.of_plain(
         jax.tree.map(lambda x, found: jnp.asarray(found.view(x.dtype).reshape(x.shape)), shapes, received)
     )
-
-
-def largest(value: int) -> int:
-    """The largest of the values of all processes."""
-    return value if is_alone() else int(multihost_utils.process_allgather(np.int32(value)).max())
-
-
-def _bytes_of(process: int, content: bytes) -> bytes:
-    """What one process has, in all of them."""
-    is_source = jax.process_index() == process
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content)), is_source=is_source))
-    padded = np.zeros(max(1 << (size - 1).bit_length(), 1), np.uint8)  # few sizes, so that few programs are compiled
-    if is_source:
-        padded[:size] = np.frombuffer(content, np.uint8)
-    return multihost_utils.broadcast_one_to_all(padded, is_source=is_source)[:size].tobytes()

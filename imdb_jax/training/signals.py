@@ -5,7 +5,7 @@ import signal
 import threading
 from types import FrameType
 
-from imdb_jax.training.processes import largest
+from imdb_jax.training.processes import exchange
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class StopSignal:
 
     def asked(self) -> int:
         """The signal that came to any of several processes, or 0; all must ask at the same time."""
-        return largest(self.signum)
+        return max(exchange(int(self.signum)))
 
     def __enter__(self) -> "StopSignal":
         self._before = {}

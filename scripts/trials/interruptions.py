@@ -65,7 +65,7 @@ def _check_stopped(training: Training, signum: signal.Signals, folder: Path) -> 
     asked = "saving a checkpoint" in training.told()
     run = Run(folder)
     if asked and training.process.returncode > 0 and (epochs := run.history().epochs):
-        newest = Checkpoints(run.checkpoints, run.origin(), read_only=True).newest() or 0
+        newest = max(Checkpoints(run.checkpoints, run.origin(), read_only=True).steps(), default=0)
         if newest < epochs[-1].step:
             raise Failure(f"step {epochs[-1].step} was told of, but the newest checkpoint is of step {newest}")
     return asked

@@ -22,8 +22,7 @@ import numpy as np
 from imdb_jax.config import Config, DataConfig, LearnedEmbedding, LSTMConfig, ModelConfig, OptimizerConfig, TextConfig
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.training.build import build_learner, build_model
-from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.checkpoint_files import read_metadata, write_metadata
+from imdb_jax.training.checkpoint import Checkpoints, read_metadata, write_metadata
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import TrainState
 

@@ -23,7 +23,7 @@ from orbax.checkpoint import Checkpointer, v1
 from imdb_jax.config import LearnedEmbedding, LSTMConfig, ModelConfig
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.training import checkpoint_files
+from imdb_jax.training import checkpoint
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
 from imdb_jax.training.step import Learner, TrainState
@@ -177,7 +177,7 @@ def test_flipped_numbers_of_older_checkpoints_are_noticed(
         content[int(random.integers(len(whole)))] ^= 1 << int(random.integers(8))
         data.write_bytes(content)
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint_files, "fingerprints", lambda _: marks)  # nobody looks
+            patch.setattr(checkpoint, "fingerprints", lambda _: marks)  # nobody looks
             try:
                 loaded = reader.restore_latest(wide_state_at(0))
             except UserError:  # Orbax has noticed it, and nobody knows the marks of the other step

@@ -28,8 +28,7 @@ from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs import experiment
-from imdb_jax.runs.experiment import run_experiment
-from imdb_jax.runs.keeper import Keeper
+from imdb_jax.runs.experiment import Keeper, run_experiment
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.parallel import Replicas
