@@ -13,9 +13,8 @@ import pytest
 from imdb_jax.config import load_file
 from imdb_jax.data.vocabulary import Vocabulary
 from scripts.environment import ROOT
-from scripts.peers import report, training
-from scripts.peers.served import Server
-from scripts.peers.task import Task, lengths, padded
+from scripts.peers import contests, report
+from scripts.peers.protocol import Server, Task, lengths, padded
 from scripts.peers.turns import OURS, Child, ChildError, Entrant
 from scripts.peers.workloads import WORKLOADS, cut, first_weights
 from tests.conftest import VOCABULARY_SIZE, random_split
@@ -69,7 +68,7 @@ def test_competitors_take_turns_and_are_recorded(
     fakes: list[Entrant], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     task = make_task("W1", tmp_path)
-    records = training.contest(task, fakes, rounds=2)
+    records = contests.train_in_turn(task, fakes, rounds=2)
     assert [record["name"] for record in records] == [OURS, "a", "b"]
     for record in records:
         assert len(record["rounds"]) == 2
@@ -84,19 +83,19 @@ def test_competitors_take_turns_and_are_recorded(
 
 
 def test_a_peer_that_dies_is_named_and_the_others_go_on(fakes: list[Entrant], tmp_path: Path) -> None:
-    ours, peer = training.contest(make_task("W1", tmp_path, UNLUCKY), fakes[:2], rounds=3)
+    ours, peer = contests.train_in_turn(make_task("W1", tmp_path, UNLUCKY), fakes[:2], rounds=3)
     assert len(ours["rounds"]) == 3
     assert peer["error"] == "a ended with code 1: unlucky"
 
 
 def test_without_ours_there_is_no_comparison(fakes: list[Entrant], tmp_path: Path) -> None:
     with pytest.raises(ChildError, match="unlucky"):
-        training.contest(make_task("W1", tmp_path, UNLUCKY), [fakes[0]._replace(variant="documented")], rounds=3)
+        contests.train_in_turn(make_task("W1", tmp_path, UNLUCKY), [fakes[0]._replace(variant="documented")], rounds=3)
 
 
 def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
     make_task("W1", tmp_path).save()
-    with Child(training.ENTRANTS["W1"][0], tmp_path) as child:
+    with Child(contests.TRAINERS["W1"][0], tmp_path) as child:
         child.ask("step")
         assert len(child.ask("infer")["values"]) == 8
         with pytest.raises(ChildError, match=r"AttributeError: .*dance"):
@@ -213,7 +212,7 @@ def test_help_needs_nothing_that_is_large() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("workload", "entrant"),
-    [(workload, entrant) for workload, entrants in training.ENTRANTS.items() for entrant in entrants[1:]],
+    [(workload, entrant) for workload, entrants in contests.TRAINERS.items() for entrant in entrants[1:]],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_same_weights_same_logits(workload: str, entrant: Entrant, tmp_path: Path) -> None:
@@ -224,8 +223,8 @@ def test_same_weights_same_logits(workload: str, entrant: Entrant, tmp_path: Pat
             pytest.skip(f"{package} is not installed: pip install -e '.[bench]'")
     task = make_task(workload, tmp_path)
     task.save()
-    logits, ours = (logits_of(one, tmp_path) for one in (entrant, training.ENTRANTS[workload][0]))
-    gaps = training.difference(task, logits, ours)
+    logits, ours = (logits_of(one, tmp_path) for one in (entrant, contests.TRAINERS[workload][0]))
+    gaps = contests.difference(task, logits, ours)
     assert gaps["full"] < 1e-4
     if workload == "W1":
         assert (gaps["padded"] < 1e-4) == (entrant.variant != "unmasked")

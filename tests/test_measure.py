@@ -120,13 +120,6 @@ def test_a_table(name: str, arguments: str, rows: int) -> None:
 
 
 @pytest.mark.slow
-def test_soak() -> None:
-    command = [sys.executable, "-m", "scripts.measurements.soak", "--epochs", "1", "--busy", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.startswith("1 epochs beside 1 busy processes"), done.stderr
-
-
-@pytest.mark.slow
 def test_a_record_is_timed_from_nothing_and_again() -> None:
     command = [sys.executable, "-m", "scripts.figures.records", "--config", "configs/quickstart.py", "--peers"]
     done = subprocess.run([*command, "--seeds", "1"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -15,13 +15,14 @@ from pathlib import Path
 from imdb_jax import cli
 from scripts.commands import say
 from scripts.environment import ROOT
-from scripts.peers import report, serving, training
+from scripts.peers import report
+from scripts.peers.contests import SERVERS, TRAINERS, prepare_servers, serve_in_turn, train_in_turn
 from scripts.peers.turns import OURS
 from scripts.peers.workloads import WORKLOADS, facts, machine, prepare
 
 
 def main(arguments: Sequence[str]) -> None:
-    peers = {each.name for entrants in (*training.ENTRANTS.values(), serving.ENTRANTS) for each in entrants}
+    peers = {each.name for entrants in (*TRAINERS.values(), SERVERS) for each in entrants}
     parser = argparse.ArgumentParser("scripts/benchmark", description=__doc__)
     parser.add_argument("--serving", action="store_true", help="from text to probabilities, not training")
     parser.add_argument("--workload", choices=(*WORKLOADS, "all"), default="all")
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str]) -> None:
         say(f"{name}: preparing {WORKLOADS[name][0]}")
         with tempfile.TemporaryDirectory() as folder:
             if args.serving:
-                task = serving.prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)
-                entrants, contest = serving.ENTRANTS, serving.contest
+                task = prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)
+                entrants, contest = SERVERS, serve_in_turn
             else:
                 task = prepare(name, Path(folder), args.batch, args.reviews)
-                entrants, contest = training.ENTRANTS[name], training.contest
+                entrants, contest = TRAINERS[name], train_in_turn
             found = contest(task, [each for each in entrants if each.name in (OURS, *args.only)], args.rounds)
         results["workloads"][name] = facts(task) | {"rounds": args.rounds, "competitors": found}
         out.write_text(json.dumps(results, indent=2) + "\n")

@@ -16,8 +16,7 @@ import optax
 from flax import nnx
 
 from imdb_jax.data.batches import Batch, Batches
-from scripts.peers.protocol import serve
-from scripts.peers.task import BUCKETS, Task
+from scripts.peers.protocol import BUCKETS, Task, serve
 
 
 class BiLSTM(nnx.Module):

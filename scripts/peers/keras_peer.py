@@ -11,8 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from scripts.peers.protocol import serve
-from scripts.peers.task import BUCKETS, Task, lengths, padded
+from scripts.peers.protocol import BUCKETS, Task, lengths, padded, serve
 
 LSTM_WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 WEIGHTS = {  # names in imdb_jax, in the order of `set_weights`

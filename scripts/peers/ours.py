@@ -14,8 +14,7 @@ from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import batches, build_learner, build_model
 from imdb_jax.training.parallel import MeshReplicas, replicate
-from scripts.peers.protocol import serve
-from scripts.peers.task import Task
+from scripts.peers.protocol import Task, serve
 
 
 class Trainer:

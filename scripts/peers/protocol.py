@@ -1,20 +1,65 @@
-"""The competitor's end of the pipe to the benchmark; see `turns.Child` for the other one.
+"""What a competitor is given, and its end of the pipe to the benchmark; see `turns.Child` for the other one.
 
-A competitor has a process to itself. It writes one line of JSON when its imports are done, and one for each line that
-it reads, the name of a method. Those of a trainer are step (trains on one batch), reset (sets the weights to the
-task's), train (on each review once) and infer (logits of the test reviews); those of a server many and single. A method
-returns when its work is done, not when it is queued.
+All have the same reviews, as the same ids, and the same weights. A competitor has a process to itself. It writes one
+line of JSON when its imports are done, and one for each line that it reads, the name of a method. Those of a trainer
+are step (trains on one batch), reset (sets the weights to the task's), train (on each review once) and infer (logits of
+the test reviews); those of a server many and single: raw text in, the probability of "positive" out. A method returns
+when its work is done, not when it is queued.
 """
 
 import json
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from scripts.peers.task import Task
+import numpy as np
+
+from imdb_jax.data.batches import Split
+
+BATCH = 256  # of servers
+BUCKETS = (100, 150, 200, 300, 400)  # padded lengths below the longest that tuned peers use
+
+
+class Task(NamedTuple):
+    """A workload with its data; reviews are cut to max_length already."""
+
+    folder: Path  # holds this task, and for servers the run directory `run` and the exported `model.zip`
+    workload: str
+    config: str  # file that imdb_jax trains from; peers write the same model in their own words
+    batch_size: int
+    eval_batch_size: int
+    max_length: int
+    train: Split
+    test: Split
+    tokens: tuple[bytes, ...]
+    weights: dict[str, np.ndarray]  # by their names in imdb_jax's model, frozen ones included
+    texts: tuple[bytes, ...] = ()  # raw reviews for servers
+    single: int = 0  # how many of them are read one at a time
+
+    def save(self) -> None:
+        """Writes a file for `load`."""
+        (self.folder / "task").write_bytes(pickle.dumps(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Task":
+        """Reads what `save` wrote."""
+        return pickle.loads((folder / "task").read_bytes())
+
+
+def lengths(split: Split) -> np.ndarray:
+    """Tokens per review."""
+    return np.diff(split.offsets).astype(np.int32)
+
+
+def padded(split: Split, width: int) -> np.ndarray:
+    """All reviews as int32 [N, width], padded at their end with 0."""
+    tokens = np.zeros((len(split.labels), width), np.int32)
+    tokens[np.arange(width) < lengths(split)[:, None]] = split.ids
+    return tokens
 
 
 def serve(start: Callable[[Task, str], Any]) -> None:
@@ -42,3 +87,39 @@ def peak_memory_mb() -> float:
     """
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+class Server:
+    """Reads the texts of a task, many at once in batches or a single one as soon as it comes.
+
+    Args:
+      task: with texts.
+      probabilities: of any number of reviews.
+      probability: of one review, where that is done in another way.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        probabilities: Callable[[list[bytes]], np.ndarray],
+        probability: Callable[[bytes], float] | None = None,
+    ) -> None:
+        self.texts, self.probabilities = list(task.texts), probabilities
+        self.one_at_a_time = self.texts[: task.single]
+        self.probability = probability or (lambda review: float(probabilities([review])[0]))
+
+    def many(self) -> np.ndarray:
+        return self.probabilities(self.texts)
+
+    def single(self) -> np.ndarray:
+        """Seconds that each review takes when it comes alone."""
+        seconds = []
+        for review in self.one_at_a_time:
+            started = time.perf_counter()
+            self.probability(review)
+            seconds.append(time.perf_counter() - started)
+        return np.array(seconds)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))

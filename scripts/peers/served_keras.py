@@ -15,9 +15,7 @@ from keras import layers
 
 from imdb_jax.config import load_file
 from scripts.peers.keras_peer import MODELS, WEIGHTS
-from scripts.peers.protocol import serve
-from scripts.peers.served import BATCH, Server, sigmoid
-from scripts.peers.task import Task
+from scripts.peers.protocol import BATCH, Server, Task, serve, sigmoid
 
 PUNCTUATION = "".join(f"\\{mark}" for mark in string.punctuation)
 

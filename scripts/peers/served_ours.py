@@ -6,9 +6,7 @@ from imdb_jax.inference.predictor import Predictor
 from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.run import Run
 from imdb_jax.runtime import set_up_process
-from scripts.peers.protocol import serve
-from scripts.peers.served import Server
-from scripts.peers.task import Task
+from scripts.peers.protocol import Server, Task, serve
 
 
 def start(task: Task, variant: str) -> Server:

@@ -8,9 +8,7 @@ import torch
 
 from imdb_jax.config import load_file
 from imdb_jax.data.vocabulary import Vocabulary
-from scripts.peers.protocol import serve
-from scripts.peers.served import BATCH, Server, sigmoid
-from scripts.peers.task import Task
+from scripts.peers.protocol import BATCH, Server, Task, serve, sigmoid
 from scripts.peers.torch_peer import Torch
 
 

@@ -16,8 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
 from imdb_jax.data.batches import Batches
-from scripts.peers.protocol import serve
-from scripts.peers.task import Task, lengths, padded
+from scripts.peers.protocol import Task, lengths, padded, serve
 
 
 class BiLSTM(nn.Module):

@@ -17,7 +17,7 @@ from imdb_jax.data.dataset import load_dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.step import Learner
-from scripts.peers.task import Task, lengths
+from scripts.peers.protocol import Task, lengths
 
 PACKAGES = ("imdb_jax", "jax", "flax", "optax", "keras", "tensorflow", "torch", "numpy")
 MATRIX = 4096  # rows and columns of the product that measures the peak

@@ -1,4 +1,8 @@
-"""The benchmark of serving: raw text in, probability out, at steady state, many reviews at once and one at a time."""
+"""The contests: trainers on the same reviews from the same weights, and servers of a trained model.
+
+Trainers read ids, an epoch at a time. Servers are measured at steady state, from raw text to probabilities, with many
+reviews at once and one at a time.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,43 @@ from imdb_jax.data.dataset import split_corpus
 from imdb_jax.inference.predictor import restore_best
 from imdb_jax.runs.run import Run
 from scripts.commands import run
-from scripts.peers.served import BATCH
-from scripts.peers.task import Task
+from scripts.peers.protocol import BATCH, Task, lengths
 from scripts.peers.turns import OURS, Entrant, compete, without_values
 from scripts.peers.workloads import WORKLOADS, by_name, prepare
 
-ENTRANTS = [
+KERAS, FLAX, TORCH = (f"scripts.peers.{name}_peer" for name in ("keras", "flax", "torch"))
+DOCUMENTED = [
+    Entrant("keras-tensorflow", KERAS, "documented", "tensorflow"),
+    Entrant("keras-jax", KERAS, "documented"),
+    Entrant("flax", FLAX, "documented"),
+    Entrant("pytorch", TORCH, "documented"),
+]
+BUCKETED = [entrant._replace(name=f"{entrant.name}-bucketed", variant="bucketed") for entrant in DOCUMENTED]
+EQUAL = [Entrant(OURS, "scripts.peers.ours", "ours"), *DOCUMENTED]
+TRAINERS = {"W1": [*EQUAL, *BUCKETED, Entrant("pytorch-unmasked", TORCH, "unmasked")], "W2": EQUAL}
+
+
+def train_in_turn(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
+    """Lets the competitors train and read in turn; tells how far their first logits are from ours."""
+    task.save()
+    records = compete(entrants, task.folder, ("step", "train", "reset", "infer"), ("train", "infer"), rounds)
+    finished = [record for record in records if "error" not in record]
+    first = [np.array(record["warm_up"]["infer"]["values"]) for record in finished]
+    for record, logits in zip(finished, first, strict=True):
+        record["logits_differ"] = difference(task, logits, first[0])
+        last = np.array(record["rounds"][-1]["infer"]["values"])
+        record["accuracy"] = float(((last > 0) == task.test.labels).mean())
+    return without_values(records)
+
+
+def difference(task: Task, logits: np.ndarray, ours: np.ndarray) -> dict[str, float]:
+    """The largest difference from our logits, at the same weights, over reviews without and with padding."""
+    full = lengths(task.test) == task.max_length
+    gaps = np.abs(logits - ours)
+    return {"full": float(gaps[full].max(initial=0)), "padded": float(gaps[~full].max(initial=0))}
+
+
+SERVERS = [
     Entrant(OURS, "scripts.peers.served_ours", "predict"),
     Entrant("imdb_jax-exported", "scripts.peers.served_ours", "exported"),
     Entrant("imdb_jax-exported-numpy", "scripts.peers.served_ours", "exported-numpy"),
@@ -37,7 +72,7 @@ def prepare_servers(name: str, folder: Path, reviews: int, single: int) -> Task:
     )
 
 
-def contest(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
+def serve_in_turn(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
     """Lets the servers read in turn; before the first round each has read all there is, both ways."""
     task.save()
     records = compete(entrants, task.folder, ("single", "many"), ("single", "many"), rounds)
