@@ -19,7 +19,7 @@ from typing import IO
 
 import numpy as np
 
-from imdb_jax.data.reviews import Corpus, ReviewList, StoredReviews
+from imdb_jax.data.reviews import Content, Corpus, Reviews
 from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
@@ -41,12 +41,12 @@ def open_aclimdb(path: Path) -> Corpus:
     log.info(f"{path}: IMDB's reviews as their publisher packs them; left out those without a label, in train/unsup")
     read, checksum = functools.cache(lambda: _read(path)), functools.cache(lambda: _checksum(path))
     return Corpus(
-        StoredReviews(lambda: read()["train"], lambda: f"{checksum()}-train"),
-        StoredReviews(lambda: read()["test"], lambda: f"{checksum()}-test"),
+        Reviews.stored(lambda: read()["train"], lambda: f"{checksum()}-train"),
+        Reviews.stored(lambda: read()["test"], lambda: f"{checksum()}-test"),
     )
 
 
-def _read(path: Path) -> dict[str, ReviewList]:
+def _read(path: Path) -> dict[str, Content]:
     """The reviews of train and test; refused where a class is missing (66) or its size is not IMDB's (65)."""
     found = {name: file.read(LONGEST_REVIEW) for name, file in read_reviews(path) if "/unsup/" not in name}
     counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name in found)
@@ -59,7 +59,7 @@ def _read(path: Path) -> dict[str, ReviewList]:
         names = [name for name in found if name.startswith(f"aclImdb/{split}/")]
         names.sort(key=lambda name: hashlib.md5(f"{split}{name}".encode()).digest())  # noqa: S324  (as TFDS does)
         labels = np.array(["/pos/" in name for name in names], np.int8)
-        splits[split] = ReviewList([found[name] for name in names], labels)
+        splits[split] = [found[name] for name in names], labels
     return splits
 
 

@@ -20,7 +20,7 @@ from imdb_jax.data.aclimdb import open_aclimdb
 from imdb_jax.data.audit import audit, refuse_unfit, summary, warnings
 from imdb_jax.data.batches import Split
 from imdb_jax.data.files import open_files
-from imdb_jax.data.reviews import Corpus, Reviews, Selection, hold_out, limit_per_class
+from imdb_jax.data.reviews import Corpus, Reviews, hold_out, limit_per_class
 from imdb_jax.data.synthetic import write_corpus
 from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
@@ -128,7 +128,7 @@ def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
     corpus = corpus or open_corpus(config)
     if config.limit is not None:
         limited = {
-            name: Selection(reviews, limit_per_class(reviews.labels, config.limit))
+            name: reviews.where(limit_per_class(reviews.labels, config.limit))
             for name, reviews in corpus._asdict().items()
             if reviews is not None
         }
@@ -137,7 +137,7 @@ def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
     if validation is not None:
         return Splits(train, validation, test)
     held = hold_out(train.labels, config.validation.method, config.validation.size, config.split_seed)
-    return Splits(Selection(train, ~held), Selection(train, held), test)
+    return Splits(train.where(~held), train.where(held), test)
 
 
 def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, folder: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.labels import UNLABELLED, LabelRule, canonical
-from imdb_jax.data.reviews import Corpus, ReviewList, Selection, hold_out
+from imdb_jax.data.reviews import Corpus, Reviews, hold_out
 from imdb_jax.data.rows import (
     LONGEST_REVIEW,
     ColumnError,
@@ -78,12 +78,12 @@ def open_files(config: DataConfig) -> Corpus:
         return Corpus(reviews, read_files(test, config, rule, "test reviews")[0], held_out)
     held = hold_out(reviews.labels, "stratified", config.test_fraction, config.split_seed, "data.test_fraction")
     log.info(f"test reviews: {held.sum():,} of these, drawn by data.split_seed")
-    return Corpus(Selection(reviews, ~held), Selection(reviews, held), held_out)
+    return Corpus(reviews.where(~held), reviews.where(held), held_out)
 
 
 def read_files(
     path: Place, config: DataConfig, rule: LabelRule | None, purpose: str, option: str = "--config.data."
-) -> tuple[ReviewList, list[str]]:
+) -> tuple[Reviews, list[str]]:
     """Reads the reviews of a folder or a table and tells in the log what they are.
 
     Args:
@@ -124,7 +124,8 @@ def read_files(
         usual = statistics.median_high(sum(map(bool, map(bytes.strip, text.split(b"\n")))) for text in texts)
         advice = f"if each line is a review, set {option}lines_are_reviews=True"
         log.warning(f"{path}: every file has lines, {usual} in the median; {advice}")
-    return ReviewList(texts, np.array(labels, np.int8)), wheres
+    content = texts, np.array(labels, np.int8)
+    return Reviews(lambda: content), wheres
 
 
 def _labelled(

@@ -27,7 +27,7 @@ from tensorflow_datasets.datasets.imdb_reviews import imdb_reviews_dataset_build
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data import aclimdb
-from imdb_jax.data.reviews import Corpus, ReviewList, StoredReviews
+from imdb_jax.data.reviews import Content, Corpus, Reviews
 from imdb_jax.errors import BAD_DATA, IO_FAILED, LOCKED, MISSING_INPUT, UserError
 from imdb_jax.storage import local_path
 
@@ -41,11 +41,11 @@ WAYS_OUT = (
 )
 
 
-def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> StoredReviews:
+def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> Reviews:
     """The reviews of one split of a prepared folder: train, test or unsupervised. Damage is told when they are read."""
     info, features = builder.info.splits[split], cast(Any, builder.info.features)
 
-    def read() -> ReviewList:
+    def read() -> Content:
         with _damage_told(builder.data_dir):
             if builder.info.file_format == tfds.core.FileFormat.TFRECORD:
                 records = [record for path in info.filepaths for record in _read_tfrecord(Path(path))]
@@ -55,7 +55,7 @@ def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> StoredRev
             if len(records) != info.num_examples:
                 raise ValueError(f"{len(records):,} reviews in {split}, expected {info.num_examples:,}")
             examples = [features.deserialize_example_np(record) for record in records]
-        return ReviewList([each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8))
+        return [each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8)
 
     def checksum() -> str:
         digest = hashlib.blake2b(digest_size=32)
@@ -64,7 +64,7 @@ def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> StoredRev
                 digest.update(Path(path).read_bytes())
         return digest.hexdigest()
 
-    return StoredReviews(read, checksum)
+    return Reviews.stored(read, checksum)
 
 
 def _read_tfrecord(path: Path) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import itertools
 import struct
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,96 +13,69 @@ from jaxtyping import Bool, Int8
 from imdb_jax.errors import BAD_DATA, USAGE, UserError
 from imdb_jax.storage import cache_dir, cached_folder
 
+Content = tuple[list[bytes], Int8[np.ndarray, " N"]]  # texts and labels
 
-class Reviews(ABC):
-    """Labelled reviews in a fixed order, streamed: only one text need be in memory."""
 
-    @functools.cached_property
-    @abstractmethod
+class Reviews:
+    """Labelled reviews in a fixed order, read when they are first needed and then kept: 33 MB of a split of IMDB.
+
+    Args:
+      read: gives their texts, which are UTF-8 by intent (what isn't valid passes through untouched), and their labels,
+        0 negative and 1 positive.
+      fingerprint: unless it is to be made of all texts.
+    """
+
+    def __init__(self, read: Callable[[], Content], fingerprint: Callable[[], str] | None = None) -> None:
+        self._content = functools.cache(read)
+        self._given = fingerprint
+
+    @classmethod
+    def stored(cls, read: Callable[[], Content], checksum: Callable[[], str]) -> "Reviews":
+        """Those on disk, whose checksum changes when a file does.
+
+        By that their fingerprint is kept in the cache folder. It is one of the texts, since one corpus has different
+        files in different formats.
+        """
+        read = functools.cache(read)
+
+        def fingerprint() -> str:
+            folder = cached_folder(
+                cache_dir() / "fingerprints" / checksum(),
+                lambda draft: (draft / "fingerprint.txt").write_text(cls(read).fingerprint),
+            )
+            return (folder / "fingerprint.txt").read_text()
+
+        return cls(read, fingerprint)
+
+    @property
     def labels(self) -> Int8[np.ndarray, " N"]:
         """0 negative, 1 positive."""
+        return self._content()[1]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    @abstractmethod
     def texts(self) -> Iterator[bytes]:
-        """Reads all reviews, from the first on. They are UTF-8 by intent: what isn't valid passes through untouched."""
+        """All texts, from the first on."""
+        return iter(self._content()[0])
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hex sha256 of all texts and labels in their order: the same on every machine and in every file format."""
+        if self._given is not None:
+            return self._given()
         digest = hashlib.sha256()
         for text, label in zip(self.texts(), self.labels.tolist(), strict=True):
-            digest.update(hashed(text, label))
+            # with the lengths no two lists of reviews give the same bytes
+            digest.update(struct.pack("<bQ", label, len(text)) + text)
         return digest.hexdigest()
 
-
-def hashed(text: bytes, label: int) -> bytes:
-    """What a fingerprint hashes of a review; with the lengths no two lists of reviews give the same bytes."""
-    return struct.pack("<bQ", label, len(text)) + text
-
-
-class ReviewList(Reviews):
-    """Reviews in memory."""
-
-    def __init__(self, texts: list[bytes], labels: Int8[np.ndarray, " N"]) -> None:
-        self._texts = texts
-        self.labels = labels
-
-    def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`."""
-        return iter(self._texts)
-
-
-class StoredReviews(Reviews):
-    """Reviews on disk, read when they are first needed and kept from then on: 33 MB of a split of IMDB.
-
-    Their fingerprint is kept in the cache folder by a checksum of the files, which takes less time than the reviews.
-
-    Args:
-      read: gives all of them.
-      checksum: changes when a file does.
-    """
-
-    def __init__(self, read: Callable[[], ReviewList], checksum: Callable[[], str]) -> None:
-        self._read, self._checksum = functools.cache(read), checksum
-
-    @functools.cached_property
-    def labels(self) -> Int8[np.ndarray, " N"]:
-        """As in `Reviews`."""
-        return self._read().labels
-
-    def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`."""
-        return self._read().texts()
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """As in `Reviews`: of the texts, since one corpus has different files in different formats."""
-        folder = cached_folder(
-            cache_dir() / "fingerprints" / self._checksum(),
-            lambda draft: (draft / "fingerprint.txt").write_text(self._read().fingerprint),
+    def where(self, mask: Bool[np.ndarray, " N"]) -> "Reviews":
+        """Those whose `mask` is True, in the same order; their fingerprint is of that of all and the mask."""
+        return Reviews(
+            lambda: ([*itertools.compress(self.texts(), mask)], self.labels[mask]),
+            lambda: hashlib.sha256(self.fingerprint.encode() + np.packbits(mask).tobytes()).hexdigest(),
         )
-        return (folder / "fingerprint.txt").read_text()
-
-
-class Selection(Reviews):
-    """Those of another object's reviews whose `mask` is True, in the same order."""
-
-    def __init__(self, parent: Reviews, mask: Bool[np.ndarray, " N"]) -> None:
-        self._parent = parent
-        self._mask = mask
-        self.labels = parent.labels[mask]
-
-    def texts(self) -> Iterator[bytes]:
-        """As in `Reviews`."""
-        return itertools.compress(self._parent.texts(), self._mask)
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """Hex sha256 of the parent's fingerprint and the mask, so that no text is read again."""
-        return hashlib.sha256(self._parent.fingerprint.encode() + np.packbits(self._mask).tobytes()).hexdigest()
 
 
 class Corpus(NamedTuple):

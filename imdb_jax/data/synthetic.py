@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imdb_jax.data.reviews import Corpus, ReviewList
+from imdb_jax.data.reviews import Corpus, Reviews
 
 SIZES = {"train": 2_000, "test": 1_000}
 NOISE = 0.03
@@ -125,5 +125,5 @@ def write_corpus() -> Corpus:
             labels.append(1 - label if critic.chance(NOISE) else label)
         # Mixed by a hash of each number: the same order on every platform, and the one in which TFDS would keep them.
         order = sorted(range(size), key=lambda i: hashlib.md5(f"{split}{i}".encode()).digest())  # noqa: S324
-        splits.append(ReviewList([texts[i] for i in order], np.array(labels, np.int8)[order]))
-    return Corpus(*splits)
+        splits.append(([texts[i] for i in order], np.array(labels, np.int8)[order]))
+    return Corpus(*(Reviews(lambda content=content: content) for content in splits))

@@ -182,11 +182,9 @@ def read_word_index(path: Path) -> list[bytes]:
         raise UserError(f"{path}: must be a JSON object of words and their ranks", BAD_DATA)
     words: dict[int, bytes] = {}
     for key, rank in entries:
-        if type(rank) is not int or not 1 <= rank <= len(entries):  # True is an int too
+        if type(rank) is not int or not 1 <= rank <= len(entries) or rank in words:  # True is an int too
             allowed = f"must be 1 to {len(entries)}, a rank for each word"
             raise UserError(f"{path}: {key!r} has the rank {rank!r}; {allowed}", BAD_DATA)
-        if rank in words:
-            raise UserError(f"{path}: {key!r} has the rank {rank} of another word; each has its own", BAD_DATA)
         try:
             words[rank] = key.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:

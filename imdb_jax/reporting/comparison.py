@@ -125,7 +125,8 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[Row]:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble, {ensemble.name}".removesuffix(", ")
             seeds = [int(population.members()[member]["seed"]) for member in ensemble.members]
-            found.append(Row(name, seeds, [_cell(column, [figures]) for column in COLUMNS]))
+            (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
+            found.append(row._replace(seeds=seeds))
     return found
 
 
@@ -146,23 +147,15 @@ def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
 
 def rows(name: str, members: Sequence[Entrant]) -> list[Row]:
     """Figures as the mean, with the standard deviation and below it the intervals of scores where there are several."""
-    figures = [member.figures for member in members]
-    found = [Row(name, [member.config["seed"] for member in members], [_cell(column, figures) for column in COLUMNS])]
+    known = {column: [each.figures[column] for each in members if column in each.figures] for column in COLUMNS}
+    spreads = {column: Spread.of(values) for column, values in known.items() if values}
+    cells = [format(spreads[column], form) if column in spreads else ABSENT for column, form in COLUMNS.items()]
+    found = [Row(name, [member.config["seed"] for member in members], cells)]
     if len(members) > 1:
-        scores = [column if column.startswith(("test", "validation")) else "" for column in COLUMNS]
-        ends = [spread.interval(COLUMNS[column]) if (spread := _spread(column, figures)) else "" for column in scores]
+        scores = {column: spread for column, spread in spreads.items() if column.startswith(("test", "validation"))}
+        ends = [scores[column].interval(form) if column in scores else "" for column, form in COLUMNS.items()]
         found.append(Row("95 % interval of the mean", [], ends))
     return found
-
-
-def _spread(column: str, members: Sequence[Figures]) -> Spread | None:
-    """Of the members that have come so far."""
-    values = [figures[column] for figures in members if column in figures]
-    return Spread.of(values) if values else None
-
-
-def _cell(column: str, members: Sequence[Figures]) -> str:
-    return format(spread, COLUMNS[column]) if (spread := _spread(column, members)) else ABSENT
 
 
 def differing(groups: dict[str, list[Entrant]]) -> dict[str, list[Any]]:

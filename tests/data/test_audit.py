@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 
 from imdb_jax.data.audit import audit, refuse_unfit, summary, table, warnings
-from imdb_jax.data.reviews import ReviewList, Reviews
+from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import UserError
 
 
-def listed(*reviews: tuple[bytes, int]) -> ReviewList:
+def listed(*reviews: tuple[bytes, int]) -> Reviews:
     texts, labels = zip(*reviews, strict=True)
-    return ReviewList([*texts], np.array(labels, np.int8))
+    return Reviews(lambda: ([*texts], np.array(labels, np.int8)))
 
 
 TRAIN = listed(

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig, ValidationConfig
 from imdb_jax.data.dataset import split_corpus
-from imdb_jax.data.reviews import ReviewList, Reviews, Selection, hold_out, limit_per_class
+from imdb_jax.data.reviews import Reviews, hold_out, limit_per_class
 from imdb_jax.errors import UserError
 
 LABELS = np.array([0, 1, 1, 1, 0, 1, 1, 1, 0, 1] * 10, np.int8)  # 30 negative, 70 positive
 GOLDEN = {"stratified": [1, 2, 3, 6, 8, 11], "random": [3, 4, 6, 11]}  # of this code with NumPy 2, written once
 
 
-def numbers(*labels: int) -> ReviewList:
+def numbers(*labels: int) -> Reviews:
     """Reviews "0", "1", ... of these labels."""
-    return ReviewList([b"%d" % i for i in range(len(labels))], np.array(labels, np.int8))
+    return Reviews(lambda: ([b"%d" % i for i in range(len(labels))], np.array(labels, np.int8)))
 
 
 def read(reviews: Reviews) -> list[tuple[bytes, int]]:
@@ -29,7 +29,7 @@ def read(reviews: Reviews) -> list[tuple[bytes, int]]:
 
 def test_selection_keeps_order_texts_and_labels() -> None:
     mask = np.array([False, True, False, True, True, False, False])
-    selection = Selection(numbers(0, 1, 1, 0, 1, 0, 0), mask)
+    selection = numbers(0, 1, 1, 0, 1, 0, 0).where(mask)
     assert len(selection) == 3
     assert read(selection) == [(b"1", 1), (b"3", 0), (b"4", 1)]
     assert selection.labels.tolist() == [1, 0, 1]
@@ -37,20 +37,20 @@ def test_selection_keeps_order_texts_and_labels() -> None:
 
 
 def test_selections_nest_and_partition() -> None:
-    outer = Selection(numbers(*[0, 1] * 10), np.arange(20) % 3 > 0)
+    outer = numbers(*[0, 1] * 10).where(np.arange(20) % 3 > 0)
     mask = np.arange(len(outer)) % 2 == 0
-    parts = read(Selection(outer, mask)) + read(Selection(outer, ~mask))
+    parts = read(outer.where(mask)) + read(outer.where(~mask))
     assert sorted(parts) == sorted(read(outer))
 
 
 def test_empty_selection_reads_nothing() -> None:
-    assert read(Selection(numbers(0, 1), np.zeros(2, bool))) == []
+    assert read(numbers(0, 1).where(np.zeros(2, bool))) == []
 
 
 def test_a_fingerprint_tells_texts_labels_and_order() -> None:
     def of(*reviews: tuple[bytes, int]) -> str:
         texts, labels = zip(*reviews, strict=True)
-        return ReviewList([*texts], np.array(labels, np.int8)).fingerprint
+        return Reviews(lambda: ([*texts], np.array(labels, np.int8))).fingerprint
 
     others = [of((b"a", 0), (b"b", 1)), of((b"b", 1), (b"a", 0)), of((b"a", 1), (b"b", 1)), of((b"ab", 0), (b"", 1))]
     assert of((b"a", 0), (b"b", 1)) == others[0]
@@ -60,8 +60,8 @@ def test_a_fingerprint_tells_texts_labels_and_order() -> None:
 def test_fingerprint_of_a_selection_depends_on_parent_and_mask() -> None:
     mask = np.array([True, False, True])
     chosen = [(numbers(0, 1, 1), mask), (numbers(0, 1, 1), ~mask), (numbers(0, 0, 1), mask)]
-    assert len({Selection(*each).fingerprint for each in chosen}) == 3
-    assert Selection(*chosen[0]).fingerprint == Selection(numbers(0, 1, 1), mask).fingerprint
+    assert len({reviews.where(mask).fingerprint for reviews, mask in chosen}) == 3
+    assert numbers(0, 1, 1).where(mask).fingerprint == numbers(0, 1, 1).where(mask).fingerprint
 
 
 def test_opening_reviews_imports_neither_tfds_nor_jax_before_it_must() -> None:

@@ -191,7 +191,7 @@ def test_ranks_and_not_places_give_the_order(tmp_path: Path) -> None:
         ("{}", "i.json: must be a JSON object of words and their ranks"),
         ('{"the": 0, "film": 1}', "i.json: 'the' has the rank 0; must be 1 to 2, a rank for each word"),
         ('{"the": 1, "film": 3}', "i.json: 'film' has the rank 3; must be 1 to 2, a rank for each word"),
-        ('{"the": 1, "film": 1}', "i.json: 'film' has the rank 1 of another word; each has its own"),
+        ('{"the": 1, "film": 1}', "i.json: 'film' has the rank 1; must be 1 to 2, a rank for each word"),
         ('{"the": 1, "film": 2.0}', "i.json: 'film' has the rank 2.0; must be 1 to 2"),
         ('{"the": true}', "i.json: 'the' has the rank True; must be"),
         ('{"the": "1"}', "i.json: 'the' has the rank '1'; must be"),
