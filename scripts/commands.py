@@ -22,13 +22,7 @@ class Ended(NamedTuple):
 
 
 def run(module: str, *arguments: str, **variables: str) -> Ended:
-    """Runs a module in the repository's folder; its failure ends this process with what it told.
-
-    Args:
-      module: of the package or of scripts.
-      arguments: of the command.
-      variables: of its environment, beside those of this process.
-    """
+    """Runs a module in the repository's folder, with these variables too; its failure ends this one."""
     started, worked = time.perf_counter(), _cpu_seconds()
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True)

@@ -18,17 +18,13 @@ def confusion(logits: Float[np.ndarray, " N"], labels: np.ndarray) -> Int[np.nda
 class Calibration(NamedTuple):
     """How often predictions of a probability come true, by bins of equal width from 0 to 1.
 
-    Attributes:
-      counts: reviews in each bin.
-      predicted: mean probability of "positive" in each bin, NaN where it is empty.
-      observed: share of positive reviews in each bin, NaN where it is empty.
-      error: expected calibration error, the mean over reviews of their bin's |observed - predicted|. Guo et al. (2017)
-        take it of the predicted class; here, with two classes, it is that of "positive", so that both ends are seen.
+    The expected calibration error is the mean over reviews of their bin's |observed - predicted|. Guo et al. (2017)
+    take it of the predicted class; here, with two classes, it is that of "positive", so that both ends are seen.
     """
 
-    counts: Int[np.ndarray, " M"]
-    predicted: Float[np.ndarray, " M"]
-    observed: Float[np.ndarray, " M"]
+    counts: Int[np.ndarray, " M"]  # reviews in each bin
+    predicted: Float[np.ndarray, " M"]  # mean probability of "positive", NaN where a bin is empty
+    observed: Float[np.ndarray, " M"]  # share of positive reviews, NaN where a bin is empty
     error: float
 
 

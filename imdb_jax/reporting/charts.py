@@ -55,19 +55,12 @@ DARK = _style("#16191d", "#c3c9d1", "#343a42", DARK_SERIES)
 
 
 class Chart(NamedTuple):
-    """A figure to be drawn.
+    """A figure to be drawn."""
 
-    Attributes:
-      name: of its file, without suffix.
-      caption: how to read it.
-      alt: its content in words, for those who can't see it.
-      height: in inches.
-    """
-
-    name: str
+    name: str  # of its file, without suffix
     title: str
-    caption: str
-    alt: str
+    caption: str  # how to read it
+    alt: str  # its content in words, for those who can't see it
     draw: Callable[[Figure], None]
     height: float = HEIGHT
 

@@ -37,15 +37,10 @@ Figures = dict[str, float]  # by the names of COLUMNS, as far as training has co
 
 
 class Entrant(NamedTuple):
-    """A run as it is compared.
+    """A run as it is compared."""
 
-    Attributes:
-      name: its directory, below the folder that holds all runs.
-      config: every field by name.
-    """
-
-    name: str
-    config: dict[str, Any]
+    name: str  # its directory, below the folder that holds all runs
+    config: dict[str, Any]  # every field by name
     history: History
     results: Results | None
     figures: Figures

@@ -17,36 +17,24 @@ STRONGEST = 5  # words named in the headline
 
 
 class Word(NamedTuple):
-    """A word, or punctuation that stands by itself.
+    """A word, or punctuation that stands by itself."""
 
-    Attributes:
-      written: as the review has it.
-      read: as the model read it; empty for punctuation.
-      known: whether the vocabulary has it.
-      attribution: what it adds to the logit.
-      strength: |attribution| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0.
-    """
-
-    written: str
-    read: str
-    known: bool = True
-    attribution: float = 0.0
-    strength: float = 0.0
+    written: str  # as the review has it
+    read: str  # as the model read it; empty for punctuation
+    known: bool = True  # whether the vocabulary has it
+    attribution: float = 0.0  # what it adds to the logit
+    strength: float = (
+        0.0  # |attribution| beside that of the review's strongest word, from 0 to 1; below `FAINT` it is 0
+    )
 
 
 class Mistake(NamedTuple):
-    """A wrong prediction.
-
-    Attributes:
-      words: the part of the review that the model read.
-      unread: how many words before and after it were not read.
-      convergence_delta: by how much the attributions miss the difference of the two logits.
-    """
+    """A wrong prediction."""
 
     prediction: Prediction
-    words: list[Word]
-    unread: tuple[int, int]
-    convergence_delta: float
+    words: list[Word]  # the part of the review that the model read
+    unread: tuple[int, int]  # how many words before and after it were not read
+    convergence_delta: float  # by how much the attributions miss the difference of the two logits
 
     @property
     def strongest(self) -> list[str]:

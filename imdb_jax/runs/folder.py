@@ -25,15 +25,10 @@ KINDS = {MANIFEST: "a single run", POPULATION: "a population of runs"}  # of fol
 
 
 class Folder:
-    """A folder that a command writes and later ones read (`--workdir`).
+    """A folder that a command writes and later ones read (`--workdir`)."""
 
-    Attributes:
-      mark: the file that is written once the folder can no longer become another.
-      written: what training writes there beside.
-    """
-
-    mark: str
-    written: tuple[str, ...]
+    mark: str  # the file that is written once the folder can no longer become another
+    written: tuple[str, ...]  # what training writes there beside
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = local_path(folder, "--workdir")

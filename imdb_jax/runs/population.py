@@ -74,8 +74,7 @@ class PopulationResults:
     points: list[Point]
     ensemble: EnsembleResults | None
     """Of the point that validation chose; None where each point has a member that failed."""
-    failed: dict[str, str]
-    """Why, by the name of the member."""
+    failed: dict[str, str]  # why, by the name of the member
     seconds: float
     versions: dict[str, str]
     device: dict[str, Any]

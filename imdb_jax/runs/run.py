@@ -38,12 +38,9 @@ ORIGIN = ("config.json", "vocabulary.txt", NGRAMS, "vectors.npy")  # files that 
 class Manifest:
     """manifest.json: what the run was begun with."""
 
-    data: str
-    """Fingerprint of the reviews, and of how they were encoded."""
-    sha256: dict[str, str]
-    """Checksums of the files that never change, by name."""
-    format: int = 1
-    """2 since fingerprints are of all reviews; before they looked at some of them only."""
+    data: str  # fingerprint of the reviews, and of how they were encoded
+    sha256: dict[str, str]  # checksums of the files that never change, by name
+    format: int = 1  # 2 since fingerprints are of all reviews; before they looked at some of them only
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +50,18 @@ class Results:
     validation: Scores
     test: Scores
     seed: int
-    best_epoch: int
-    """From 1 on; chosen on validation."""
+    best_epoch: int  # from 1 on; chosen on validation
     epochs: int
     seconds: Seconds
     versions: dict[str, str]
     device: dict[str, Any]
-    data: str
-    """Fingerprint of the reviews, and of how they were encoded."""
-    reviews: str
-    """Fingerprint of the texts and labels of each split, whatever ids they have."""
+    data: str  # fingerprint of the reviews, and of how they were encoded
+    reviews: str  # fingerprint of the texts and labels of each split, whatever ids they have
     config: dict[str, Any]
     first_weights: str | None = None
     """Fingerprint of the weights before the first step; the same for all runs of a seed, unless it was given others."""
-    metrics: str | None = None
-    """Checksum of metrics.jsonl."""
-    predictions: str | None = None
-    """Checksum of predictions.npz."""
+    metrics: str | None = None  # checksum of metrics.jsonl
+    predictions: str | None = None  # checksum of predictions.npz
 
 
 class Predictions(NamedTuple):

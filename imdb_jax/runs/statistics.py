@@ -33,10 +33,8 @@ class Spread:
     """Of a figure over runs that differ in their seed."""
 
     mean: Figure
-    std: float | None
-    """Sample standard deviation; None of a single run."""
-    low: float | None
-    """Lower end of the 95 % interval of the mean, by Student's t distribution; None of a single run."""
+    std: float | None  # sample standard deviation; None of a single run
+    low: float | None  # lower end of the 95 % interval of the mean, by Student's t distribution; None of a single run
     high: float | None
 
     @classmethod

@@ -42,25 +42,15 @@ Json = Any  # of the run so far; what it holds is the training loop's affair
 
 
 class Metadata(NamedTuple):
-    """What a checkpoint says of itself.
+    """What a checkpoint says of itself."""
 
-    Attributes:
-      step: updates so far.
-      score: what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch.
-      history: the run so far, so that a resumed one has no hole in it.
-      leaves: of each leaf of the state, by its path, dtype and shape, then its fingerprint.
-      origin: what makes the run what it is, by name: checksums of its files and of its reviews.
-      environment: versions and cores that the run's figures depend on.
-      files: checksums of Orbax's files by their paths; older versions kept none.
-    """
-
-    step: int
-    score: float | None
-    history: Json
-    leaves: dict[str, tuple[str, str]]
-    origin: dict[str, str]
-    environment: dict[str, Any]
-    files: dict[str, str]
+    step: int  # updates so far
+    score: float | None  # what the best checkpoint has most of; None when the step was not evaluated, in mid-epoch
+    history: Json  # the run so far, so that a resumed one has no hole in it
+    leaves: dict[str, tuple[str, str]]  # dtype and shape, then the fingerprint, of each leaf of the state, by its path
+    origin: dict[str, str]  # what makes the run what it is, by name: checksums of its files and of its reviews
+    environment: dict[str, Any]  # versions and cores that the run's figures depend on
+    files: dict[str, str]  # checksums of Orbax's files by their paths; older versions kept none
 
 
 class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):

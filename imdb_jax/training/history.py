@@ -22,14 +22,11 @@ def rank(figure: float, monitor: str) -> float:
 class Epoch:
     """What an epoch reached; a line of metrics.jsonl."""
 
-    epoch: int
-    """From 1 on."""
-    step: int
-    """Updates since the run began."""
+    epoch: int  # from 1 on
+    step: int  # updates since the run began
     train: TrainScores
     validation: Scores
-    seconds: float
-    """Of training, over all starts."""
+    seconds: float  # of training, over all starts
     reviews_per_second: Figure = math.nan
     tokens_per_second: Figure = math.nan
 
@@ -42,15 +39,11 @@ class Epoch:
 class Seconds:
     """Of a run, over all its starts; what came after the last checkpoint of a start that was cut off is not in it."""
 
-    start: float = 0.0
-    """Until the command's own work begins: Python and its imports."""
-    data: float = 0.0
-    """Reviews, word vectors, first weights."""
+    start: float = 0.0  # until the command's own work begins: Python and its imports
+    data: float = 0.0  # reviews, word vectors, first weights
     train: float = 0.0
-    evaluation: float = 0.0
-    """Validation after each epoch, both splits at the end, and waiting for checkpoints."""
-    compile: float = 0.0
-    """Part of the phases above."""
+    evaluation: float = 0.0  # validation after each epoch, both splits at the end, and waiting for checkpoints
+    compile: float = 0.0  # part of the phases above
     total: float = 0.0
 
     def add(self, other: "Seconds") -> None:
@@ -69,8 +62,7 @@ class History:
 
     epochs: list[Epoch] = dataclasses.field(default_factory=list)
     seconds: Seconds = dataclasses.field(default_factory=Seconds)
-    first_weights: str | None = None
-    """Fingerprint of those before the first step; None where version 0.1 began."""
+    first_weights: str | None = None  # fingerprint of those before the first step; None where version 0.1 began
 
     def best(self, monitor: str) -> Epoch:
         """The first of the best epochs."""

@@ -24,12 +24,10 @@ class Scores:
     """Of an evaluation over a whole split."""
 
     accuracy: Figure
-    loss: Figure
-    """Mean binary cross-entropy."""
+    loss: Figure  # mean binary cross-entropy
     auc: Figure
     """Area under the ROC curve by the rank statistic of Mann and Whitney, ties counted half; NaN of a single class."""
-    f1: Figure
-    """Of the positive class."""
+    f1: Figure  # of the positive class
     examples: int
 
 

@@ -60,7 +60,7 @@ class Replicas:
 
         on_cpu = devices[0].platform == "cpu"
         compiled = partial(jax.jit, compiler_options=CPU_OPTIONS if on_cpu else None)
-        self._train_step = compiled(learner.train_step, donate_argnums=0)
+        self.train_step = compiled(learner.train_step, donate_argnums=0)
         self._gradients = compiled(gradients)
         self._update = compiled(update, donate_argnums=0)
         # On a CPU a row of a table is cheaper than a product; an accelerator would rather multiply.
@@ -85,7 +85,7 @@ class Replicas:
     def step(self, states: list[TrainState], shards: Any) -> list[TrainState]:
         """The states after a step on what `send` gives; it consumes those it is given."""
         if len(states) == 1:
-            return [self._train_step(states[0], self._frozen[0], shards[0])]
+            return [self.train_step(states[0], self._frozen[0], shards[0])]
         parts = [self._gradients(*arguments) for arguments in zip(states, self._frozen, shards, strict=True)]
         return [
             self._update(state, jax.device_put(parts, device))
@@ -169,17 +169,13 @@ class MeshReplicas(Replicas):
         return [self._everywhere(state)]
 
     @override
-    def step(self, states: list[TrainState], shards: Batch) -> list[TrainState]:
-        return [self.train_step(states[0], self._frozen[0], shards)]
-
-    @override
-    def _put(self, batch: Batch) -> Batch:
-        return Batch(*(jax.make_array_from_process_local_data(self.shared, x) for x in batch))
+    def _put(self, batch: Batch) -> list[Batch]:
+        return [Batch(*(jax.make_array_from_process_local_data(self.shared, x) for x in batch))]
 
     @override
     def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
         for rows, batch in batches.sorted(self.share(batches.batch_size)):
-            shared = self._put(batch)
+            (shared,) = self._put(batch)
             yield rows, self.evaluate(models[0], shared.tokens, shared.lengths)
 
     def _everywhere(self, tree: PyTree[Array]) -> Any:

@@ -53,13 +53,7 @@ class Outcome(NamedTuple):
 
 
 class Training:
-    """One process of `python -m imdb_jax.train`.
-
-    Args:
-      command: what to run.
-      workdir: its run directory.
-      environment: its variables.
-    """
+    """One process of `python -m imdb_jax.train`."""
 
     def __init__(self, command: list[str], workdir: Path, environment: dict[str, str]) -> None:
         self._metrics = workdir / "metrics.jsonl"
@@ -105,11 +99,7 @@ class Training:
 
 
 class Rig:
-    """A folder for trials, with a cache that they share and a run that nothing has interrupted.
-
-    Args:
-      folder: made if need be.
-    """
+    """A folder for trials, with a cache that they share and a run that nothing has interrupted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
