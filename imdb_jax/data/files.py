@@ -17,23 +17,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from imdb_jax.config import DataConfig
+from imdb_jax.data import rows
 from imdb_jax.data.labels import UNLABELLED, LabelRule, canonical
 from imdb_jax.data.reviews import Corpus, Reviews, hold_out
-from imdb_jax.data.rows import (
-    LONGEST_REVIEW,
-    ColumnError,
-    FileError,
-    Table,
-    bare,
-    decoded,
-    is_hidden,
-    is_table,
-    is_utf8,
-    is_workbook,
-    refuse_undecoded,
-    text_lines,
-    text_of,
-)
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 from imdb_jax.storage import local_path
 
@@ -106,9 +92,9 @@ def read_files(
         entries, values = _labelled(found.entries, rule, option)
         if not entries:
             raise UserError(f"{path}: holds no review; left out {_few(found.left_out) or 'nothing'}", BAD_DATA)
-        invalid = [(where, text) for where, text, _ in entries if not is_utf8(text)]
+        invalid = [(where, text) for where, text, _ in entries if not rows.is_utf8(text)]
         if config.encoding is None:
-            refuse_undecoded(invalid, len(entries), option)
+            rows.refuse_undecoded(invalid, len(entries), option)
     wheres, texts, labels = map(list, zip(*entries, strict=True))
     told = [f"{path} ({purpose}): {len(texts):,} reviews; {found.kind}"]
     if rule is not None:
@@ -157,11 +143,11 @@ def file_errors_told(config: DataConfig, option: str) -> Iterator[None]:
     """Makes the errors of reading a file those of a user, with advice about options that begin with `option`."""
     try:
         yield
-    except ColumnError as error:
+    except rows.ColumnError as error:
         of_text = error.column == config.text_column
         which, more = ("text", "") if of_text else ("label", "; reviews without labels are for predict alone")
         raise UserError(f"{error}; name it with {option}{which}_column={more}", BAD_DATA) from None
-    except FileError as error:
+    except rows.FileError as error:
         raise UserError(str(error), BAD_DATA) from None
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror or error})", BAD_DATA) from None
@@ -182,16 +168,16 @@ def enter(path: Path) -> Place:
         if not zipfile.is_zipfile(path):
             return path
         root = zipfile.Path(path)
-        if is_workbook(root.root):
+        if rows.is_workbook(root.root):
             return path
     inside = _shown(root)
-    while len(inside) == 1 and inside[0].is_dir() and any(e.is_dir() or is_table(e.name) for e in _shown(inside[0])):
+    while len(inside) == 1 and any(each.is_dir() or rows.is_table(each.name) for each in _shown(inside[0])):
         root, inside = inside[0], _shown(inside[0])
     return root if path.is_dir() or len(inside) > 1 else path
 
 
 def _shown(folder: Place) -> list[Any]:
-    return [each for each in folder.iterdir() if not is_hidden(each.name)]
+    return [each for each in folder.iterdir() if not rows.is_hidden(each.name)] if folder.is_dir() else []
 
 
 def _part(folder: Place, names: Sequence[str]) -> Place | None:
@@ -199,7 +185,7 @@ def _part(folder: Place, names: Sequence[str]) -> Place | None:
     found = [
         each
         for each in folder.iterdir()
-        if (each.is_dir() or is_table(each.name)) and bare(each.name).partition(".")[0] in names
+        if (each.is_dir() or rows.is_table(each.name)) and rows.bare(each.name).partition(".")[0] in names
     ]
     if len(found) > 1:
         raise UserError(f"{folder}: holds {' and '.join(each.name for each in found)}; keep one of them", BAD_DATA)
@@ -214,7 +200,8 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
     files: list[tuple[str, Place]] = []
     for label, folder in classes:
         for file in _walk(folder):
-            if file is root or (file.name.lower().endswith(".txt") and not is_hidden(file.name) and file.is_file()):
+            is_text = file.name.lower().endswith(".txt") and not rows.is_hidden(file.name)
+            if file is root or (is_text and file.is_file()):
                 files.append((label, file))
             else:
                 left_out.append(file.name)
@@ -223,11 +210,12 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
         for label, file in files:
             with cast(io.BufferedIOBase, file.open("rb")) as opened:
                 if config.lines_are_reviews:
-                    for number, line in enumerate(text_lines(opened, str(file), config.encoding), start=1):
+                    for number, line in enumerate(rows.text_lines(opened, str(file), config.encoding), start=1):
                         if rule is None or line.strip():
                             yield f"{file}:{number}", line, label
                 else:
-                    yield str(file), decoded(opened.read(4 * LONGEST_REVIEW), str(file), config.encoding), label
+                    text = opened.read(4 * rows.LONGEST_REVIEW)
+                    yield str(file), rows.decoded(text, str(file), config.encoding), label
 
     return Found(f"{'lines of ' if config.lines_are_reviews else ''}{len(files):,} text files", entries(), left_out)
 
@@ -238,7 +226,7 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
     for each in sorted(root.iterdir(), key=lambda each: each.name):
         is_class = each.is_dir() or (config.lines_are_reviews and each.name.endswith(".txt"))
         label = canonical(each.name if each.is_dir() else each.name.removesuffix(".txt"))
-        if not is_class or is_hidden(each.name) or label in (UNLABELLED, *rule.left_out):
+        if not is_class or rows.is_hidden(each.name) or label in (UNLABELLED, *rule.left_out):
             left_out.append(each.name)
         elif rule.label(label) is None:
             raise UserError(f"{each}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
@@ -258,7 +246,7 @@ def _walk(place: Place) -> Iterator[Place]:
         yield place
         return
     for each in sorted(place.iterdir(), key=lambda each: each.name):
-        if is_hidden(each.name) or (isinstance(each, Path) and each.is_symlink() and each.is_dir()):
+        if rows.is_hidden(each.name) or (isinstance(each, Path) and each.is_symlink() and each.is_dir()):
             yield each
         else:
             yield from _walk(each)
@@ -266,8 +254,8 @@ def _walk(place: Place) -> Iterator[Place]:
 
 def _table(file: Any, name: str, config: DataConfig, rule: LabelRule | None) -> Found:
     text, label = config.text_column, config.label_column
-    table = Table(file, name, (text,) if rule is None else (text, label), config.encoding, config.quotes)
-    entries = ((where, text_of(row, text, where), row.get(label)) for where, row in table)
+    table = rows.Table(file, name, (text,) if rule is None else (text, label), config.encoding, config.quotes)
+    entries = ((where, rows.text_of(row, text, where), row.get(label)) for where, row in table)
     return Found(f"{table.kind}, texts in {text!r}" + ("" if rule is None else f", labels in {label!r}"), entries)
 
 

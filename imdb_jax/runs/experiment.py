@@ -18,16 +18,7 @@ from imdb_jax.runs.folder import LOG
 from imdb_jax.runs.run import Predictions, Results, Run
 from imdb_jax.runtime import device, environment, start_backend, versions
 from imdb_jax.storage import sha256
-from imdb_jax.training.build import (
-    batches,
-    build_learner,
-    build_model,
-    check_dataset,
-    check_model,
-    initial_vectors,
-    log_count_ratios,
-    padding,
-)
+from imdb_jax.training import build
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.fingerprint import fingerprints
@@ -72,7 +63,7 @@ def run_experiment(
         if results is None:
             data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
-            model = model or agree(lambda: build_model(config, data.vocabulary, vectors, data))
+            model = model or agree(lambda: build.build_model(config, data.vocabulary, vectors, data))
             stopwatch.lap("data")
             results = _train(model, data, config, keeper, stopwatch)
         else:
@@ -92,22 +83,22 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
         results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
     checkpoints = Checkpoints(run.checkpoints, run.origin(), read_only=True)
-    best = checkpoints.restore_best(build_learner(model, config, steps=1)[1])
+    best = checkpoints.restore_best(build.build_learner(model, config, steps=1)[1])
     nnx.update(model, best.eval_params)
     return results
 
 
 def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Keeper", stopwatch: Stopwatch) -> Results:
     """From the latest checkpoint on: restore, train, conclude."""
-    train = batches(dataset.train, config, config.training.batch_size)
-    validation = batches(dataset.validation, config, config.training.eval_batch_size)
-    test = batches(dataset.test, config, config.training.eval_batch_size)
+    train = build.batches(dataset.train, config, config.training.batch_size)
+    validation = build.batches(dataset.validation, config, config.training.eval_batch_size)
+    test = build.batches(dataset.test, config, config.training.eval_batch_size)
     log.info(
         f"{len(train.lengths):,} training, {len(validation.lengths):,} validation, {len(test.lengths):,} test reviews; "
         f"{len(dataset.vocabulary):,} tokens"
     )
-    log.info(f"{padding(train, config):.1%} of the tokens that an epoch computes are padding")
-    learner, state = build_learner(model, config, len(train) * config.training.epochs)
+    log.info(f"{build.padding(train, config):.1%} of the tokens that an epoch computes are padding")
+    learner, state = build.build_learner(model, config, len(train) * config.training.epochs)
     log.info(parameter_table(state.params, learner.frozen))
     keeper.check_same_start(learner, dataset)
 
@@ -205,7 +196,7 @@ class Keeper(contextlib.ExitStack):
     def _begin(self, dataset: Dataset, model: TextClassifier | None) -> np.ndarray | None:
         config, begun, table, covered = self._config, self.run.begun, None, None
         embedding = config.model.embedding
-        check_dataset(dataset, config)
+        build.check_dataset(dataset, config)
         if begun:
             self.run.check_data(dataset)
             table = self.run.load_vectors()
@@ -213,13 +204,13 @@ class Keeper(contextlib.ExitStack):
             if model is not None:
                 table = np.asarray(getattr(model.embedding, "table", np.zeros((0, 0))))  # what has none is refused
             elif isinstance(embedding, LogCountRatioEmbedding):
-                table = log_count_ratios(dataset, embedding.smoothing)
+                table = build.log_count_ratios(dataset, embedding.smoothing)
             else:
-                vectors = initial_vectors(embedding, dataset.vocabulary, config.seed)
+                vectors = build.initial_vectors(embedding, dataset.vocabulary, config.seed)
                 special = len(dataset.vocabulary.special.tokens)
                 table, covered = vectors.table, coverage(vectors.found, dataset.counts, special)
                 log.info(covered)
-        if model is not None and not check_model(model, config, dataset.vocabulary, table) and not begun:
+        if model is not None and not build.check_model(model, config, dataset.vocabulary, table) and not begun:
             log.warning(f"the model starts from other weights than seed {config.seed} draws: has it been trained?")
         if not begun:
             self.run.begin(config, dataset, table, covered)
