@@ -21,9 +21,8 @@ from typing import NamedTuple
 from imdb_jax.runtime import set_up_process
 from scripts.trials.damage import damage
 from scripts.trials.disk import disk
-from scripts.trials.interruptions import kills, signals
+from scripts.trials.interruptions import kills, repeats, signals, starts
 from scripts.trials.rig import Failure, Rig, Skipped, Trial
-from scripts.trials.starts import repeats, starts
 
 
 class Goal(NamedTuple):
