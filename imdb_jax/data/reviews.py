@@ -103,19 +103,15 @@ def hold_out(
             raise UserError(f"data: no {name} review among {count:,}; both classes are needed", BAD_DATA)
     held_count = min(count, round(size * count) if size < 1 else int(size))
     # The raw stream of a bit generator never changes; NumPy may change what its shuffles make of it.
-    draw = np.random.PCG64(seed).random_raw(count)
-    held = np.zeros(count, bool)
+    draw, place = np.random.PCG64(seed).random_raw(count), np.arange(count)
+    order = {"stratified": draw, "random": draw, "first": place, "last": -place}[method]
+    quotas = [(place, held_count)]
     if method == "stratified":
         share = round(held_count * int((labels == 0).sum()) / count)
-        for label, quota in ((0, share), (1, held_count - share)):
-            members = np.flatnonzero(labels == label)
-            held[members[np.argsort(draw[members])[:quota]]] = True
-    elif method == "random":
-        held[np.argsort(draw)[:held_count]] = True
-    elif method == "first":
-        held[:held_count] = True
-    else:
-        held[count - held_count :] = True
+        quotas = [(place[labels == 0], share), (place[labels != 0], held_count - share)]
+    held = np.zeros(count, bool)
+    for members, quota in quotas:
+        held[members[np.argsort(order[members])[:quota]]] = True
     for label, name in ((0, "negative"), (1, "positive")):
         for side, chosen in (("held out", held), ("left to train on", ~held)):
             if not (labels[chosen] == label).any():

@@ -131,8 +131,7 @@ class Vocabulary:
 
     def spelt(self, token: int) -> str:
         """A token as text; the words of an n-gram are joined by underscores."""
-        words = [token] if self.ngrams is None else self.words_of(token)
-        return b"_".join(self.tokens[word] for word in words).decode("utf-8", "replace")
+        return b"_".join(self.tokens[word] for word in self.words_of(token)).decode("utf-8", "replace")
 
     def words_of(self, token: int) -> list[int]:
         """The ids of a token's words: of an n-gram several."""

