@@ -136,16 +136,14 @@ class Run(Folder):
 
         A run keeps one fingerprint of all its reviews; of a split it keeps counts, and each label in its order.
         """
-        results = self.results(), other.results()
-        if all(results) and len({each.reviews for each in results if each}) == 1:
+        mine, theirs = self.results(), other.results()
+        if mine and theirs and mine.reviews == theirs.reviews:
             return True
-        mine, theirs = (counts(run._audit()) for run in (self, other))
+        one, two = counts(self._audit()), counts(other._audit())
         if split == "test":
-            mine, theirs = ([each for each in of_run if each[0] == split] for of_run in (mine, theirs))
             same = np.array_equal(self.predictions(split).labels, other.predictions(split).labels)
-        else:
-            same = self._manifest().format != other._manifest().format  # of version 0.1, whose fingerprints are others
-        return same and mine == theirs
+            return same and one[split] == two[split]
+        return one == two and self._manifest().format != other._manifest().format  # fingerprints of version 0.1 differ
 
     def _audit(self) -> dict[str, Any]:
         return json.loads(self._read("audit.json"))
@@ -236,7 +234,7 @@ class Run(Folder):
         return sha256(path.read_bytes() if path.exists() else b"")
 
 
-def counts(audit: dict[str, Any]) -> list[Any]:
-    """What audits of all versions tell of the reviews."""
-    splits = audit["splits"].items()
-    return [(name, *(split[key] for key in ("reviews", "bytes", "classes", "duplicates"))) for name, split in splits]
+def counts(audit: dict[str, Any]) -> dict[str, Any]:
+    """What audits of all versions tell of the reviews of each split."""
+    names = ("reviews", "bytes", "classes", "duplicates")
+    return {name: [split[key] for key in names] for name, split in audit["splits"].items()}
