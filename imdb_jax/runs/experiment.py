@@ -83,7 +83,7 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
         results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)
     checkpoints = Checkpoints(run.checkpoints, run.origin(), read_only=True)
-    best = checkpoints.restore_best(build.build_learner(model, config, steps=1)[1])
+    best = checkpoints.restore_best(build.build_learner(model, config, steps=1)[1].evaluated())
     nnx.update(model, best.eval_params)
     return results
 
@@ -263,14 +263,14 @@ class Keeper(contextlib.ExitStack):
             if self._checkpoints.failed:
                 message = "the last or best checkpoint could not be written; make room and go on"
                 raise UserError(f"{where}: {message}", IO_FAILED)
-            best = self._checkpoints.restore_best(self._like)
+            best = self._checkpoints.restore_best(self._like.evaluated())
             if int(best.step) != chosen.step:
                 message = f"the checkpoint of the best epoch, {chosen.epoch}, is gone; train again in another --workdir"
                 raise UserError(f"{where}: {message}", IO_FAILED)
             self.run.record_test_reading({"command": "train", "step": chosen.step})
             return best
 
-        return broadcast_state(by_first(best), self._like)
+        return broadcast_state(by_first(best), self._like.evaluated())
 
     def conclude(self, history: History, results: Results, predictions: dict[str, Predictions]) -> None:
         """Ends the run."""
