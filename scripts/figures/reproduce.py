@@ -1,9 +1,9 @@
 """Trains the systems of configs/ with several seeds; writes what they reached into README*.md, docs and the configs.
 
 A run is `python -m imdb_jax.train --config configs/NAME.py --workdir runs/NAME-SEED --config.seed=SEED`; those that are
-finished are not trained again. Systems with a SimpleRNN, of which some seeds stall, get 24 seeds, the others 3. --mistakes
-trains systems with five classic mistakes instead and writes what each costs into docs/mistakes.md. An hour on two
-cores, the mistakes another quarter; leave the machine alone meanwhile.
+finished are not trained again. Systems with a SimpleRNN, of which some seeds stall, get 24 seeds, the others 3.
+--mistakes trains systems with five classic mistakes instead and writes what each costs into docs/mistakes.md. An hour
+on two cores, the mistakes another quarter; leave the machine alone meanwhile.
 """
 
 import argparse
