@@ -44,7 +44,7 @@ EMBEDDINGS = [
 ]
 ENCODERS = [
     LSTMConfig(hidden_dim=3, pooling="attention"),
-    SimpleRNNConfig(bidirectional=True),
+    SimpleRNNConfig(bidirectional=True, recurrent_init="identity"),
     Conv1DConfig(features=5, kernel_size=2),
     ConvStackConfig(features=5, pool_size=2),
     PoolConfig(pooling="mean"),
@@ -129,7 +129,8 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
         "bidirectional": st.booleans(),
         "pooling": st.sampled_from(["last", "mean", "max", "attention"]),
     }
-    encoders = section(LSTMConfig, **recurrent) | section(SimpleRNNConfig, **recurrent)
+    encoders = section(LSTMConfig, **recurrent)
+    encoders |= section(SimpleRNNConfig, **recurrent, recurrent_init=st.sampled_from(["orthogonal", "identity"]))
     encoders |= section(Conv1DConfig, features=sizes, kernel_size=st.integers(1, 100))
     options = st.dictionaries(st.text(), sizes | rates | st.booleans() | st.text())
     encoders |= section(OwnEncoderConfig, name=st.text(), options=options)

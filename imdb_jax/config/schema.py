@@ -82,6 +82,8 @@ class SimpleRNNConfig:
     """Read the review from both ends."""
     pooling: Literal["last", "mean", "max", "attention"] = "last"
     """How states become features: the last of each direction, or a pool over all words."""
+    recurrent_init: Literal["orthogonal", "identity"] = "orthogonal"
+    """First recurrent kernel: an orthogonal draw as in Keras, or the identity, by which no seed forgets the words."""
 
 
 @section("model.encoder")

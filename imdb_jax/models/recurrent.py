@@ -103,6 +103,26 @@ class LSTM(Recurrent):
 
 
 class SimpleRNN(Recurrent):
-    """A recurrence of one tanh layer (see `Recurrent`)."""
+    """A recurrence of one tanh layer (see `Recurrent`).
+
+    Args:
+      recurrent_init: first value of U: an orthogonal draw, or the identity of Le, Jaitly & Hinton (2015), by which a
+        state is the sum of the words so far, as long as tanh is nearly linear.
+    """
 
     cell = SIMPLE_RNN_CELL
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        *,
+        bidirectional: bool,
+        pooling: Pooling = "last",
+        recurrent_init: Literal["orthogonal", "identity"] = "orthogonal",
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(input_dim, hidden_dim, bidirectional=bidirectional, pooling=pooling, rngs=rngs)
+        if recurrent_init == "identity":
+            for direction in self._directions():
+                direction.recurrent_kernel = nnx.Param(jnp.eye(hidden_dim))

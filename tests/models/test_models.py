@@ -74,6 +74,23 @@ def test_ids_equal_the_dense_product_of_one_hot_vectors(encoder) -> None:
         )
 
 
+def test_a_start_from_the_identity_changes_the_recurrent_kernels_alone() -> None:
+    orthogonal, identity = (
+        TextClassifier(ModelConfig(encoder=encoder), 12, rngs=nnx.Rngs(0))
+        for encoder in (
+            SimpleRNNConfig(hidden_dim=4, bidirectional=True),
+            SimpleRNNConfig(hidden_dim=4, bidirectional=True, recurrent_init="identity"),
+        )
+    )
+    for direction in (identity.encoder.forward, identity.encoder.backward):
+        np.testing.assert_array_equal(direction.recurrent_kernel[...], np.eye(4, dtype=np.float32))
+    for direction in (orthogonal.encoder.forward, orthogonal.encoder.backward):
+        kernel = direction.recurrent_kernel[...]
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(4), atol=1e-6)
+        direction.recurrent_kernel = nnx.Param(jnp.eye(4))
+    jax.tree.map(np.testing.assert_array_equal, nnx.state(identity), nnx.state(orthogonal))
+
+
 @pytest.mark.parametrize("encoder", [LSTMConfig(hidden_dim=4), SimpleRNNConfig(hidden_dim=4), Conv1DConfig(features=4)])
 def test_one_hot_classifier(encoder) -> None:
     model = TextClassifier(ModelConfig(embedding=OneHotEmbedding(), encoder=encoder), 500, rngs=nnx.Rngs(0))
