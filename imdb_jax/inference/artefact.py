@@ -61,6 +61,7 @@ def write_artefact(
             "break_tags_as_spaces": text.break_tags_as_spaces,
             "keep_apostrophes": text.keep_apostrophes,
             "punctuation": text.punctuation,
+            "unit": text.unit,
         },
         "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
         "max_length": config.data.max_length,

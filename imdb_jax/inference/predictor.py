@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Float, Float32
 
 from imdb_jax.data.batches import Split
-from imdb_jax.data.text import split_words
+from imdb_jax.data.text import SPACE, split_words
 from imdb_jax.errors import UserError
 from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.models import TextClassifier
@@ -108,9 +108,10 @@ class Ensemble:
 
     def _flags(self, words: list[bytes], length: int) -> list[str]:
         special = self.vocabulary.special
+        ids = self.vocabulary.ids([word for word in words if word != SPACE])
         flags = {
             "empty": not words,
-            "all_unknown": bool(words) and set(self.vocabulary.ids(words)) <= {special.unknown, *special.start},
+            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
             "truncated": length > self.config.data.max_length,
         }
         return [flag for flag, raised in flags.items() if raised]

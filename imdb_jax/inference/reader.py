@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 2  # 1 has neither n-grams nor punctuation as words, and is read too
+FORMAT = 2  # 1 has neither n-grams, nor punctuation as words, nor characters, and is read too
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
@@ -52,6 +52,9 @@ DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 LOWER = bytes(range(256)).lower()
 MARKS = tuple(bytes([mark]) for mark in b'.,!?;:()"-/*')  # words, where punctuation is
+CHARACTER = re.compile(  # of UTF-8; of other bytes each is one
+    rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}|.", re.DOTALL
+)
 
 
 class ModelError(ValueError):
@@ -177,16 +180,25 @@ def checksum_of(manifest: dict[str, Any]) -> str:
 
 
 def split_words(
-    review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool, punctuation: str = "delete"
+    review: bytes,
+    *,
+    break_tags_as_spaces: bool,
+    keep_apostrophes: bool,
+    punctuation: str = "delete",
+    unit: str = "words",
 ) -> list[bytes]:
-    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training."""
+    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training.
+
+    Where the unit is characters these are the words, each word led by ▁.
+    """
     if break_tags_as_spaces:
         review = BREAK.sub(b" ", review)
-    if punctuation == "words":
+    if punctuation == "words" and unit == "words":
         for mark in MARKS:
             review = review.replace(mark, b" " + mark + b" ")
-        return review.translate(LOWER, b"" if keep_apostrophes else b"'").split()
-    return review.translate(LOWER, DELETED.rstrip(b"'") if keep_apostrophes else DELETED).split()
+    deleted = DELETED if punctuation == "delete" else b"'"
+    words = review.translate(LOWER, deleted.rstrip(b"'") if keep_apostrophes else deleted).split()
+    return words if unit == "words" else CHARACTER.findall(b"".join("▁".encode() + word for word in words))
 
 
 def steps_needed(encoder: dict[str, Any]) -> int:
