@@ -13,7 +13,7 @@ from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.charts import overlay
 from imdb_jax.reporting.page import write_page
-from imdb_jax.runs.mixture import Mixture, check_same_reviews, sum_of
+from imdb_jax.runs.mixture import Mixture, check_same_reviews
 from imdb_jax.runs.population import Population, runs_in
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.runs.statistics import Spread, seeds_together
@@ -138,7 +138,7 @@ def _mixed(mixture: Mixture, above: str) -> Row:
     figures: Figures = {}
     for split in ("validation", "test"):
         figures |= _figures(split, score(mixture.kept_logits(split), mixture.runs[0].predictions(split).labels))
-    return Row(sum_of(mixture.weights or [], names), [], [_cell(column, [figures]) for column in COLUMNS])
+    return Row(mixture.formula, [], [_cell(column, [figures]) for column in COLUMNS])
 
 
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:

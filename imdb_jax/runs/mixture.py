@@ -23,6 +23,7 @@ class Mixture(NamedTuple):
 
     runs: list[Run]
     weights: list[float] | None = None
+    formula: str = ""  # with weights: what the mixture computes, for people
 
     def kept_logits(self, split: str) -> Float64[ndarray, " N"]:
         """What finished runs said of a split when they ended."""
@@ -61,20 +62,16 @@ class Mix:
         if self.weights is None:
             check_same_reviews(folders, runs, "validation", "give --weights, such as 0.7,0.3")
             weights = log_odds_weights(kept, labels[0])
-            if not sum(weights):
-                raise UserError(f"{', '.join(folders)}: none is better than chance on validation; give --weights")
         else:
             shares = _shares(self.weights, len(folders))
             scales = [log_odds_weights([logits], of_part)[0] for logits, of_part in zip(kept, labels, strict=True)]
             weights = [share * scale for share, scale in zip(shares, scales, strict=True)]
-        log.info(sum_of(weights, folders))
+        if not sum(weights):
+            raise UserError(f"{', '.join(folders)}: none is better than chance on validation", BAD_DATA)
+        formula = "logit = " + " + ".join(f"{w:.3g} {each}" for w, each in zip(weights, folders, strict=True))
+        log.info(formula)
         of_runs = [weight / len(part) for weight, part in zip(weights, parts, strict=True) for _ in part]
-        return Mixture(runs, of_runs)
-
-
-def sum_of(weights: Sequence[float], names: Sequence[str]) -> str:
-    """What a mixture computes, for people."""
-    return "logit = " + " + ".join(f"{weight:.3g} {name}" for weight, name in zip(weights, names, strict=True))
+        return Mixture(runs, of_runs, formula)
 
 
 def check_same_reviews(names: Sequence[str], runs: Sequence[Run], split: str, advice: str) -> None:
