@@ -65,12 +65,12 @@ def main(arguments: Sequence[str]) -> None:
             for name, side, members, ensemble in zip(names, sides, right, together, strict=True)
         ],
     )
-    several = any(len(members) > 1 for members in right)
+    several, ensembles = (any(len(each) > 1 for each in of) for of in (right, [side.runs for side in sides]))
     sys.stdout.write(
         f"{table}\n"
         f"second - first: {100 * (right[1].mean() - right[0].mean()):+.2f} points, 95 % interval "
         f"{100 * low:+.2f} to {100 * high:+.2f} (Student's t over reviews{' and members' if several else ''})\n"
-        f"right alone, {'ensembles' if len(runs) > 2 else 'runs'}: first {first_alone:,}, "
+        f"right alone, {'ensembles' if ensembles else 'runs'}: first {first_alone:,}, "
         f"second {second_alone:,} reviews; p = {p:.2g} (McNemar, exact)\n"
     )
 

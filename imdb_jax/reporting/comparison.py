@@ -126,9 +126,14 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[Row]:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble, {ensemble.name}".removesuffix(", ")
             seeds = [int(population.members()[member]["seed"]) for member in ensemble.members]
-            (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
-            found.append(row._replace(seeds=seeds))
+            found.append(_together(name, seeds, figures))
     return found
+
+
+def _together(name: str, seeds: list[int], figures: Figures) -> Row:
+    """The row of several runs that are read as one."""
+    (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
+    return row._replace(seeds=seeds)
 
 
 def _mixed(mixture: Mixture, above: str) -> Row:
@@ -138,7 +143,7 @@ def _mixed(mixture: Mixture, above: str) -> Row:
     figures: Figures = {}
     for split in ("validation", "test"):
         figures |= _figures(split, score(mixture.kept_logits(split), mixture.runs[0].predictions(split).labels))
-    return Row(mixture.formula, [], [_cell(column, [figures]) for column in COLUMNS])
+    return _together(mixture.formula, [], figures)
 
 
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
