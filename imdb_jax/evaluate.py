@@ -7,20 +7,25 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
+import tyro
+
 from imdb_jax import cli
 from imdb_jax.config.moved import Moved
+from imdb_jax.runs.mixture import Mix, check_same_reviews
 
 
 @dataclasses.dataclass(frozen=True)
 class Args:
     """Scores the best checkpoint of a run and writes one JSON object to standard output.
 
-    Of a population it scores the ensemble; `members` then holds their mean, std and 95 % interval, low to high. Each
-    reading of the test split is recorded in the run directory: who chooses by it has no test left.
+    Of several runs it scores what they say together; `members` then holds their mean, std and 95 % interval, low to
+    high, and `weights` what the logit of each counts where they are mixed. Each reading of the test split is recorded
+    in the run directory: who chooses by it has no test left.
     """
 
     workdir: str
     """The directory of a training run, or of a population."""
+    mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     split: Literal["validation", "test"] = "validation"
     """Which reviews to score."""
     config: Moved = dataclasses.field(default_factory=Moved)
@@ -38,20 +43,26 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.training.metrics import score
 
     set_up_process()
-    classifier = open_classifier(args.workdir)
-    dataset = load_dataset(args.config.data.applied_to(classifier.config.data))
+    mixture = args.mixed.with_first(args.workdir)
+    if args.mixed.mix:
+        check_same_reviews([args.workdir, *args.mixed.mix], mixture.runs, args.split, "mix runs that share them")
+    classifier = open_classifier(mixture)
+    configs = dict.fromkeys(member.config.data for member in classifier.members)
+    datasets = {data: load_dataset(args.config.data.applied_to(data)) for data in configs}
     for member in classifier.members:
-        member.run.check_data(dataset)
+        member.run.check_data(datasets[member.config.data])
     if args.split == "test":
         for member in classifier.members:
             member.run.record_test_reading({"command": "evaluate", "step": member.step})
-    split = getattr(dataset, args.split)
-    logits = [member.logits(split) for member in classifier.members]
+    logits = [member.logits(getattr(datasets[member.config.data], args.split)) for member in classifier.members]
+    labels = getattr(datasets[classifier.config.data], args.split).labels
     steps = [member.step for member in classifier.members]
-    found = {"split": args.split, "step": steps[0], **dump(score(mean_logits(logits), split.labels))}
+    found = {"split": args.split, "step": steps[0], **dump(score(mean_logits(logits, mixture.weights), labels))}
     if len(steps) > 1:
-        spreads = Spreads.of([score(of_member, split.labels) for of_member in logits])
+        spreads = Spreads.of([score(of_member, labels) for of_member in logits])
         found |= {"step": steps, "members": dump(spreads)}
+    if mixture.weights is not None:
+        found["weights"] = dict(zip([str(run.folder) for run in mixture.runs], mixture.weights, strict=True))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+import tyro
+
 from imdb_jax import cli
+from imdb_jax.runs.mixture import Mix
 from imdb_jax.storage import local_path
 
 
@@ -20,6 +23,7 @@ class Args:
     """The directory of a training run, or of a population, whose mean logit the file then answers with."""
     out: str
     """The file to write, such as model.zip; one that is there is replaced."""
+    mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     table: Literal["float32", "float16"] = "float32"
     """How word vectors are stored; float16 halves them and moves the fourth digit of probabilities."""
 
@@ -33,7 +37,8 @@ def main(arguments: Sequence[str]) -> None:
 
     out = local_path(args.out, "--out")
     set_up_process()
-    write_artefact(out, open_classifier(args.workdir).members, args.table)
+    classifier = open_classifier(args.mixed.with_first(args.workdir))
+    write_artefact(out, classifier.members, args.table, classifier.weights)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from imdb_jax.data.files import enter, file_errors_told, read_files
 from imdb_jax.data.rows import Table, holds_table, text_lines, text_of
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.inference import reader
+from imdb_jax.runs.mixture import Mix
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
     from imdb_jax.inference.predictor import Prediction
@@ -32,6 +33,7 @@ class Args:
 
     workdir: str
     """The directory of a training run, or of a population."""
+    mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     reviews: tyro.conf.Positional[tuple[str, ...]] = ()
     """Reviews, files and folders; without any, standard input is read."""
     input: Literal["lines", "csv", "jsonl"] | None = None
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
-    classifier = open_classifier(args.workdir)
+    classifier = open_classifier(args.mixed.with_first(args.workdir))
     given = {name: value for name in ("text_column", "encoding") if (value := getattr(args, name)) is not None}
     data = dataclasses.replace(classifier.config.data, source="files", path="", **given)
     kind = args.input or ("csv" if args.text_column is not None else None)

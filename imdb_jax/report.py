@@ -13,6 +13,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config.moved import Moved
 from imdb_jax.errors import UserError
+from imdb_jax.runs.mixture import Mix
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
 from imdb_jax.storage import local_path
@@ -27,9 +28,10 @@ class Args:
     """
 
     runs: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Directories of training runs and populations; several runs are compared."""
+    """Directories of training runs and populations; several are compared, and the first is what --mix mixes with."""
     workdir: str | None = None
     """The directory of a training run, or of a population."""
+    mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     split: Literal["validation", "test"] = "validation"
     """Of one run: which reviews to read. Each reading of the test split is recorded in the run directory."""
     out: str | None = None
@@ -43,8 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     started = time.perf_counter()
     args = cli.parse(Args, arguments, "report")
     cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
-    folders = [local_path(folder, "--workdir") for folder in (args.workdir, *args.runs) if folder is not None]
-    if not folders:
+    given = [folder for folder in (args.workdir, *args.runs) if folder is not None]
+    folders = [local_path(folder, "--workdir") for folder in (*given, *args.mixed.mix)]
+    if not given:
         raise UserError("--workdir: needs the directory of a training run")
     several = len(folders) > 1 or Population(folders[0]).begun
     if several and args.split == "test":
@@ -59,7 +62,8 @@ def main(arguments: Sequence[str]) -> None:
     if several:
         from imdb_jax.reporting.comparison import write_comparison
 
-        write_comparison(path, folders)
+        mixture = None if args.mixed == Mix() else args.mixed.with_first(given[0])
+        write_comparison(path, folders, mixture)
     else:
         from imdb_jax.reporting.run_page import write_run_page
 

@@ -98,6 +98,7 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
             break_tags_as_spaces=st.booleans(),
             keep_apostrophes=st.booleans(),
             punctuation=st.sampled_from(["delete", "words"]),
+            unit=st.sampled_from(["words", "characters"]),
             special_tokens=st.sampled_from(["text_vectorization", "keras_imdb"]),
         ),
         ngrams=st.just(0),  # others need an encoder that reads sets

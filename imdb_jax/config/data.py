@@ -13,12 +13,16 @@ from imdb_jax.config.checked import Positive, Text, section
 class TextConfig:
     """How a review becomes words. The defaults are those of Keras' TextVectorization."""
 
+    unit: Literal["words", "characters"] = field(default="words", repr=False)
+    """characters: each Unicode character is read as a word is, and ▁ before each word stands for white space; for
+    languages that put no spaces between words, or join much to them, such as Korean."""
     break_tags_as_spaces: bool = False
     """Read the HTML tags <br>, <br/> and <br /> as white space; otherwise they become the word "br", as in Keras."""
     keep_apostrophes: bool = False
     """Keep ' inside words ("don't"), as the Keras `imdb` data set does; otherwise "dont"."""
     punctuation: Literal["delete", "words"] = field(default="delete", repr=False)
-    """delete: as in Keras; words: each of . , ! ? ; : ( ) " - / * is a word of its own, other marks stay in words."""
+    """delete: as in Keras; words: each of . , ! ? ; : ( ) " - / * is a word of its own, other marks stay in words;
+    of characters all stay."""
     special_tokens: Literal["text_vectorization", "keras_imdb"] = "text_vectorization"
     """Ids 0, 1 = padding, unknown; or 0..3 = <PAD> <BOS> <UNK> <UNUSED>, each review led by <BOS>."""
 
@@ -84,7 +88,8 @@ class DataConfig:
     vocabulary_size: Annotated[int, Field(ge=5)] = 20_000
     """Most frequent training words kept, special tokens included."""
     ngrams: Annotated[int, Field(ge=0, le=8)] = 0
-    """N: tokens are the words and the n-grams of 2 to N words, each once in a review; 0: the words in their order."""
+    """N: tokens are the words, or characters, and the n-grams of 2 to N of them, each once in a review; 0: the words in
+    their order."""
     ngram_min_count: Positive = 3
     """Training reviews that must have an n-gram of several words for it to be a token."""
     word_index: Text | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt64
 from rich.table import Table
 
+from imdb_jax.config import TextConfig
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, UserError
@@ -142,7 +143,7 @@ def summary(report: Audit) -> str:
     return "; ".join(parts)
 
 
-def warnings(report: Audit) -> list[str]:
+def warnings(report: Audit, text: TextConfig) -> list[str]:
     """What a reader may have overlooked, a line for each."""
     one_class = [
         f"all {split.reviews:,} {name} reviews are {next(iter(split.classes))}: accuracy says little, AUC nothing"
@@ -151,9 +152,9 @@ def warnings(report: Audit) -> list[str]:
     ]
     return one_class + [
         f"{name} reviews have words of {split.characters:g} characters in the mean; where nothing but tags stands "
-        "between words set data.text.break_tags_as_spaces; words of Chinese or Japanese must be separated first"
+        "between words set data.text.break_tags_as_spaces; for Chinese or Japanese, data.text.unit=characters"
         for name, split in report.splits.items()
-        if split.characters > LONG_WORDS
+        if split.characters > LONG_WORDS and text.unit == "words"
     ]
 
 

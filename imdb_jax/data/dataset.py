@@ -73,9 +73,8 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
     # The content of the reviews stands for where they lie and how they are read; these decide who is in which split.
     split = {"limit": config.limit, "split_seed": config.split_seed, "validation": asdict(config.validation)}
     reviews = [reviews.fingerprint for reviews in corpus if reviews is not None] + [split]
-    text = asdict(config.text)
-    if config.text.punctuation == "delete":
-        del text["punctuation"]  # older fingerprints do not know it
+    newer = {"punctuation": "delete", "unit": "words"}.items()  # older fingerprints do not know these
+    text = dict(asdict(config.text).items() - newer)
     words = [config.vocabulary_size, text, given and given.fingerprint()]
     ngrams = [[config.ngrams, config.ngram_min_count]] if config.ngrams else []
     fingerprint = _digest([reviews, words, *ngrams])
@@ -144,7 +143,7 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
     """Audits the reviews and writes their ids; without a vocabulary the training reviews give one."""
     report = audit(splits._asdict())
     refuse_unfit(report)
-    told = [summary(report), *warnings(report)]
+    told = [summary(report), *warnings(report, config.text)]
     if vocabulary is None:
         vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
     tokens, words_dtype = vocabulary, _ids_dtype(vocabulary)

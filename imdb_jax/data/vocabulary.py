@@ -16,7 +16,7 @@ from jaxtyping import Int, Integer
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.ngrams import Tokens, count_ngrams, ngram_tokens, ngram_words
-from imdb_jax.data.text import split_words
+from imdb_jax.data.text import SPACE, split_words
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 from imdb_jax.storage import output_file
 
@@ -122,16 +122,20 @@ class Vocabulary:
         return [*self.special.start, *(map(self._ids.get, words, itertools.repeat(unknown)) if words else [unknown])]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of ids, joined by spaces; padding and the start of a review are left out."""
+        """Words of ids, joined by spaces, or characters; padding and the start of a review are left out."""
         ids = list(ids)
         if wrong := [i for i in ids if not 0 <= i < len(self)]:
             raise UserError(f"id {wrong[0]}; must be 0 to {len(self) - 1}", USAGE)
         silent = {0, *self.special.start}
-        return " ".join(self.spelt(i) for i in ids if i not in silent)
+        words = [self.spelt(i) for i in ids if i not in silent]
+        if self.text.unit == "characters" and self.ngrams is None:
+            return "".join(words).replace(SPACE.decode(), " ").removeprefix(" ")
+        return " ".join(words)
 
     def spelt(self, token: int) -> str:
-        """A token as text; the words of an n-gram are joined by underscores."""
-        return b"_".join(self.tokens[word] for word in self.words_of(token)).decode("utf-8", "replace")
+        """A token as text; the words of an n-gram are joined by underscores, characters by nothing."""
+        between = b"" if self.text.unit == "characters" else b"_"
+        return between.join(self.tokens[word] for word in self.words_of(token)).decode("utf-8", "replace")
 
     def words_of(self, token: int) -> list[int]:
         """The ids of a token's words: of an n-gram several."""

@@ -2,9 +2,10 @@
 
 import dataclasses
 import io
+import itertools
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
-from imdb_jax.config import to_json
+from imdb_jax.config import Config, to_json
 from imdb_jax.errors import UserError
 from imdb_jax.inference import reader
 from imdb_jax.inference.predictor import Predictor
@@ -29,20 +30,46 @@ LINES_OF_CODE = "jax_traceback_in_locations_limit"  # setting: how many a progra
 Weights = dict[str, Float32[Array, "..."]]
 
 
+Table = Literal["float32", "float16"]
+
+
 def write_artefact(
-    path: Path, predictors: Sequence[Predictor], table: Literal["float32", "float16"] = "float32"
+    path: Path, predictors: Sequence[Predictor], table: Table = "float32", mixed: Sequence[float] | None = None
 ) -> None:
     """Writes a model and all that it takes to read reviews with it.
 
     Args:
       path: replaced if it is there; the same runs give the same bytes.
       predictors: members whose logits are averaged and that differ in their seeds alone, or a single one.
+      mixed: weights of the members' logits. They may differ in all then: those that stand together and differ in their
+        seeds alone are a model in the model.
       table: dtype that the table of word vectors is stored in. Readers compute in float32, whatever `model.dtype` is.
 
     Raises:
       UserError: a table that float16 can't hold, an encoder of one's own that JAX can't export (2), or a place that
         can't be written to (73).
     """
+    if mixed is None:
+        content = _model(predictors, table)
+    else:
+        models, weights = {}, {}
+        for (_, weight, _), group in itertools.groupby(zip(predictors, mixed, strict=True), _model_in_mixture):
+            members = [predictor for predictor, _ in group]
+            name = f"{len(models)}.zip"
+            models[name], weights[name] = _model(members, table), weight * len(members)
+        content = _packed({"format": reader.FORMAT, "models": weights}, models)
+    with output_file(path) as output:
+        output.write(content)
+
+
+def _model_in_mixture(member: tuple[Predictor, float]) -> tuple[Config, float, Hashable]:
+    """The same for members of a mixture that one model holds."""
+    predictor, weight = member
+    return dataclasses.replace(predictor.config, seed=0), weight, predictor.reading
+
+
+def _model(predictors: Sequence[Predictor], table: Table) -> bytes:
+    """The model of members that differ in their seeds alone."""
     config, vocabulary = predictors[0].config, predictors[0].vocabulary
     text, special = config.data.text, vocabulary.special
     members = [_weights(predictor.model) for predictor in predictors]
@@ -61,6 +88,7 @@ def write_artefact(
             "break_tags_as_spaces": text.break_tags_as_spaces,
             "keep_apostrophes": text.keep_apostrophes,
             "punctuation": text.punctuation,
+            "unit": text.unit,
         },
         "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
         "max_length": config.data.max_length,
@@ -70,12 +98,20 @@ def write_artefact(
         "steps": [predictor.step for predictor in predictors],
         "configs": [json.loads(to_json(predictor.config)) for predictor in predictors],
         "versions": versions(),
-        "files": {name: {"bytes": len(content), "sha256": sha256(content)} for name, content in contents.items()},
     }
+    return _packed(manifest, contents)
+
+
+def _packed(manifest: dict[str, Any], contents: dict[str, bytes]) -> bytes:
+    """A zip file of contents and of a manifest with their checksums."""
+    files = {name: {"bytes": len(content), "sha256": sha256(content)} for name, content in contents.items()}
+    manifest = {**manifest, "files": files}
     manifest["seal"] = reader.checksum_of(manifest)
-    with output_file(path) as output, zipfile.ZipFile(output, "w") as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in {reader.MODEL_MANIFEST: json.dumps(manifest, indent=2).encode(), **contents}.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # by its name alone it has no time of day
+    return file.getvalue()
 
 
 def _npy(array: Any) -> bytes:

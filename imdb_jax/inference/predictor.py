@@ -9,11 +9,12 @@ from flax import nnx
 from jaxtyping import Float, Float32
 
 from imdb_jax.data.batches import Split
-from imdb_jax.data.text import split_words
+from imdb_jax.data.text import SPACE, split_words
+from imdb_jax.data.vocabulary import NGRAMS
 from imdb_jax.errors import UserError
 from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.models import TextClassifier
-from imdb_jax.runs.population import runs_for
+from imdb_jax.runs.mixture import Mixture
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import mean_logits
 from imdb_jax.runtime import start_backend
@@ -56,19 +57,16 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
 
 
 class Ensemble:
-    """Runs on one data set, read as one: their mean logit decides.
+    """Runs that are read as one: their mean logit decides, or the sum of their logits with weights.
 
-    The config that says how to read reviews, and the vocabulary, are those of the first member.
+    Each reads reviews in its own way; the config and the vocabulary of the first stand for all.
     """
 
-    def __init__(self, members: "Sequence[Predictor]") -> None:
+    def __init__(self, members: "Sequence[Predictor]", weights: Sequence[float] | None = None) -> None:
         self.members = members
+        self.weights = weights
         self.config = members[0].config
         self.vocabulary = members[0].vocabulary
-
-    def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
-        """Logits of encoded reviews, in their order."""
-        return mean_logits([member.logits(split, batch_size) for member in self.members])
 
     @overload
     def predict(self, reviews: str | bytes, batch_size: int | None = None) -> Prediction: ...
@@ -97,20 +95,22 @@ class Ensemble:
             return []
         if batch_size is None:
             batch_size = min(1 << (len(texts) - 1).bit_length(), self.config.training.eval_batch_size)
-        words = [split_words(text, self.vocabulary.text) for text in texts]
-        ids, offsets, _ = self.vocabulary.encode_words(words)
-        split = Split(ids, offsets, np.zeros(len(words), np.int8))
-        probabilities = 1 / (1 + np.exp(-self.logits(split, batch_size).astype(np.float64)))
+        different = {member.reading: member for member in self.members}
+        read = {reading: member.read(texts) for reading, member in different.items()}
+        logits = [member.logits(read[member.reading][1], batch_size) for member in self.members]
+        probabilities = 1 / (1 + np.exp(-mean_logits(logits, self.weights)))
+        words, split = read[self.members[0].reading]
         return [
             Prediction("positive" if p > 0.5 else "negative", float(p), self._flags(of_review, int(length)))
-            for p, of_review, length in zip(probabilities, words, np.diff(offsets), strict=True)
+            for p, of_review, length in zip(probabilities, words, np.diff(split.offsets), strict=True)
         ]
 
     def _flags(self, words: list[bytes], length: int) -> list[str]:
         special = self.vocabulary.special
+        ids = self.vocabulary.ids([word for word in words if word != SPACE])
         flags = {
             "empty": not words,
-            "all_unknown": bool(words) and set(self.vocabulary.ids(words)) <= {special.unknown, *special.start},
+            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
             "truncated": length > self.config.data.max_length,
         }
         return [flag for flag, raised in flags.items() if raised]
@@ -121,6 +121,7 @@ class Predictor(Ensemble):
 
     Attributes:
       step: of the checkpoint.
+      reading: what decides the ids of a review; members in which it is the same share them.
       model: the classifier with the weights that are evaluated, float32 whatever `model.dtype` says.
 
     Raises:
@@ -132,11 +133,19 @@ class Predictor(Ensemble):
         self.config = self.run.config()
         self.vocabulary = self.run.vocabulary()
         super().__init__([self])
+        origin = self.run.origin()
+        self.reading = self.vocabulary.text, origin["vocabulary.txt"], origin.get(NGRAMS)
         learner, state = restore_best(self.run)
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
         self._replicas = replicate(learner, state.eval_params, self.config.training.eval_batch_size)
         self._models = self._replicas.eval_models(self._replicas.place(state))
+
+    def read(self, texts: Sequence[bytes]) -> tuple[list[list[bytes]], Split]:
+        """The words of reviews, and the reviews encoded."""
+        words = [split_words(text, self.vocabulary.text) for text in texts]
+        ids, offsets, _ = self.vocabulary.encode_words(words)
+        return words, Split(ids, offsets, np.zeros(len(words), np.int8))
 
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
@@ -144,11 +153,11 @@ class Predictor(Ensemble):
         return self._replicas.logits(self._models, split_batches)
 
 
-def open_classifier(folder: Path | str) -> Ensemble:
-    """A run ready to read reviews, or the members of a population that validation chose.
+def open_classifier(mixture: Mixture) -> Ensemble:
+    """Runs ready to read reviews.
 
     Raises:
-      UserError: no run there, none of its epochs has ended yet, or not all members have ended.
+      UserError: none of the epochs of a run has ended yet.
     """
-    members = [Predictor(run) for run in runs_for(folder)]
-    return members[0] if len(members) == 1 else Ensemble(members)
+    members = [Predictor(run) for run in mixture.runs]
+    return members[0] if len(members) == 1 else Ensemble(members, mixture.weights)

@@ -17,6 +17,8 @@ A model is a zip file of plain data, none of it compressed:
     weights/0/NAME.npy    the weights of each member; the logits of several members are averaged
     model.stablehlo       jax.export's (weights of members, tokens [B, T], lengths [B]) -> logits [B], T >= 64
 
+A mixture of systems holds such files, 0.zip and so on, and a manifest with what the logit of each counts.
+
 What has changed since it was written is refused. Nothing but the program is ever run, and that can only compute: one
 which calls anything outside itself is refused too.
 """
@@ -39,7 +41,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 2  # 1 has neither n-grams nor punctuation as words, and is read too
+FORMAT = 2  # 1 has neither n-grams, nor punctuation as words, nor characters, nor mixtures, and is read too
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
@@ -52,6 +54,9 @@ DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 LOWER = bytes(range(256)).lower()
 MARKS = tuple(bytes([mark]) for mark in b'.,!?;:()"-/*')  # words, where punctuation is
+CHARACTER = re.compile(  # of UTF-8; of other bytes each is one
+    rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}|.", re.DOTALL
+)
 
 
 class ModelError(ValueError):
@@ -71,23 +76,26 @@ class ModelReader(abc.ABC):
 
     Attributes:
       manifest: what `imdb_jax.inference.artefact` wrote of text, encoder, config and versions.
-      members: the weights of each, float32, by name.
+      members: the weights of each, float32, by name; a mixture has none.
+      mixed: of a mixture what each model counts, and the model.
 
     Raises:
       ModelError: there is no such file (66), or it isn't what `python -m imdb_jax.export` wrote (65).
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, content: bytes | None = None) -> None:
         self.path = path
-        if not Path(path).is_file():
+        if content is None and not Path(path).is_file():
             raise ModelError(f"{path}: no such file", NO_SUCH_FILE)
         try:
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
                 self._read(archive)
         except ModelError:
             raise
         except Exception as error:  # of zipfile, json and NumPy: a dozen types
             raise ModelError(f"{path}: not a model of imdb_jax ({type(error).__name__}: {error})") from None
+        if self.mixed:
+            return
         special = self.manifest["special_tokens"]
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= special["count"]}
         self._unknown, self._start = special["unknown"], special["start"]
@@ -102,7 +110,8 @@ class ModelReader(abc.ABC):
             raise ModelError(f"{self.path}: {MODEL_MANIFEST}: {message}")
         if checksum != checksum_of(self.manifest):
             raise ModelError(f"{self.path}: {MODEL_MANIFEST}: has changed since it was written")
-        self.members = [{} for _ in self.manifest["steps"]]
+        self.members = [{} for _ in self.manifest.get("steps", [])]
+        self.mixed = []
         self.ngrams = None
         for name, file in self.manifest["files"].items():
             content = self._content(archive, name)
@@ -112,6 +121,8 @@ class ModelReader(abc.ABC):
                 *self.tokens, _ = content.split(b"\n")
             elif name == MODEL_PROGRAM:
                 self.program = content
+            elif name in (weights := self.manifest.get("models", {})):
+                self.mixed.append((weights[name], type(self)(f"{self.path}: {name}", content)))
             elif name == MODEL_NGRAMS:
                 self.ngrams = np.load(io.BytesIO(content), allow_pickle=False)
             else:
@@ -135,13 +146,19 @@ class ModelReader(abc.ABC):
         """
         if isinstance(reviews, str | bytes):
             return float(self.probabilities([reviews])[0])
-        encoded = [self.encode(review) for review in texts_of(reviews)]
+        return 0.5 + 0.5 * np.tanh(0.5 * self.logits(texts_of(reviews)))
+
+    def logits(self, reviews: list[bytes]) -> Any:
+        """The logit of each review, float64 [N]: of a mixture the sum of its models' with their weights."""
+        if self.mixed:
+            return sum(weight * model.logits(reviews) for weight, model in self.mixed)
+        encoded = [self.encode(review) for review in reviews]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]), reverse=True)
         logits = np.empty(len(encoded))
         for start in range(0, len(order), READ_TOGETHER):
             rows = order[start : start + READ_TOGETHER]
             logits[rows] = self._logits([encoded[i] for i in rows])
-        return 0.5 + 0.5 * np.tanh(0.5 * logits)
+        return logits
 
     def encode(self, review: bytes) -> list[int]:
         """Ids of what the model reads of a review, at least one."""
@@ -177,16 +194,25 @@ def checksum_of(manifest: dict[str, Any]) -> str:
 
 
 def split_words(
-    review: bytes, *, break_tags_as_spaces: bool, keep_apostrophes: bool, punctuation: str = "delete"
+    review: bytes,
+    *,
+    break_tags_as_spaces: bool,
+    keep_apostrophes: bool,
+    punctuation: str = "delete",
+    unit: str = "words",
 ) -> list[bytes]:
-    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training."""
+    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training.
+
+    Where the unit is characters these are the words, each word led by ▁.
+    """
     if break_tags_as_spaces:
         review = BREAK.sub(b" ", review)
-    if punctuation == "words":
+    if punctuation == "words" and unit == "words":
         for mark in MARKS:
             review = review.replace(mark, b" " + mark + b" ")
-        return review.translate(LOWER, b"" if keep_apostrophes else b"'").split()
-    return review.translate(LOWER, DELETED.rstrip(b"'") if keep_apostrophes else DELETED).split()
+    deleted = DELETED if punctuation == "delete" else b"'"
+    words = review.translate(LOWER, deleted.rstrip(b"'") if keep_apostrophes else deleted).split()
+    return words if unit == "words" else CHARACTER.findall(b"".join("▁".encode() + word for word in words))
 
 
 def steps_needed(encoder: dict[str, Any]) -> int:
@@ -208,8 +234,10 @@ class JaxReader(ModelReader):
     Each shape compiles once: lengths are padded to 64, 128, 256 and so on, numbers of reviews to powers of two.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path | str, content: bytes | None = None) -> None:
+        super().__init__(path, content)
+        if self.mixed:
+            return
         import jax
         import jax.export
 
@@ -240,8 +268,10 @@ def calls_outside(program: str) -> list[str]:
 class NumpyReader(ModelReader):
     """Computes with NumPy, where there is no JAX. It knows the encoders that come with imdb_jax."""
 
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path | str, content: bytes | None = None) -> None:
+        super().__init__(path, content)
+        if self.mixed:
+            return
         model = companion("numpy_model.py")
         if (kind := self.manifest["encoder"]["kind"]) not in model["FEATURES"]:
             raise ModelError(f"{path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it")

@@ -13,11 +13,12 @@ from imdb_jax.config import fields
 from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.charts import overlay
 from imdb_jax.reporting.page import write_page
+from imdb_jax.runs.mixture import Mixture, check_same_reviews
 from imdb_jax.runs.population import Population, runs_in
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.runs.statistics import Spread, seeds_together
 from imdb_jax.training.history import History
-from imdb_jax.training.metrics import Scores
+from imdb_jax.training.metrics import Scores, score
 
 COLUMNS = {
     "test accuracy, %": ".2f",
@@ -54,8 +55,8 @@ class Row(NamedTuple):
     cells: Sequence[str]
 
 
-def write_comparison(path: Path, folders: Sequence[Path]) -> None:
-    """Compares runs, and the members of populations, without reading a review.
+def write_comparison(path: Path, folders: Sequence[Path], mixture: Mixture | None = None) -> None:
+    """Compares runs, and the members of populations, without reading a review; a mixture has a row of its own.
 
     Each look at what a run reached on test is recorded in it.
     """
@@ -75,7 +76,9 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
         [overlay("loss", curves), overlay("accuracy", curves)],
         columns=list(COLUMNS),
         groups=list(groups),
-        rows=[row for name, members in groups.items() for row in rows(name, members)] + _ensembles(folders, above),
+        rows=[row for name, members in groups.items() for row in rows(name, members)]
+        + _ensembles(folders, above)
+        + ([] if mixture is None else [_mixed(mixture, above)]),
         entrants=[row for entrant in entrants for row in rows(entrant.name, [entrant])],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
@@ -98,8 +101,11 @@ def _entrant(run: Run, above: str) -> Entrant:
         figures |= {"best epoch": best.epoch, **_figures("validation", best.validation)}
     if results is not None:
         figures |= {"in all, s": results.seconds.total, **_figures("test", results.test)}
-    name = os.path.relpath(run.folder, above).replace("/members/", "/")
-    return Entrant(name, fields(config), history, results, figures)
+    return Entrant(_name(run, above), fields(config), history, results, figures)
+
+
+def _name(run: Run, above: str) -> str:
+    return os.path.relpath(run.folder, above).replace("/members/", "/")
 
 
 def _figures(split: str, scores: Scores) -> Figures:
@@ -120,9 +126,24 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[Row]:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble, {ensemble.name}".removesuffix(", ")
             seeds = [int(population.members()[member]["seed"]) for member in ensemble.members]
-            (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
-            found.append(row._replace(seeds=seeds))
+            found.append(_together(name, seeds, figures))
     return found
+
+
+def _together(name: str, seeds: list[int], figures: Figures) -> Row:
+    """The row of several runs that are read as one."""
+    (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
+    return row._replace(seeds=seeds)
+
+
+def _mixed(mixture: Mixture, above: str) -> Row:
+    """The row of a mixture."""
+    names = [_name(run, above) for run in mixture.runs]
+    check_same_reviews(names, mixture.runs, "validation", "mix runs that share them")
+    figures: Figures = {}
+    for split in ("validation", "test"):
+        figures |= _figures(split, score(mixture.kept_logits(split), mixture.runs[0].predictions(split).labels))
+    return _together(mixture.formula, [], figures)
 
 
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:

@@ -96,10 +96,9 @@ def attributed(
     special = vocabulary.special
     tokens = [token.decode("utf-8", "replace") for token in vocabulary.tokens[: len(special.tokens)]]
     words = [Word(tokens[i], tokens[i]) for i in special.start]
-    for written in split_written(text, vocabulary.text):
-        read = split_words(written, vocabulary.text)  # one word, or none
-        known = not read or vocabulary.ids(read)[-1] != special.unknown
-        words.append(Word(written.decode("utf-8", "replace"), b"".join(read).decode("utf-8", "replace"), known))
+    for written, read in split_written(text, vocabulary.text):
+        known = not read or vocabulary.ids([read])[-1] != special.unknown
+        words.append(Word(written.decode("utf-8", "replace"), read.decode("utf-8", "replace"), known))
     if sum(bool(word.read) for word in words) == len(special.start):
         words.append(Word(tokens[special.unknown], tokens[special.unknown], known=False))
     places = [place for place, word in enumerate(words) if word.read]

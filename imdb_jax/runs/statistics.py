@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int8
 
 from imdb_jax.training.metrics import Figure, Scores
 
@@ -77,9 +77,35 @@ class Spreads:
         return cls(**{field.name: Spread.of([getattr(each, field.name) for each in scores]) for field in fields})
 
 
-def mean_logits(logits: Sequence[Float[np.ndarray, " N"]]) -> Float64[np.ndarray, " N"]:
-    """What an ensemble says: for each review the mean of its members' logits."""
-    return np.stack(logits).mean(axis=0, dtype=np.float64)
+def mean_logits(
+    logits: Sequence[Float[np.ndarray, " N"]], weights: Sequence[float] | None = None
+) -> Float64[np.ndarray, " N"]:
+    """What an ensemble says: for each review the mean of its members' logits, or their sum with weights."""
+    if weights is None:
+        return np.stack(logits).mean(axis=0, dtype=np.float64)
+    return np.array(weights, np.float64) @ np.stack(logits)
+
+
+def log_odds_weights(logits: Sequence[Float[np.ndarray, " N"]], labels: Int8[np.ndarray, " N"]) -> list[float]:
+    """Weights, none below 0, whose sum of several members' logits comes nearest to the log-odds of the labels.
+
+    A logistic regression without a constant (Wolpert 1992, stacking); of a single member its weight is the inverse of
+    a temperature (Guo et al. 2017). Labels are softened as by Platt (1999): what is always right gets a finite weight.
+
+    Example: one member with logits [1, 1, 1, 1, -1, -1, -1, -1] for labels [1, 1, 1, 0, 0, 0, 0, 1] gives [log 2].
+    """
+    from scipy import optimize, special
+
+    stacked, positive = np.stack(logits).astype(np.float64), labels > 0
+    targets = np.where(positive, (positive.sum() + 1) / (positive.sum() + 2), 1 / ((~positive).sum() + 2))
+
+    def loss(weights: Float64[np.ndarray, " M"]) -> tuple[float, Float64[np.ndarray, " M"]]:
+        logit = weights @ stacked
+        slope = stacked @ (special.expit(logit) - targets) / len(targets)
+        return float((np.logaddexp(0, logit) - targets * logit).mean()), slope
+
+    start, bounds = np.full(len(stacked), 1 / len(stacked)), [(0, None)] * len(stacked)
+    return optimize.minimize(loss, start, jac=True, bounds=bounds, tol=1e-12).x.tolist()
 
 
 def mcnemar(first: Bool[np.ndarray, " N"], second: Bool[np.ndarray, " N"]) -> tuple[int, int, float]:

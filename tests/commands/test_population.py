@@ -10,12 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imdb_jax.errors import UserError
-from imdb_jax.inference.reader import JaxReader, NumpyReader
+from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader
+from imdb_jax.runs.mixture import Mix
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
+from imdb_jax.runs.statistics import log_odds_weights, mean_logits
 from tests.commands.command_line import ROOT, fails, run
 
 CONFIG = """
@@ -23,8 +26,8 @@ from imdb_jax.config import *
 
 config = Config(
     data=DataConfig(source="synthetic", limit=100, vocabulary_size=200, max_length=24),
-    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=PoolConfig()),
-    optimizer=OptimizerConfig(learning_rate=1e-2),
+    model=ModelConfig(embedding=LearnedEmbedding(dim=8), encoder=ENCODER),
+    optimizer=OptimizerConfig(learning_rate=3e-2),
     training=TrainingConfig(batch_size=32, epochs=2),
 )
 """
@@ -34,7 +37,8 @@ config = Config(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A population of three seeds, a run by itself, and one on other reviews."""
     folder = tmp_path_factory.mktemp("populations")
-    (folder / "config.py").write_text(CONFIG)
+    (folder / "config.py").write_text(CONFIG.replace("ENCODER", "PoolConfig()"))
+    (folder / "conv1d.py").write_text(CONFIG.replace("ENCODER", "Conv1DConfig(features=8)"))
     for name, options in (
         ("seeds", ["--config.seeds=0,1"]),
         ("seeds", ["--config.seeds", "0..2"]),  # one more joins
@@ -42,7 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("other", ["--config.data.limit=50"]),
         ("held", ["--config.data.validation.size=0.3"]),  # of the same test reviews
     ):
-        process = run("imdb_jax.train", "--config", folder / "config.py", "--workdir", folder / name, *options)
+        file = "conv1d.py" if name == "run" else "config.py"
+        process = run("imdb_jax.train", "--config", folder / file, "--workdir", folder / name, *options)
         assert process.returncode == 0, process.stderr.decode()
     return folder
 
@@ -156,6 +161,74 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     (tmp_path / "population.json").write_text("{}")
     assert "population.json: has changed" in fails(65, "imdb_jax.train", "--workdir", tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def kept(folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """What the ensemble and the run by itself said of validation reviews, and their labels."""
+    seeds = [run.predictions("validation") for run in Population(folder / "seeds").runs()]
+    alone = Run(folder / "run").predictions("validation")
+    return [mean_logits([each.logits for each in seeds]), alone.logits], alone.labels
+
+
+def test_each_command_reads_a_mixture(folder: Path, tmp_path: Path) -> None:
+    mixed = ("--workdir", "seeds", "--mix", "run", "--weights=3,1")
+    logits, labels = kept(folder)
+    weights = [share * log_odds_weights([each], labels)[0] for share, each in zip((3 / 4, 1 / 4), logits, strict=True)]
+    together = weights[0] * logits[0] + weights[1] * logits[1]
+
+    found = json.loads(output("imdb_jax.evaluate", *mixed, cwd=folder))
+    members = {f"seeds/members/seed={seed}": weights[0] / 3 for seed in range(3)}
+    assert found["weights"] == pytest.approx({**members, "run": weights[1]})
+    assert found["accuracy"] == ((together > 0) == labels).mean()
+    assert found["loss"] == pytest.approx(np.logaddexp(0, np.where(labels, -together, together)).mean())
+
+    reviews = ["A wonderful, brilliant film.", "Dull, awful.", "", "영화 한 편", "word " * 90]
+
+    def probabilities(*options: str) -> np.ndarray:
+        lines = output("imdb_jax.predict", *options, "--output", "jsonl", *reviews, cwd=folder).splitlines()
+        return np.array([json.loads(line)["probability"] for line in lines])
+
+    alone = [np.log(p / (1 - p)) for p in (probabilities("--workdir", name) for name in ("seeds", "run"))]
+    predicted = probabilities(*mixed)
+    np.testing.assert_allclose(predicted, 1 / (1 + np.exp(-mean_logits(alone, weights))), atol=1e-6)
+
+    output("imdb_jax.export", *mixed, "--out", tmp_path / "model.zip", cwd=folder)
+    for kind in (JaxReader, NumpyReader):
+        np.testing.assert_allclose(kind(tmp_path / "model.zip").probabilities(reviews), predicted, atol=1e-6)
+    damaged = (tmp_path / "model.zip").read_bytes().replace(b"[UNK]", b"[unk]", 1)
+    (tmp_path / "model.zip").write_bytes(damaged)
+    with pytest.raises(ModelError, match=r"0\.zip: has changed since it was written|not a model of imdb_jax"):
+        NumpyReader(tmp_path / "model.zip")
+
+    compared = output("imdb_jax.compare", "seeds", "seeds", "--mix", "run", "--weights=3,1", cwd=folder)
+    assert re.search(rf"│ seeds \+ run +│ +4 │ +{100 * found['accuracy']:.2f} │", compared)
+    page = tmp_path / "page.html"
+    output("imdb_jax.report", "seeds", "--mix", "run", "--weights=3,1", "--out", page, cwd=folder)
+    row = page.read_text().partition(f"logit = {weights[0]:.3g} seeds + {weights[1]:.3g} run</td>")[2]
+    assert f"{100 * found['accuracy']:.2f}</td>" in row.partition("</tr>")[0]
+
+
+def test_validation_chooses_weights(folder: Path) -> None:
+    chosen = Mix(mix=(str(folder / "run"),)).with_first(str(folder / "seeds"))
+    first, second = log_odds_weights(*kept(folder))
+    assert chosen.weights == pytest.approx([first / 3, first / 3, first / 3, second])
+    assert Mix().with_first(str(folder / "seeds")).weights is None
+
+
+def test_mistakes_of_mixtures_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixed = ("imdb_jax.evaluate", "--workdir", "run", "--mix")
+    for weights in ("1", "1,2,3", "1,x", "0,0", "-1,2", "nan,1"):
+        told = fails(2, *mixed, "seeds", f"--weights={weights}", cwd=folder)
+        assert f"--weights: {weights!r}; must be 2 numbers" in told
+    assert "--weights: '1'; only for several runs" in fails(2, *mixed[:3], "--weights=1", cwd=folder)
+    assert "nowhere: not a finished run" in fails(66, *mixed, "nowhere", cwd=folder)
+    assert "run, held: not of the same reviews; give --weights" in fails(65, *mixed, "held", cwd=folder)
+    told = fails(65, *mixed, "held", "--weights=1,1", cwd=folder)
+    assert "run, held: not of the same reviews; mix runs that share them" in told
+    output(*mixed, "held", "--weights=1,1", "--split", "test", cwd=folder)
+    monkeypatch.setattr("imdb_jax.runs.mixture.log_odds_weights", lambda logits, labels: [0.0] * len(logits))
+    told = fails(65, *mixed, "seeds", cwd=folder)
+    assert told.endswith("run, seeds: none is better than chance on validation")
 
 
 NAMES = "seeds", "run"

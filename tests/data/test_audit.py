@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from imdb_jax.config import TextConfig
 from imdb_jax.data.audit import audit, refuse_unfit, summary, table, warnings
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.rows import LONGEST_REVIEW
@@ -51,10 +52,12 @@ def test_texts_without_spaces_are_warned_of() -> None:
         ("这部电影非常好看演员的表演很精彩故事也很感人".encode(), 1),
         ("太糟糕了浪费时间不推荐给任何人看无聊透顶".encode(), 0),
     )
-    (warning,) = warnings(audit({"train": chinese, "test": TEST}))
+    (warning,) = warnings(audit({"train": chinese, "test": TEST}), TextConfig())
     assert warning.startswith("train reviews have words of 21")
+    assert warning.endswith("for Chinese or Japanese, data.text.unit=characters")
+    assert not warnings(audit({"train": chinese, "test": TEST}), TextConfig(unit="characters"))
     korean = listed(("정말 훌륭한 영화 배우들의 연기가 좋았다".encode(), 1), ("지루한 영화".encode(), 0))
-    assert not warnings(audit({"train": korean}))
+    assert not warnings(audit({"train": korean}), TextConfig())
 
 
 def test_overlap_between_splits() -> None:

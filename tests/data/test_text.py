@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import TextConfig
-from imdb_jax.data.text import split_words, split_written
+from imdb_jax.data.text import SPACE, split_words, split_written
 from imdb_jax.data.vocabulary import Vocabulary
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "text_vectorization.json").read_text())
@@ -24,6 +24,7 @@ rules = st.builds(
     break_tags_as_spaces=st.booleans(),
     keep_apostrophes=st.booleans(),
     punctuation=st.sampled_from(["delete", "words"]),
+    unit=st.sampled_from(["words", "characters"]),
 )
 
 
@@ -87,14 +88,40 @@ def test_words_of_any_bytes_hold_no_capital_punctuation_or_white_space(review: b
 
 @given(reviews, rules)
 def test_parts_as_written_hold_the_words_one_by_one(review: bytes, text: TextConfig) -> None:
-    words = [split_words(part, text) for part in split_written(review, text)]
-    assert [word for each in words for word in each] == split_words(review, text)
-    assert all(len(each) <= 1 for each in words)
+    if text.unit == "characters":  # where punctuation is deleted inside of broken ones, parts may be more
+        review = review.decode("utf-8", "ignore").encode()
+    assert [word for _, word in split_written(review, text) if word] == split_words(review, text)
+
+
+@pytest.mark.parametrize(
+    ("review", "characters", "fields"),
+    [
+        ("정말  좋은\n영화!", "▁정말▁좋은▁영화", {}),
+        (
+            "好看。\u3000太好了<br />!!",
+            "▁好看。\u3000太好了▁!!",
+            {"punctuation": "words", "break_tags_as_spaces": True},
+        ),
+        ("It's - GOOD 🍿", "▁it's▁good▁🍿", {"keep_apostrophes": True}),
+        (" \n- ", "", {}),
+    ],
+)
+def test_characters_are_code_points(review: str, characters: str, fields: dict) -> None:
+    text = TextConfig(unit="characters", **fields)
+    assert [each.decode() for each in split_words(review.encode(), text)] == [*characters]
+    vocabulary = build([review.encode()], 100, text)
+    assert vocabulary.decode(vocabulary.encode(review.encode())) == (characters.replace("▁", " ")[1:] or "[UNK]")
+
+
+def test_bytes_that_are_not_utf8_are_characters_of_their_own() -> None:
+    found = split_words(b"\xff\xec\x98 \xb0\xec\x98\x81", TextConfig(unit="characters"))
+    assert found == [SPACE, b"\xff", b"\xec", b"\x98", SPACE, b"\xb0", "영".encode()]
 
 
 @given(reviews, rules)
 def test_letters_of_other_alphabets_are_left_alone(review: bytes, text: TextConfig) -> None:
-    words = b"".join(split_words(review, text))
+    words = b"".join(split_words(review, text)).replace(SPACE, b"")
+    review = review.replace(SPACE, b"")
     assert bytes(byte for byte in words if byte > 127) == bytes(byte for byte in review if byte > 127)
 
 

@@ -345,9 +345,9 @@ def refused(path: Path, said: str, exit_code: int = 65) -> None:
 
 
 def test_models_of_format_1_are_read(small: Predictor, model: bytes, tmp_path: Path) -> None:
-    """They do not tell what becomes of punctuation: it is deleted."""
+    """They do not tell what becomes of punctuation: it is deleted; reviews are words."""
     text = json.loads(zipfile.ZipFile(io.BytesIO(model)).read("manifest.json"))["text"]
-    assert text.pop("punctuation") == "delete"
+    assert (text.pop("punctuation"), text.pop("unit")) == ("delete", "words")
     (tmp_path / "model.zip").write_bytes(repacked(model, {"manifest.json": manifest(model, format=1, text=text)}))
     for kind in (JaxReader, NumpyReader):
         np.testing.assert_allclose(kind(tmp_path / "model.zip").probabilities(REVIEWS), predicted(small), atol=1e-6)
@@ -435,6 +435,7 @@ def test_text_is_split_as_in_training(review: bytes, text: TextConfig) -> None:
         break_tags_as_spaces=text.break_tags_as_spaces,
         keep_apostrophes=text.keep_apostrophes,
         punctuation=text.punctuation,
+        unit=text.unit,
     )
     assert found == split_words(review, text)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from imdb_jax.runs.statistics import (
     Spread,
     difference_interval,
+    log_odds_weights,
     mcnemar,
     mean_logits,
     seeds_together,
@@ -42,6 +43,34 @@ def test_a_spread_as_text() -> None:
 def test_mean_logits_decide_together() -> None:
     logits = [np.array([2.0, -1.0], np.float32), np.array([-1.0, -1.0], np.float32), np.array([-0.5, 5.0], np.float32)]
     np.testing.assert_allclose(mean_logits(logits), [1 / 6, 1.0])
+    np.testing.assert_allclose(mean_logits(logits, [1.0, 0.0, 2.0]), logits[0] + 2 * logits[2])
+
+
+def test_weights_are_those_of_the_log_odds() -> None:
+    """Positive reviews, of which there are 4, count 5 / 6 positive; of logit 1 are 3 of them and a negative one."""
+    labels = np.array([1, 1, 1, 0, 0, 0, 0, 1], np.int8)
+    first = np.array([1, 1, 1, 1, -1, -1, -1, -1], np.float32)
+    assert log_odds_weights([first], labels) == pytest.approx([np.log(2)], abs=1e-5)
+    assert log_odds_weights([4 * first], labels) == pytest.approx([np.log(2) / 4], abs=1e-5)
+    assert log_odds_weights([-first], labels) == [0.0]
+    wrong = np.array([-1, 1, -1, 1, 1, -1, 1, -1], np.float32)
+    assert log_odds_weights([first, wrong], labels) == pytest.approx([np.log(2), 0.0], abs=1e-5)
+
+
+def test_weights_add_what_only_one_member_knows() -> None:
+    """Two members that are right about different halves, and silent about the other, are both taken as they are."""
+    labels = np.tile(np.array([1, 1, 1, 0, 0, 0, 0, 1], np.int8), 2)
+    logits = np.array([1, 1, 1, 1, -1, -1, -1, -1], np.float32)
+    silent = np.zeros(8, np.float32)
+    members = [np.concatenate([logits, silent]), np.concatenate([silent, 2 * logits])]
+    share = (3 * 9 / 10 + 1 / 10) / 4
+    scale = np.log(share / (1 - share))
+    assert log_odds_weights(members, labels) == pytest.approx([scale, scale / 2], abs=1e-5)
+
+
+def test_members_that_are_always_right_have_finite_weights() -> None:
+    labels = np.array([1, 1, 0, 0], np.int8)
+    assert log_odds_weights([labels * 2.0 - 1], labels) == pytest.approx([np.log(3)], abs=1e-5)
 
 
 def test_mcnemar_of_a_published_table() -> None:
