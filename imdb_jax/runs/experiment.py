@@ -201,7 +201,7 @@ class Keeper(contextlib.ExitStack):
             self.run.check_data(dataset)
             table = self.run.load_vectors()
         elif isinstance(embedding, PretrainedEmbedding | LogCountRatioEmbedding):
-            if model is not None:
+            if model is not None and not getattr(embedding, "folded", False):
                 table = np.asarray(getattr(model.embedding, "table", np.zeros((0, 0))))  # what has none is refused
             elif isinstance(embedding, LogCountRatioEmbedding):
                 table = build.log_count_ratios(dataset, embedding.smoothing)

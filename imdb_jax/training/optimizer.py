@@ -4,7 +4,14 @@ import optax
 
 from imdb_jax.config import OptimizerConfig
 
-EPSILON = 1e-7  # Keras' default for every optimizer here
+EPSILON = 1e-7  # Keras' default for every optimizer here but Adagrad
+
+
+class Sparse(optax.GradientTransformation):
+    """An update that leaves each weight without a gradient, and what is kept of it, as they are.
+
+    It may pass over them, then, and over what it does not get at all: it treats each weight by itself.
+    """
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -20,7 +27,7 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Clipping, if asked for, then the update rule.
 
-    RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
+    Adagrad's sums start at 0 (Duchi et al. 2011), with the epsilon of PyTorch under the root. RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
     adds it before, which shows for gradients below about 1e-5 in the first steps (tests/training/test_optimizer.py).
     """
     rate = learning_rate(config, steps)
@@ -28,6 +35,8 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransf
         update = optax.rmsprop(rate, decay=0.9, eps=EPSILON)
     elif config.name == "adam":
         update = optax.adam(rate, eps=EPSILON)
+    elif config.name == "adagrad":
+        update = Sparse(*optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-10))
     else:
         update = optax.adamw(rate, eps=EPSILON, weight_decay=config.weight_decay)
     if config.clip_norm is None:

@@ -1,0 +1,33 @@
+"""A convolution over one-hot words (Johnson & Zhang 2015) whose kernels start as GloVe vectors times random numbers.
+
+    scripts/reproduce onehot_conv1d
+
+Test accuracy to be read.
+"""
+
+from imdb_jax.config import (
+    Config,
+    Conv1DConfig,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainedEmbedding,
+    TextConfig,
+    TrainingConfig,
+)
+
+config = Config(
+    data=DataConfig(
+        text=TextConfig(break_tags_as_spaces=True, keep_apostrophes=True, punctuation="words"),
+        vocabulary_size=30_000,
+        max_length=1_000,
+    ),
+    model=ModelConfig(
+        embedding=PretrainedEmbedding(vectors="glove.6B.100d", trainable=True, folded=True),
+        encoder=Conv1DConfig(features=500, kernel_size=3),
+        word_dropout=0.25,
+        dropout=0.5,
+    ),
+    optimizer=OptimizerConfig(name="adagrad", learning_rate=0.1, schedule="cosine"),
+    training=TrainingConfig(batch_size=32, epochs=7),
+)
