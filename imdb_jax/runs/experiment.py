@@ -63,9 +63,9 @@ def run_experiment(
         if results is None:
             data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
-            model = model or agree(lambda: build.build_model(config, data.vocabulary, vectors, data))
+            built = [model or agree(lambda: build.build_model(config, data.vocabulary, vectors, data))]
             stopwatch.lap("data")
-            results = _train(model, data, config, keeper, stopwatch)
+            results = _train(built.pop(), data, config, keeper, stopwatch)  # it alone has what was built here
         else:
             if dataset is not None:
                 keeper.begin(dataset, model)
@@ -99,6 +99,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
     )
     log.info(f"{build.padding(train, config):.1%} of the tokens that an epoch computes are padding")
     learner, state = build.build_learner(model, config, len(train) * config.training.epochs)
+    del model  # one copy less in memory
     log.info(parameter_table(state.params, learner.frozen))
     keeper.check_same_start(learner, dataset)
 

@@ -70,7 +70,9 @@ def train_epochs(
                     keep(states[0], history)
                     raise Interrupted(signum)
         weights = jax.tree.leaves(jax.device_get((states[0].params, states[0].ema)))
-        _check_finite("largest weight", np.max([np.abs(each).max(initial=0) for each in weights]), step, history)
+        _check_finite(
+            "largest weight", np.max([(each.max(initial=0), -each.min(initial=0)) for each in weights]), step, history
+        )
         averages = states[0].metrics.compute()
         stopwatch.lap("train")
         scores = score(model.logits(model.eval_models(states), validation), validation.split.labels)
