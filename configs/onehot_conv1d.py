@@ -3,6 +3,10 @@
     scripts/reproduce onehot_conv1d
 
 Test accuracy to be read.
+
+Each filter has a number for every word at each of three places: 45 million, which start as the product of GloVe's
+vectors and a random kernel (`folded`). A step of Adagrad changes only those that its batch reads, 48,000 at most. A
+twentieth of the training reviews is held out, where the other systems hold out a fifth.
 """
 
 from imdb_jax.config import (
@@ -14,6 +18,7 @@ from imdb_jax.config import (
     PretrainedEmbedding,
     TextConfig,
     TrainingConfig,
+    ValidationConfig,
 )
 
 config = Config(
@@ -21,6 +26,7 @@ config = Config(
         text=TextConfig(break_tags_as_spaces=True, keep_apostrophes=True, punctuation="words"),
         vocabulary_size=30_000,
         max_length=1_000,
+        validation=ValidationConfig(size=0.05),
     ),
     model=ModelConfig(
         embedding=PretrainedEmbedding(vectors="glove.6B.100d", trainable=True, folded=True),
@@ -29,5 +35,5 @@ config = Config(
         dropout=0.5,
     ),
     optimizer=OptimizerConfig(name="adagrad", learning_rate=0.1, schedule="cosine"),
-    training=TrainingConfig(batch_size=32, epochs=7),
+    training=TrainingConfig(batch_size=32, epochs=7, monitor="loss"),
 )

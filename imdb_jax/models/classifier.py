@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -121,6 +121,7 @@ class TextClassifier(nnx.Module):
 
         To such a model review b is the word b, as often as a window has words.
         """
+        assert isinstance(self.encoder, Conv1D)
         tokens, _, seeds = self._dropped(tokens, keys)
         words = self.encoder.winners(tokens, jnp.arange(tokens.shape[1])[None] < lengths[:, None])
         size, batch, _ = words.shape
@@ -156,9 +157,9 @@ class TextClassifier(nnx.Module):
         return model
 
     def _fold(self, dtype: Any) -> None:
-        table = self.embedding.table[...]
-        self.encoder.fold(table.astype(dtype))
-        self.embedding = OneHot(len(table))
+        embedding, encoder = cast(Embedding, self.embedding), cast(Any, self.encoder)
+        encoder.fold(embedding.table[...].astype(dtype))
+        self.embedding = OneHot(len(embedding.table))
 
 
 def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:

@@ -27,8 +27,9 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
 def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Clipping, if asked for, then the update rule.
 
-    Adagrad's sums start at 0 (Duchi et al. 2011), with the epsilon of PyTorch under the root. RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
+    RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
     adds it before, which shows for gradients below about 1e-5 in the first steps (tests/training/test_optimizer.py).
+    Adagrad's sums start at 0 (Duchi et al. 2011), to which 1e-10 is added below the root.
     """
     rate = learning_rate(config, steps)
     if config.name == "rmsprop":
