@@ -57,6 +57,7 @@ def test_no_copy_of_the_kernel_is_made() -> None:
     step = jax.jit(learner.train_step, donate_argnums=0)
     shapes = jax.tree.map(wide, state._replace(key=None))._replace(key=state.key)
     memory = step.lower(shapes, learner.frozen, Shard(batch, np.int32(0), np.float32(10))).compile().memory_analysis()
+    assert memory is not None
     assert memory.temp_size_in_bytes < 3 * size * 8
     assert memory.output_size_in_bytes - memory.alias_size_in_bytes < 3 * size * 8
 
