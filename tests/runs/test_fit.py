@@ -120,6 +120,7 @@ def test_a_run_goes_on_with_its_own_frozen_table_alone(dataset: Dataset, tmp_pat
     jax.tree.map(np.testing.assert_array_equal, nnx.state(first, nnx.Param), nnx.state(other, nnx.Param))
 
 
+@pytest.mark.slow
 def test_a_folded_model_is_the_one_that_the_vectors_give(dataset: Dataset, tmp_path: Path) -> None:
     file = tmp_path / "vectors.txt"
     words = dataset.vocabulary.words
