@@ -2,7 +2,8 @@
 
     scripts/reproduce onehot_conv1d
 
-Test accuracy to be read.
+Test accuracy 91.25 ± 0.12 %, validation 91.20 ± 0.32 % (seeds 0, 1, 2, best in epochs 5, 7, 3 of up to 7); 225 ± 15 s a
+run, 175 ± 20 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 
 Each filter has a number for every word at each of three places: 45 million, which start as the product of GloVe's
 vectors and a random kernel (`folded`). A step of Adagrad changes only those that its batch reads, 48,000 at most. A

@@ -89,13 +89,13 @@ def train_epochs(
         )
         history.epochs.append(epoch)
         state = states[0]._replace(metrics=jax.tree.map(jnp.zeros_like, states[0].metrics))
-        states = model.place(state)  # copies: training consumes them while the state is being written
         stopwatch.lap("evaluation")
         remaining = (stopwatch.seconds.total - before) * (training.epochs - number)
         compiled = stopwatch.compilations - compiled_before
         best = history.best(training.monitor) is epoch
         log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
         keep(state, history)
+        states = model.place(state)  # copies: training consumes them while the state is being written
         del state  # one copy less in memory as soon as it is written
         if signum := stop.asked():
             raise Interrupted(signum)
