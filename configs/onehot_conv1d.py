@@ -8,8 +8,8 @@ run, 175 ± 20 of them training, on 2 CPU cores with jax 0.10.2 and flax 0.12.8.
 Each filter has a number for every word at each of three places: 45 million, which start as the product of GloVe's
 vectors and a random kernel (`folded`). A step of Adagrad changes only those that its batch reads, 48,000 at most. A
 twentieth of the training reviews is held out, where the other systems hold out a fifth. Of the two and a half points
-that it gains over `conv1d` on validation, the start gives 1.1, marks as words 0.6, and Adagrad likely none (LOG.md). The
-seconds were taken on a busy machine: about 75 of them are work of a core.
+that it gains over `conv1d` on validation, the start gives 1.1, marks as words 0.6, and Adagrad likely none (LOG.md).
+The seconds were taken on a busy machine: about 75 of them are work of a core.
 """
 
 from imdb_jax.config import (

@@ -83,7 +83,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
                 shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: TrainState, history: Json, score: float | None = None) -> None:
-        """Starts writing a checkpoint, a large one to its end; when that fails, training goes on and the log says so."""
+        """Starts writing a checkpoint, a large one to its end; when that fails, training goes on, the log says so."""
         self.wait()
         self._writing = self._writer.submit(self._save, state, history, score)
         if sum(leaf.nbytes for leaf in jax.tree.leaves(state.plain())) > LARGE:
