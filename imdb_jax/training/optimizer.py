@@ -8,9 +8,9 @@ EPSILON = 1e-7  # Keras' default for every optimizer here but Adagrad
 
 
 class Sparse(optax.GradientTransformation):
-    """An update that leaves each weight without a gradient, and what is kept of it, as they are.
+    """An update that treats each weight by itself and leaves those without a gradient, and what it keeps of them.
 
-    It may pass over them, then, and over what it does not get at all: it treats each weight by itself.
+    A step may then give it only weights that have a gradient (`Learner.sparse`).
     """
 
 

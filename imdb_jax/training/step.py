@@ -204,7 +204,10 @@ class Learner:
         return self.update(state, [self.gradients(state, frozen, shard)])
 
     def _sparse_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
-        """The same by the numbers of the kernel, and of what the optimizer keeps of it, that the batch reads."""
+        """The same by the numbers that the batch reads, of the encoder's kernel and of what the optimizer keeps of it.
+
+        These are gathered, updated as if there were no others, and put back in their places.
+        """
         tokens, lengths = map(jnp.asarray, (shard.batch.tokens, shard.batch.lengths))
         words, logits = self._model(state.params, frozen).winners(tokens, lengths, _keys(state, shard))
         size, _, features = words.shape
