@@ -30,6 +30,7 @@ ONE_OF_EACH_KIND = (
     "glove_bilstm",
     "max_pool_tuned",
     "ngrams",
+    "onehot_conv1d",
     "onehot_rnn_tuned",
     "quickstart",
     "word2vec_conv1d_tuned",

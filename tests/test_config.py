@@ -39,6 +39,7 @@ from tests.conftest import CONFIGS
 EMBEDDINGS = [
     LearnedEmbedding(dim=7),
     PretrainedEmbedding(vectors="é", trainable=True),
+    PretrainedEmbedding(trainable=True, folded=True),
     OneHotEmbedding(),
     LogCountRatioEmbedding(smoothing=0.5),
 ]
@@ -119,12 +120,14 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
         | section(
             PretrainedEmbedding,
             vectors=st.text(),
-            trainable=st.booleans(),
+            trainable=st.just(True),
+            folded=st.booleans(),
             missing=st.sampled_from(["zeros", "normal"]),
         )
         | section(LogCountRatioEmbedding, smoothing=positive_floats)
         | section(OneHotEmbedding)
     )
+    one_hot = embedding.kind == "one_hot" or getattr(embedding, "folded", False)
     recurrent = {
         "hidden_dim": sizes,
         "bidirectional": st.booleans(),
@@ -135,7 +138,7 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
     encoders |= section(Conv1DConfig, features=sizes, kernel_size=st.integers(1, 100))
     options = st.dictionaries(st.text(), sizes | rates | st.booleans() | st.text())
     encoders |= section(OwnEncoderConfig, name=st.text(), options=options)
-    if embedding.kind != "one_hot":
+    if not one_hot:
         encoders |= section(ConvStackConfig, features=sizes, kernel_size=sizes, pool_size=sizes)
         encoders |= section(PoolConfig, pooling=st.sampled_from(["mean", "max", "sqrt"]))
     fields = section(
@@ -143,7 +146,7 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
         embedding=st.just(embedding),
         encoder=encoders,
         word_dropout=rates,
-        embedding_dropout=st.just(0.0) if embedding.kind == "one_hot" else rates,
+        embedding_dropout=st.just(0.0) if one_hot else rates,
         hidden_dims=st.lists(sizes, max_size=3).map(tuple),
         dropout=rates,
         dtype=st.sampled_from(["float32", "bfloat16"]),
@@ -153,7 +156,7 @@ def model_configs(draw: st.DrawFn) -> ModelConfig:
 
 @st.composite
 def optimizer_configs(draw: st.DrawFn) -> OptimizerConfig:
-    name = draw(st.sampled_from(["rmsprop", "adam", "adamw"]))
+    name = draw(st.sampled_from(["rmsprop", "adam", "adamw", "adagrad"]))
     fields = section(
         OptimizerConfig,
         name=st.just(name),
@@ -221,6 +224,13 @@ WRONG = [
         "word_dropout only",
     ),
     (ModelConfig, {"embedding": OneHotEmbedding(), "encoder": PoolConfig()}, "model.embedding: one_hot", "vectors"),
+    (PretrainedEmbedding, {"folded": True}, "model.embedding.folded: True", "trainable must be True"),
+    (
+        ModelConfig,
+        {"embedding": PretrainedEmbedding(trainable=True, folded=True), "encoder": PoolConfig()},
+        "model.embedding: folded",
+        "vectors",
+    ),
     (PoolConfig, {"pooling": "last"}, "model.encoder.pooling: 'last'", "'mean', 'max' or 'sqrt'"),
     (OwnEncoderConfig, {"options": {}}, "model.encoder.name", "field required"),
     (OwnEncoderConfig, {"name": "x", "options": {"a": [1]}}, "model.encoder.options.a.int: [1]", "valid integer"),

@@ -35,8 +35,16 @@ class PretrainedEmbedding:
     """A file (GloVe text, word2vec text or .bin; .gz and .zip too) or the name of a published set."""
     trainable: bool = False
     """Tune the vectors; otherwise they stay as they are (stop-gradient)."""
+    folded: bool = False
+    """Train the product of the vectors and the encoder's kernel in their place: the kernel of one-hot words."""
     missing: Literal["zeros", "normal"] = "zeros"
     """Vectors of words that the file lacks: zeros, or normal draws with the file's own standard deviation."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "PretrainedEmbedding":
+        if self.folded and not self.trainable:
+            raise ValueError("folded: True; the product is trained, so trainable must be True too")
+        return self
 
 
 @section("model.embedding")
@@ -158,10 +166,11 @@ class ModelConfig:
 
     @model_validator(mode="after")
     def _check(self) -> "ModelConfig":
-        if self.embedding.kind == "one_hot" and self.embedding_dropout:
+        kind = "folded" if getattr(self.embedding, "folded", False) else self.embedding.kind
+        if kind in ("folded", "one_hot") and self.embedding_dropout:
             raise ValueError(f"embedding_dropout: {self.embedding_dropout}; one-hot words take word_dropout only")
-        if self.embedding.kind == "one_hot" and isinstance(self.encoder, ConvStackConfig | PoolConfig):
-            raise ValueError(f"embedding: one_hot; the encoder {self.encoder.kind} reads word vectors, so learn some")
+        if kind in ("folded", "one_hot") and isinstance(self.encoder, ConvStackConfig | PoolConfig):
+            raise ValueError(f"embedding: {kind}; the encoder {self.encoder.kind} reads word vectors, so learn some")
         return self
 
 
@@ -169,7 +178,7 @@ class ModelConfig:
 class OptimizerConfig:
     """The optax update. Defaults and epsilons are Keras', so that results compare."""
 
-    name: Literal["rmsprop", "adam", "adamw"] = "adam"
+    name: Literal["rmsprop", "adam", "adamw", "adagrad"] = "adam"
     """Update rule."""
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1e-3
     """Step size; the peak of a schedule."""

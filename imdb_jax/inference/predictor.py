@@ -52,7 +52,9 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     learner, state = restore_best(run)
     embedding = {**learner.frozen, **state.eval_params}.get("embedding", {})
     if "table" not in embedding:
-        raise UserError(f"{run.folder}: has no word vectors, model.embedding is {run.config().model.embedding.kind}")
+        config = run.config().model.embedding
+        kind = "folded" if getattr(config, "folded", False) else config.kind
+        raise UserError(f"{run.folder}: has no word vectors, model.embedding is {kind}")
     return np.asarray(embedding["table"], np.float32)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -74,6 +74,8 @@ class TextClassifier(nnx.Module):
         self.encoder = _build_encoder(config.encoder, self.embedding.dim, rngs)
         widths = [self.encoder.features, *config.hidden_dims]
         linear = partial(nnx.Linear, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
+        if getattr(config.embedding, "folded", False):
+            self._fold(jnp.float32)
         self.hidden = nnx.List([linear(*sizes) for sizes in itertools.pairwise(widths)])
         if widths[-1] == 1:  # what is left is a logit already
             linear = partial(nnx.Linear, kernel_init=nnx.initializers.ones, rngs=rngs)
@@ -92,15 +94,39 @@ class TextClassifier(nnx.Module):
         mask = jnp.arange(tokens.shape[1])[None] < lengths[:, None]
         if keys is None:
             return self.of_words(self.words(tokens, mask), mask)
+        tokens, of_numbers, of_features = self._dropped(tokens, keys)
+        words = self.words(tokens, mask)
+        if self.config.embedding_dropout:
+            words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
+        return self.of_words(words, mask, of_features)
+
+    def _dropped(self, tokens: Int[Array, "B T"], keys: Key[Array, " B"]) -> tuple[Array, Array, Array]:
+        """Tokens with some dropped, and the seeds of both other dropouts."""
         seeds = jax.vmap(lambda key: jax.random.bits(key, (3, 2), jnp.uint32))(keys)
         of_words, of_numbers, of_features = jnp.unstack(seeds, axis=1)
         if self.config.word_dropout:
             dropped = bernoulli(of_words, self.config.word_dropout, tokens.shape[1:])
             tokens = jnp.where(dropped, self.unknown, tokens)
-        words = self.words(tokens, mask)
-        if self.config.embedding_dropout:
-            words = Words.of(dropout(words.vectors(), self.config.embedding_dropout, of_numbers))
-        return self.of_words(words, mask, of_features)
+        return tokens, of_numbers, of_features
+
+    @property
+    def reads_few(self) -> bool:
+        """Whether logits are a function of few numbers of the encoder's kernel, those of `winners`."""
+        return isinstance(self.embedding, OneHot) and isinstance(self.encoder, Conv1D)
+
+    def winners(
+        self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], keys: Key[Array, " B"]
+    ) -> tuple[Int[Array, "K B F"], Callable[["TextClassifier"], Float[Array, " B"]]]:
+        """`Conv1D.winners` of reviews under dropout, and the logits by a model whose kernel [K, B, F] is just those.
+
+        To such a model review b is the word b, as often as a window has words.
+        """
+        assert isinstance(self.encoder, Conv1D)
+        tokens, _, seeds = self._dropped(tokens, keys)
+        words = self.encoder.winners(tokens, jnp.arange(tokens.shape[1])[None] < lengths[:, None])
+        size, batch, _ = words.shape
+        reviews = jnp.broadcast_to(jnp.arange(batch, dtype=jnp.int32)[:, None], (batch, size))
+        return words, lambda model: model.of_words(Words(reviews, None), jnp.ones((batch, size), bool), seeds)
 
     def words(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Words:
         """What the encoder gets of tokens; those at padding count as id 0, whatever stands there."""
@@ -126,11 +152,14 @@ class TextClassifier(nnx.Module):
         A word then costs a row of that product and no multiplication; worth it from as many words as the table has.
         """
         model = nnx.clone(self)
-        fold = getattr(model.encoder, "fold", None)  # not every encoder starts with a product
-        if fold is not None and isinstance(self.embedding, Embedding):
-            model.embedding = OneHot(len(self.embedding.table))
-            fold(self.embedding.table[...].astype(self.output.kernel[...].dtype))
+        if hasattr(model.encoder, "fold") and isinstance(self.embedding, Embedding):  # not every one has a product
+            model._fold(self.output.kernel[...].dtype)
         return model
+
+    def _fold(self, dtype: Any) -> None:
+        embedding, encoder = cast(Embedding, self.embedding), cast(Any, self.encoder)
+        encoder.fold(embedding.table[...].astype(dtype))
+        self.embedding = OneHot(len(embedding.table))
 
 
 def _build_encoder(config: EncoderConfig, input_dim: int, rngs: nnx.Rngs) -> Encoder:

@@ -44,6 +44,30 @@ class Conv1D(OrderedEncoder):
         # Bias and ReLU are monotone, so they may follow the maximum, where there is W times less to compute.
         return jax.nn.relu(highest + self.bias[...][None])
 
+    def winners(self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int[Array, "K B F"]:
+        """The one-hot words of the windows that have the maxima; V, which is no word, where those are of padding.
+
+        The features of a review then are a function of `kernel[k, winners[k, b, f], f]` and no other number of it.
+        """
+        kernel = self.kernel[...]
+        size = kernel.shape[0]
+        rows = jnp.where(mask, ids, kernel.shape[1]).T
+        rows = jnp.pad(rows, ((0, max(0, size - len(rows))), (0, 0)), constant_values=kernel.shape[1])
+        windows = jnp.maximum(mask.sum(axis=1, dtype=jnp.int32) - size + 1, 1)
+
+        def window(start, best):
+            highest, position = best
+            at = lax.dynamic_slice_in_dim(rows, start, size)
+            output = sum(kernel[k].at[at[k]].get(mode="fill", fill_value=0) for k in range(size))
+            higher = (output > highest) & (start < windows)[:, None]
+            return jnp.where(higher, output, highest), jnp.where(higher, start, position)
+
+        shape = len(ids), kernel.shape[2]
+        start = jnp.full(shape, -jnp.inf, kernel.dtype), jnp.zeros(shape, jnp.int32)
+        _, position = lax.fori_loop(0, windows.max(), window, start)
+        review = jnp.arange(len(ids), dtype=jnp.int32)[:, None]
+        return jnp.stack([rows[position + k, review] for k in range(size)])
+
     def fold(self, table: Float[Array, "V D"]) -> None:
         """Multiplies an embedding's table into the kernel: from now on words are one-hot."""
         self.kernel = nnx.Param(jnp.einsum("vd,kdf->kvf", table, self.kernel[...]))

@@ -63,9 +63,9 @@ def run_experiment(
         if results is None:
             data = dataset or agree(lambda: load_dataset(config.data))
             vectors = keeper.begin(data, model)
-            model = model or agree(lambda: build.build_model(config, data.vocabulary, vectors, data))
+            built = [model or agree(lambda: build.build_model(config, data.vocabulary, vectors, data))]
             stopwatch.lap("data")
-            results = _train(model, data, config, keeper, stopwatch)
+            results = _train(built.pop(), data, config, keeper, stopwatch)  # it alone has what was built here
         else:
             if dataset is not None:
                 keeper.begin(dataset, model)
@@ -99,6 +99,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
     )
     log.info(f"{build.padding(train, config):.1%} of the tokens that an epoch computes are padding")
     learner, state = build.build_learner(model, config, len(train) * config.training.epochs)
+    del model  # one copy less in memory
     log.info(parameter_table(state.params, learner.frozen))
     keeper.check_same_start(learner, dataset)
 
@@ -201,7 +202,7 @@ class Keeper(contextlib.ExitStack):
             self.run.check_data(dataset)
             table = self.run.load_vectors()
         elif isinstance(embedding, PretrainedEmbedding | LogCountRatioEmbedding):
-            if model is not None:
+            if model is not None and not getattr(embedding, "folded", False):
                 table = np.asarray(getattr(model.embedding, "table", np.zeros((0, 0))))  # what has none is refused
             elif isinstance(embedding, LogCountRatioEmbedding):
                 table = build.log_count_ratios(dataset, embedding.smoothing)

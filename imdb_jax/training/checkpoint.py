@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 ARRAYS, METADATA = "arrays", "metadata.json"
 ROOM = 2**16  # bytes that a checkpoint takes beside its arrays
+LARGE = 2**27  # bytes of a state from which training waits for it to be written, not to hold it twice meanwhile
 
 Json = Any  # of the run so far; what it holds is the training loop's affair
 
@@ -82,9 +83,11 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
                 shutil.rmtree(path, ignore_errors=True)
 
     def save(self, state: TrainState, history: Json, score: float | None = None) -> None:
-        """Starts writing a checkpoint; when that fails, training goes on and the log says so."""
+        """Starts writing a checkpoint, a large one to its end; when that fails, training goes on, the log says so."""
         self.wait()
         self._writing = self._writer.submit(self._save, state, history, score)
+        if sum(leaf.nbytes for leaf in jax.tree.leaves(state.plain())) > LARGE:
+            self.wait()
 
     def wait(self) -> None:
         """Waits until the last checkpoint is written; that and the best are tried again if there was no room."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, UInt32
 
 GOLDEN, OTHER = 0x9E3779B9, 0x7F4A7C15  # odd and far apart: neighbouring places must not look alike
+STRETCH = 2**20  # words that are mixed together
 UNSIGNED = {1: jnp.uint8, 2: jnp.uint16}  # by bytes of a number; others are one word or two
 
 
@@ -37,13 +38,24 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 @jax.jit
 def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
     """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices."""
-    marks = []
-    for words in map(_words, leaves):
-        places = jax.lax.iota(jnp.uint32, words.size)
-        first = _mix(words + places * jnp.uint32(GOLDEN))
-        second = _mix(words ^ _mix(places + jnp.uint32(OTHER)))
-        marks.append(jnp.stack([first.sum(dtype=jnp.uint32), second.sum(dtype=jnp.uint32)]))
-    return marks
+    return [_mark(words) for words in map(_words, leaves)]
+
+
+def _mark(words: UInt32[Array, " N"]) -> UInt32[Array, "2"]:
+    """Stretch by stretch: on a CPU the mixed words of a whole array would lie in memory beside it."""
+
+    def add(start: Array, size: int, mark: Array) -> Array:
+        stretch = jax.lax.dynamic_slice_in_dim(words, start, size)
+        places = start.astype(jnp.uint32) + jax.lax.iota(jnp.uint32, size)
+        first = _mix(stretch + places * jnp.uint32(GOLDEN))
+        second = _mix(stretch ^ _mix(places + jnp.uint32(OTHER)))
+        return mark + jnp.stack([first.sum(dtype=jnp.uint32), second.sum(dtype=jnp.uint32)])
+
+    whole, rest = divmod(words.size, STRETCH)
+    mark = add(jnp.int32(whole * STRETCH), rest, jnp.zeros(2, jnp.uint32))
+    if not whole:  # else the loop is traced, with stretches that are too long
+        return mark
+    return jax.lax.fori_loop(0, whole, lambda k, mark: add(jnp.int32(k) * STRETCH, STRETCH, mark), mark)
 
 
 def _words(leaf: Array) -> UInt32[Array, " N"]:

@@ -70,7 +70,9 @@ def train_epochs(
                     keep(states[0], history)
                     raise Interrupted(signum)
         weights = jax.tree.leaves(jax.device_get((states[0].params, states[0].ema)))
-        _check_finite("largest weight", np.max([np.abs(each).max(initial=0) for each in weights]), step, history)
+        _check_finite(
+            "largest weight", np.max([(each.max(initial=0), -each.min(initial=0)) for each in weights]), step, history
+        )
         averages = states[0].metrics.compute()
         stopwatch.lap("train")
         scores = score(model.logits(model.eval_models(states), validation), validation.split.labels)
@@ -87,13 +89,13 @@ def train_epochs(
         )
         history.epochs.append(epoch)
         state = states[0]._replace(metrics=jax.tree.map(jnp.zeros_like, states[0].metrics))
-        states = model.place(state)  # copies: training consumes them while the state is being written
         stopwatch.lap("evaluation")
         remaining = (stopwatch.seconds.total - before) * (training.epochs - number)
         compiled = stopwatch.compilations - compiled_before
         best = history.best(training.monitor) is epoch
         log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
         keep(state, history)
+        states = model.place(state)  # copies: training consumes them while the state is being written
         del state  # one copy less in memory as soon as it is written
         if signum := stop.asked():
             raise Interrupted(signum)

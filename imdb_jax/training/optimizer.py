@@ -4,7 +4,14 @@ import optax
 
 from imdb_jax.config import OptimizerConfig
 
-EPSILON = 1e-7  # Keras' default for every optimizer here
+EPSILON = 1e-7  # Keras' default for every optimizer here but Adagrad
+
+
+class Sparse(optax.GradientTransformation):
+    """An update that treats each weight by itself and leaves those without a gradient, and what it keeps of them.
+
+    A step may then give it only weights that have a gradient (`Learner.sparse`).
+    """
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -22,12 +29,15 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransf
 
     RMSprop equals Keras' exactly. Adam's epsilon stands where Kingma & Ba put it, after the bias correction; Keras
     adds it before, which shows for gradients below about 1e-5 in the first steps (tests/training/test_optimizer.py).
+    Adagrad's sums start at 0 (Duchi et al. 2011), to which 1e-10 is added below the root.
     """
     rate = learning_rate(config, steps)
     if config.name == "rmsprop":
         update = optax.rmsprop(rate, decay=0.9, eps=EPSILON)
     elif config.name == "adam":
         update = optax.adam(rate, eps=EPSILON)
+    elif config.name == "adagrad":
+        update = Sparse(*optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-10))
     else:
         update = optax.adamw(rate, eps=EPSILON, weight_decay=config.weight_decay)
     if config.clip_norm is None:

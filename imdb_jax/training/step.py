@@ -1,7 +1,7 @@
 """The state of a training run and the pure functions that move it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from imdb_jax.data.batches import Batch
 from imdb_jax.training.metrics import TrainScores
+from imdb_jax.training.optimizer import Sparse
 
 Params = PyTree[Array]
 
@@ -115,6 +116,8 @@ class Learner:
     """Precision of activations; parameters are cast on their way into the model."""
     ema_decay: float | None
     """Of a moving average of the parameters, per step; None keeps none."""
+    sparse: bool
+    """Whether a step on one device takes the few numbers of a large kernel that its batch reads, and no others."""
 
     @classmethod
     def create(
@@ -141,7 +144,8 @@ class Learner:
             metrics=Metrics.zero(),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
         )
-        return cls(graph, nnx.to_pure_dict(frozen), optimizer, dtype, ema_decay), state
+        sparse = isinstance(optimizer, Sparse) and ema_decay is None and getattr(model, "reads_few", False)
+        return cls(graph, nnx.to_pure_dict(frozen), optimizer, dtype, ema_decay, sparse), state
 
     def cast_frozen(self) -> PyTree[Array]:
         """The frozen weights in the dtype of activations: cast once, for on a TPU each step would do it again."""
@@ -169,16 +173,9 @@ class Learner:
 
         Dropout is drawn for each row by its number in the batch, so it does not depend on how rows are shared out.
         """
-        tokens, lengths, labels, weights = map(jnp.asarray, shard.batch)
-        rows = shard.first_row + jnp.arange(len(tokens), dtype=jnp.int32)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), rows)
-
-        def loss(params: Params) -> tuple[Array, Metrics]:
-            logits = self.logits(params, frozen, tokens, lengths, keys)
-            metrics = Metrics.of(logits, labels, weights)
-            return metrics.loss / shard.total_weight, metrics
-
-        return jax.grad(loss, has_aux=True)(state.params)
+        tokens, lengths = map(jnp.asarray, (shard.batch.tokens, shard.batch.lengths))
+        keys = _keys(state, shard)
+        return _gradients(state, shard, lambda params: self.logits(params, frozen, tokens, lengths, keys))
 
     def update(self, state: TrainState, parts: Sequence[tuple[Params, Metrics]]) -> TrainState:
         """The state after a step, from the gradients and metrics of all shards, added in their order."""
@@ -202,7 +199,52 @@ class Learner:
 
     def train_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
         """The state after a step on a shard that is the whole batch."""
+        if self.sparse:
+            return self._sparse_step(state, frozen, shard)
         return self.update(state, [self.gradients(state, frozen, shard)])
+
+    def _sparse_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
+        """The same by the numbers that the batch reads, of the encoder's kernel and of what the optimizer keeps of it.
+
+        These are gathered, updated as if there were no others, and put back in their places.
+        """
+        tokens, lengths = map(jnp.asarray, (shard.batch.tokens, shard.batch.lengths))
+        words, logits = self._model(state.params, frozen).winners(tokens, lengths, _keys(state, shard))
+        size, _, features = words.shape
+        places = jnp.arange(size)[:, None, None], words, jnp.arange(features)[None, None]
+        read = _at_kernel(lambda kernel: kernel.at[places].get(mode="fill", fill_value=0), state)
+        parts = _gradients(read, shard, lambda params: logits(self._model(params, frozen)))
+        # a number that several reviews read gets the sum of their gradients in each of its places
+        same = words[:, :, None] == words[:, None]
+        parts = _at_kernel(lambda gradient: jnp.where(same, gradient[:, None], 0).sum(axis=2), parts)
+        after = self.update(read, [parts])
+        return _at_kernel(lambda kernel, read: kernel.at[places].set(read, mode="drop"), state, after)
+
+
+def _keys(state: TrainState, shard: Shard) -> Key[Array, " B"]:
+    rows = shard.first_row + jnp.arange(len(shard.batch.tokens), dtype=jnp.int32)
+    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), rows)
+
+
+def _gradients(
+    state: TrainState, shard: Shard, logits: Callable[[Params], Float[Array, " B"]]
+) -> tuple[Params, Metrics]:
+    labels, weights = map(jnp.asarray, (shard.batch.labels, shard.batch.weights))
+
+    def loss(params: Params) -> tuple[Array, Metrics]:
+        metrics = Metrics.of(logits(params), labels, weights)
+        return metrics.loss / shard.total_weight, metrics
+
+    return jax.grad(loss, has_aux=True)(state.params)
+
+
+def _at_kernel(change: Callable[..., Array], tree: Any, *others: Any) -> Any:
+    """The last of some trees, but for the encoder's kernel and all of its kind: those are made from all trees'."""
+
+    def at(path: Any, *leaves: Array) -> Array:
+        return change(*leaves) if jax.tree_util.keystr(path).endswith("['encoder']['kernel']") else leaves[-1]
+
+    return jax.tree_util.tree_map_with_path(at, tree, *others)
 
 
 def _cast(tree: PyTree[Array], dtype: str) -> PyTree[Array]:

@@ -11,7 +11,15 @@ import pandas
 import pytest
 
 from imdb_jax import config as hyper
-from imdb_jax.config import Config, DataConfig, ModelConfig, OneHotEmbedding, OptimizerConfig, PretrainedEmbedding
+from imdb_jax.config import (
+    Config,
+    DataConfig,
+    Embedding,
+    ModelConfig,
+    OneHotEmbedding,
+    OptimizerConfig,
+    PretrainedEmbedding,
+)
 from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
@@ -146,9 +154,13 @@ def test_word_vectors_are_those_that_are_evaluated(trainable: bool, ema_decay: f
     assert table.dtype == np.float32
 
 
-def test_one_hot_words_have_no_vectors(tmp_path: Path) -> None:
-    run = untrained(tmp_path, ModelConfig(embedding=OneHotEmbedding()))
-    with pytest.raises(UserError, match=r"has no word vectors, model\.embedding is one_hot"):
+@pytest.mark.parametrize(
+    ("embedding", "kind"),
+    [(OneHotEmbedding(), "one_hot"), (PretrainedEmbedding(trainable=True, folded=True), "folded")],
+)
+def test_one_hot_words_have_no_vectors(tmp_path: Path, embedding: Embedding, kind: str) -> None:
+    run = untrained(tmp_path, ModelConfig(embedding=embedding))
+    with pytest.raises(UserError, match=rf"has no word vectors, model\.embedding is {kind}"):
         word_vectors(run)
 
 

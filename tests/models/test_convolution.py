@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import lax
 
+from imdb_jax.models import Words
 from imdb_jax.models.convolution import (
     KERNEL_ROWS,
+    Conv1D,
     _dense_backward,
     _masked_max,
     _one_hot_max,
@@ -80,3 +83,18 @@ def test_one_hot_words_pick_rows_of_the_kernel(reviews: int, words: int) -> None
     want = plain(one_hot, kernel, windows)
     got = jax.jit(_one_hot_max)(ids, kernel, mask, windows)
     np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("words", [2, 3, 9])
+def test_winners_are_the_words_of_the_windows_with_the_maxima(words: int) -> None:
+    random = np.random.default_rng(words)
+    ids = random.integers(0, 5, (4, words)).astype(np.int32)
+    lengths = np.array([words, 1, 2, words])
+    mask = np.arange(words) < lengths[:, None]
+    encoder = Conv1D(5, 6, 3, rngs=nnx.Rngs(0))
+    encoder.bias[...] += 100  # no feature is cut off at 0
+    found = jax.jit(lambda ids, mask: encoder.winners(ids, mask))(ids, mask)
+    places = np.arange(3)[:, None, None], found, np.arange(6)
+    read = encoder.kernel[...].at[places].get(mode="fill", fill_value=0)
+    np.testing.assert_allclose(read.sum(axis=0) + 100, encoder(Words(ids, None), mask), rtol=1e-6)
+    assert (found[1:, 1] == 5).all()  # padding follows a single word

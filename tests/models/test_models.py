@@ -31,7 +31,7 @@ def counts(config: ModelConfig, vocabulary_size: int, vectors: np.ndarray | None
     return tuple(sum(x.size for x in jax.tree.leaves(state)) for state in (trained, frozen))
 
 
-OURS = ("quickstart", "mean_pool", "bigrams", "ngrams")  # of no tutorial
+OURS = ("quickstart", "mean_pool", "bigrams", "ngrams", "onehot_conv1d")  # of no tutorial
 TUTORIALS = {  # parameters of the tutorials' models; what of them is frozen comes second
     "glove_bilstm": (2_034_113, 2_000_000),
     "lstm": (160_881, 0),

@@ -16,6 +16,7 @@ from flax import nnx
 from imdb_jax import Predictor, build_model, fit, load_dataset
 from imdb_jax.config import (
     Config,
+    Conv1DConfig,
     DataConfig,
     LearnedEmbedding,
     ModelConfig,
@@ -30,6 +31,7 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import word_vectors
 from imdb_jax.models import OWN_ENCODERS, Words
+from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
 
 CONFIG = Config(
@@ -116,6 +118,21 @@ def test_a_run_goes_on_with_its_own_frozen_table_alone(dataset: Dataset, tmp_pat
     other.embedding.table[...] = jnp.asarray(tables[0])
     fit(other, dataset, config, tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, nnx.state(first, nnx.Param), nnx.state(other, nnx.Param))
+
+
+@pytest.mark.slow
+def test_a_folded_model_is_the_one_that_the_vectors_give(dataset: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "vectors.txt"
+    words = dataset.vocabulary.words
+    file.write_text("".join(f"{word.decode()} {k % 7} {k % 5 - 2}\n" for k, word in enumerate(words)))
+    embedding = PretrainedEmbedding(vectors=str(file), trainable=True, folded=True)
+    config = changed(CONFIG, embedding=embedding, encoder=Conv1DConfig(features=4))
+    config = dataclasses.replace(config, optimizer=OptimizerConfig(name="adagrad", learning_rate=0.1))
+    model = build_model(config, dataset.vocabulary)
+    given = fit(model, dataset, config, tmp_path / "given")
+    built = run_experiment(config, tmp_path / "built", dataset=dataset)
+    assert (given.first_weights, given.test) == (built.first_weights, built.test)
+    assert model.encoder.kernel.shape == (3, len(dataset.vocabulary), 4)
 
 
 class Recurring(nnx.Module):

@@ -76,6 +76,13 @@ def test_adam_equals_keras_but_for_tiny_gradients(golden: dict[str, np.ndarray])
     assert (difference[scale < 1e-5] > 1e-4).all()
 
 
+def test_adagrad_divides_by_the_root_of_the_sum_of_squares() -> None:
+    gradients = np.array([[3.0, 0.0], [4.0, 0.0], [0.0, -2.0]])
+    found = trajectory(OptimizerConfig(name="adagrad", learning_rate=0.1), np.zeros(2), gradients)
+    steps = [[0.1, 0.0], [0.1 * 4 / 5, 0.0], [0.0, -0.1]]
+    np.testing.assert_allclose(found, -np.cumsum(steps, axis=0), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_clipping_shortens_a_gradient_to_the_norm(name: str) -> None:
     gradients = np.array([[0.3, 0.4], [3.0, 4.0], [-6.0, 8.0]])
