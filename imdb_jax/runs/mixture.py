@@ -14,6 +14,7 @@ from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.runs.population import runs_for
 from imdb_jax.runs.run import Run
 from imdb_jax.runs.statistics import log_odds_weights, mean_logits
+from imdb_jax.storage import local_path
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Mix:
         Raises:
           UserError: no run there, weights that do not fit, or none given for runs of different validation reviews.
         """
-        folders = [folder, *self.mix]
+        folders = [folder, *(str(local_path(each, "--mix")) for each in self.mix)]
         parts = [runs_for(each) for each in folders]
         if len(parts) == 1:
             if self.weights is not None:

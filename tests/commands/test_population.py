@@ -222,6 +222,7 @@ def test_mistakes_of_mixtures_are_one_line(folder: Path, monkeypatch: pytest.Mon
         assert f"--weights: {weights!r}; must be 2 numbers" in told
     assert "--weights: '1'; only for several runs" in fails(2, *mixed[:3], "--weights=1", cwd=folder)
     assert "nowhere: not a finished run" in fails(66, *mixed, "nowhere", cwd=folder)
+    assert "--mix: ''; needs a path" in fails(2, *mixed, "", cwd=folder)
     assert "run, held: not of the same reviews; give --weights" in fails(65, *mixed, "held", cwd=folder)
     told = fails(65, *mixed, "held", "--weights=1,1", cwd=folder)
     assert "run, held: not of the same reviews; mix runs that share them" in told
