@@ -59,6 +59,9 @@ def run(command: Callable[[Sequence[str]], None], *, quiet: bool = False) -> NoR
         elif isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             exit_code = USAGE
             error = UserError(f"{error.filename}: {error.strerror}")
+        elif isinstance(error, PermissionError) and error.filename and exit_code == INTERNAL:  # somebody else's folder
+            exit_code = IO_FAILED
+            error = UserError(f"{error.filename}: {error.strerror}")
         if exit_code == INTERNAL:
             log.exception("this should not happen; please report it with the lines below")
         else:

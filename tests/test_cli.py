@@ -1,5 +1,7 @@
 """What is typed is what a config becomes."""
 
+import errno
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from imdb_jax import cli
 from imdb_jax.audit import Args
 from imdb_jax.config import OptimizerConfig, TrainingConfig, fields, load_file
+from imdb_jax.errors import IO_FAILED
 from tests.conftest import CONFIGS
 
 
@@ -21,3 +24,17 @@ def test_every_typed_field_reaches_the_config(path: Path) -> None:
         if name.startswith(("seed", "optimizer.", "training."))
     ]
     assert cli.parse(Args, typed, "audit", Args(other)).config == config
+
+
+def test_a_folder_of_somebody_else_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["predict"])
+
+    def command(arguments: Sequence[str]) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "theirs/population.json")
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(command)
+    assert ended.value.code == IO_FAILED
+    assert capfd.readouterr().err == "error: theirs/population.json: Permission denied\n"
