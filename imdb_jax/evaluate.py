@@ -19,8 +19,8 @@ class Args:
     """Scores the best checkpoint of a run and writes one JSON object to standard output.
 
     Of several runs it scores what they say together; `members` then holds their mean, std and 95 % interval, low to
-    high, and `weights` what the logit of each counts where they are mixed. Each reading of the test split is recorded
-    in the run directory: who chooses by it has no test left.
+    high, or the scores of each where they are mixed, and `weights` what its logit counts. Each reading of the test
+    split is recorded in the run directory: who chooses by it has no test left.
     """
 
     workdir: str
@@ -56,13 +56,15 @@ def main(arguments: Sequence[str]) -> None:
             member.run.record_test_reading({"command": "evaluate", "step": member.step})
     logits = [member.logits(getattr(datasets[member.config.data], args.split)) for member in classifier.members]
     labels = getattr(datasets[classifier.config.data], args.split).labels
+    scores = [score(of_member, labels) for of_member in logits]
     steps = [member.step for member in classifier.members]
     found = {"split": args.split, "step": steps[0], **dump(score(mean_logits(logits, mixture.weights), labels))}
     if len(steps) > 1:
-        spreads = Spreads.of([score(of_member, labels) for of_member in logits])
-        found |= {"step": steps, "members": dump(spreads)}
+        found |= {"step": steps, "members": dump(Spreads.of(scores))}
     if mixture.weights is not None:
-        found["weights"] = dict(zip([str(run.folder) for run in mixture.runs], mixture.weights, strict=True))
+        names = [str(run.folder) for run in mixture.runs]
+        found["members"] = dict(zip(names, map(dump, scores), strict=True))
+        found["weights"] = dict(zip(names, mixture.weights, strict=True))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

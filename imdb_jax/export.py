@@ -1,6 +1,7 @@
 """Writes a trained run as one file: `python -m imdb_jax.export --workdir runs/quickstart --out model.zip`."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     set_up_process()
     classifier = open_classifier(args.mixed.with_first(args.workdir))
     write_artefact(out, classifier.members, args.table, classifier.weights)
+    sys.stdout.write(f"{out}\n")
 
 
 if __name__ == "__main__":

@@ -71,22 +71,26 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
     source = draw(st.sampled_from(["imdb", "synthetic", "files"]))
     *buckets, max_length = sorted(draw(st.sets(st.integers(100, 10_000), min_size=1, max_size=4)))
     paths = {"imdb": st.none() | st.text(), "synthetic": st.none(), "files": st.text()}
+    of_files = {
+        "test_path": st.none() | st.text(),
+        "validation_path": st.none() | st.text(),
+        "encoding": st.sampled_from([None, "cp949", "utf-16-le"]),
+        "quotes": st.booleans(),
+        "lines_are_reviews": st.booleans(),
+        "negative_labels": st.lists(st.text()).map(tuple),
+        "positive_labels": st.lists(st.text()).map(tuple),
+        "left_out_labels": st.lists(st.text()).map(tuple),
+        "text_column": st.text(),
+        "label_column": st.text(),
+    }
+    defaults = {each.name: st.just(each.default) for each in dataclasses.fields(DataConfig) if each.name in of_files}
     fields = section(
         DataConfig,
         source=st.just(source),
         path=paths[source],
-        test_path=st.none() | st.text() if source == "files" else st.none(),
-        validation_path=st.none() | st.text() if source == "files" else st.none(),
-        encoding=st.sampled_from([None, "cp949", "utf-16-le"]) if source == "files" else st.none(),
-        quotes=st.booleans(),
-        lines_are_reviews=st.booleans(),
-        negative_labels=st.lists(st.text()).map(tuple),
-        positive_labels=st.lists(st.text()).map(tuple),
-        left_out_labels=st.lists(st.text()).map(tuple),
+        **(of_files if source == "files" else defaults),
         test_fraction=shares,
         data_dir=st.none() | st.text(),
-        text_column=st.text(),
-        label_column=st.text(),
         limit=st.none() | sizes,
         split_seed=st.integers(min_value=0),
         validation=section(
@@ -241,7 +245,7 @@ WRONG = [
     (OptimizerConfig, {"clip_norm": 0.0}, "optimizer.clip_norm: 0.0", "greater than 0"),
     (OptimizerConfig, {"name": "adam", "weight_decay": 0.1}, "optimizer.weight_decay: 0.1", "'adamw'"),
     (TrainingConfig, {"batch_size": 0}, "training.batch_size: 0", "greater than or equal to 1"),
-    (DataConfig, {"source": "files"}, "data.path: None", "folder, .csv or .jsonl"),
+    (DataConfig, {"source": "files"}, "data.path: None", "give the folder or the table"),
     (DataConfig, {"source": "synthetic", "path": "x"}, "data.path: 'x'", "has no path"),
     (DataConfig, {"test_path": "x"}, "data.test_path: 'x'", "only data.source 'files'"),
     (DataConfig, {"buckets": (8, 4)}, "data.buckets: (8, 4)", "must ascend"),

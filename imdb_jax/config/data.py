@@ -1,12 +1,18 @@
 """Where reviews come from and how they become token ids: fields of `data`, checked as those of `schema` are."""
 
 import itertools
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from imdb_jax.config.checked import Positive, Text, section
+
+# Fields of `data` that say how files of one's own are read; other sources refuse them.
+OF_FILES = (
+    *("test_path", "validation_path", "text_column", "label_column", "encoding", "quotes", "lines_are_reviews"),
+    *("negative_labels", "positive_labels", "left_out_labels"),
+)
 
 
 @section("data.text")
@@ -105,12 +111,12 @@ class DataConfig:
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
         if self.source == "files" and self.path is None:
-            raise ValueError("path: None; data.source is 'files', so give the folder, .csv or .jsonl to read")
+            raise ValueError("path: None; data.source is 'files', so give the folder or the table to read")
         if self.source == "synthetic" and self.path is not None:
             raise ValueError(f"path: {self.path!r}; data.source is 'synthetic', which is generated and has no path")
-        for name in ("test_path", "validation_path", "encoding"):
-            if self.source != "files" and (value := getattr(self, name)) is not None:
-                raise ValueError(f"{name}: {value!r}; only data.source 'files' reads one")
+        for each in fields(self) if self.source != "files" else ():
+            if each.name in OF_FILES and (value := getattr(self, each.name)) != each.default:
+                raise ValueError(f"{each.name}: {value!r}; only data.source 'files' reads it, so set that too")
         try:
             "text".encode(self.encoding or "utf-8")  # refuses codecs of no text, such as base64, as well
         except LookupError:

@@ -2,13 +2,10 @@
 
 import dataclasses
 
-from imdb_jax.config.data import DataConfig
+from imdb_jax.config.data import OF_FILES, DataConfig
 
 # These fields say where reviews lie and how they are read. What they are is decided by their content.
-READING = (
-    *("path", "test_path", "validation_path", "data_dir", "text_column", "label_column", "encoding", "quotes"),
-    *("negative_labels", "positive_labels", "left_out_labels", "lines_are_reviews"),
-)
+READING = ("path", "data_dir", *OF_FILES)
 
 
 @dataclasses.dataclass(frozen=True)

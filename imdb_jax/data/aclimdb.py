@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 REVIEWS_PER_CLASS = 12_500  # of each split
 CLASS_FOLDERS = ("train/neg", "train/pos", "test/neg", "test/pos")
+OTHERS = "for reviews of your own add --config.data.source=files"
 _REVIEW = re.compile(r"(train|test)/(neg|pos|unsup)/[^.].*\.txt")
 
 
@@ -38,7 +39,7 @@ def open_aclimdb(path: Path) -> Corpus:
     if not path.exists():
         advice = "--config.data.path= is aclImdb_v1.tar.gz or aclImdb"
         raise UserError(f"{path}: no such file or folder; {advice}", MISSING_INPUT)
-    log.info(f"{path}: IMDB's reviews as their publisher packs them; left out those without a label, in train/unsup")
+    log.info(f"{path}: read as IMDB's publisher packs its reviews; left out those without a label, in train/unsup")
     read, checksum = functools.cache(lambda: _read(path)), functools.cache(lambda: _checksum(path))
     return Corpus(
         Reviews.stored(lambda: read()["train"], lambda: f"{checksum()}-train"),
@@ -52,7 +53,7 @@ def _read(path: Path) -> dict[str, Content]:
     counts = Counter(name.removeprefix("aclImdb/").rpartition("/")[0] for name in found)
     if any(counts[folder] != REVIEWS_PER_CLASS for folder in CLASS_FOLDERS):
         sizes = ", ".join(f"{folder} {counts[folder]:,}" for folder in CLASS_FOLDERS)
-        allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; for others use data.source files"
+        allowed = f"IMDB has {REVIEWS_PER_CLASS:,} reviews in each; {OTHERS}"
         raise UserError(f"{path}: {sizes}; {allowed}", BAD_DATA if len(counts) == len(CLASS_FOLDERS) else MISSING_INPUT)
     splits = {}
     for split in ("train", "test"):
@@ -97,7 +98,7 @@ def read_reviews(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             while unpacked.read(1 << 16):  # tarfile stops before gzip's checksum, which is verified at its very end
                 pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew", BAD_DATA) from None
+        raise UserError(f"{path}: not a whole .tar.gz ({error}); get it anew, or {OTHERS}", BAD_DATA) from None
 
 
 def _name(file: PurePath) -> str:

@@ -150,12 +150,15 @@ def warnings(report: Audit, text: TextConfig) -> list[str]:
         for name, split in report.splits.items()
         if len(split.classes) == 1
     ]
-    return one_class + [
-        f"{name} reviews have words of {split.characters:g} characters in the mean; where nothing but tags stands "
-        "between words set data.text.break_tags_as_spaces; for Chinese or Japanese, data.text.unit=characters"
+    long = [
+        f"{name} reviews have {split.words['50 %']:g} words in the median, {split.characters:g} characters long"
         for name, split in report.splits.items()
-        if split.characters > LONG_WORDS and text.unit == "words"
+        if text.unit == "words" and (split.characters > LONG_WORDS or split.words["50 %"] <= 1)
     ]
+    advice = ["where no spaces stand between words, as in Chinese or Japanese, set data.text.unit=characters"]
+    if not text.break_tags_as_spaces:
+        advice.append("where only tags stand there, data.text.break_tags_as_spaces=True")
+    return [*one_class, *(["; ".join([", ".join(long), *advice])] if long else [])]
 
 
 def table(report: Audit) -> Table:

@@ -132,8 +132,8 @@ def _labelled(
             strange = strange or (where, value)
     if strange:
         counts = ", ".join(f"{value!r} {count:,} times" for value, count in values.most_common(FEW))
-        advice = f"say which are which with {option}positive_labels and {option}negative_labels"
-        advice += f", and leave out what has no label with {option}left_out_labels ''" * ("" in values)
+        advice = f"say which are which with {option}negative_labels, positive_labels, left_out_labels, spaces between"
+        advice += "; '' is what has no label" if "" in values else ""
         raise UserError(f"{strange[0]}: label {strange[1]!r}; allowed: {rule}; found {counts}; {advice}", BAD_DATA)
     return found, values
 

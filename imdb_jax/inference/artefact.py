@@ -28,13 +28,11 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 TABLE = "embedding.table"
 LINES_OF_CODE = "jax_traceback_in_locations_limit"  # setting: how many a program names with each operation
 Weights = dict[str, Float32[Array, "..."]]
-
-
-Table = Literal["float32", "float16"]
+TableDtype = Literal["float32", "float16"]
 
 
 def write_artefact(
-    path: Path, predictors: Sequence[Predictor], table: Table = "float32", mixed: Sequence[float] | None = None
+    path: Path, predictors: Sequence[Predictor], table: TableDtype = "float32", mixed: Sequence[float] | None = None
 ) -> None:
     """Writes a model and all that it takes to read reviews with it.
 
@@ -68,7 +66,7 @@ def _model_in_mixture(member: tuple[Predictor, float]) -> tuple[Config, float, H
     return dataclasses.replace(predictor.config, seed=0), weight, predictor.reading
 
 
-def _model(predictors: Sequence[Predictor], table: Table) -> bytes:
+def _model(predictors: Sequence[Predictor], table: TableDtype) -> bytes:
     """The model of members that differ in their seeds alone."""
     config, vocabulary = predictors[0].config, predictors[0].vocabulary
     text, special = config.data.text, vocabulary.special

@@ -366,3 +366,6 @@ if __name__ == "__main__":
     except ModelError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except PermissionError as error:  # a folder of somebody else
+        sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
+        sys.exit(74)

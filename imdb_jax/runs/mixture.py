@@ -58,16 +58,19 @@ class Mix:
                 raise UserError(f"--weights: {self.weights!r}; only for several runs, name the others by --mix")
             return Mixture(parts[0])
         runs = [run for part in parts for run in part]
+        places = [run.folder.resolve() for run in runs]
+        if twice := [str(run.folder) for run, place in zip(runs, places, strict=True) if places.count(place) > 1]:
+            raise UserError(f"--mix: {twice[-1]} is in the mixture twice; name each run once")
         kept = [Mixture(part).kept_logits("validation") for part in parts]
         labels = [part[0].predictions("validation").labels for part in parts]
         if self.weights is None:
-            check_same_reviews(folders, runs, "validation", "give --weights, such as 0.7,0.3")
+            check_same_reviews(folders, runs, "validation", "hold out the same, or give --weights")
             weights = log_odds_weights(kept, labels[0])
         else:
             shares = _shares(self.weights, len(folders))
             scales = [log_odds_weights([logits], of_part)[0] for logits, of_part in zip(kept, labels, strict=True)]
             weights = [share * scale for share, scale in zip(shares, scales, strict=True)]
-        if not sum(weights):
+        if sum(weights) <= 0:
             raise UserError(f"{', '.join(folders)}: none is better than chance on validation", BAD_DATA)
         formula = "logit = " + " + ".join(f"{w:.3g} {each}" for w, each in zip(weights, folders, strict=True))
         log.info(formula)
@@ -88,6 +91,6 @@ def _shares(text: str, count: int) -> list[float]:
         weights = [float(part) for part in text.split(",")]
     except ValueError:
         weights = []
-    if len(weights) != count or not all(0 <= weight < math.inf for weight in weights) or not sum(weights):
+    if len(weights) != count or min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise UserError(f"--weights: {text!r}; must be {count} numbers, one for each run, none below 0, not all 0")
     return [weight / sum(weights) for weight in weights]

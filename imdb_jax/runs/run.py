@@ -170,6 +170,7 @@ class Run(Folder):
         """What a finished run predicted for a split, validation or test; refused where that has changed since."""
         path, results = self.folder / PREDICTIONS, self.results()
         if results is None:
+            self.config()  # tells of a folder that holds no run
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
         if not path.exists():
             raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)

@@ -157,7 +157,7 @@ def test_mistakes_are_one_line_and_change_nothing(folder: Path, tmp_path: Path) 
     test = ("--split", "test")
     assert "not of the same reviews" in fails(65, "imdb_jax.compare", folder / "run", folder / "other", *test)
     assert "given twice" in fails(2, "imdb_jax.compare", folder / "run", folder / "run")
-    assert "not a finished run" in fails(66, "imdb_jax.compare", folder / "run", folder)
+    assert "no such file; --workdir must be" in fails(66, "imdb_jax.compare", folder / "run", folder)
     (tmp_path / "population.json").write_text("{}")
     assert "population.json: has changed" in fails(65, "imdb_jax.train", "--workdir", tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -179,6 +179,7 @@ def test_each_command_reads_a_mixture(folder: Path, tmp_path: Path) -> None:
     found = json.loads(output("imdb_jax.evaluate", *mixed, cwd=folder))
     members = {f"seeds/members/seed={seed}": weights[0] / 3 for seed in range(3)}
     assert found["weights"] == pytest.approx({**members, "run": weights[1]})
+    assert found["members"]["run"]["accuracy"] == ((logits[1] > 0) == labels).mean()
     assert found["accuracy"] == ((together > 0) == labels).mean()
     assert found["loss"] == pytest.approx(np.logaddexp(0, np.where(labels, -together, together)).mean())
 
@@ -221,9 +222,12 @@ def test_mistakes_of_mixtures_are_one_line(folder: Path, monkeypatch: pytest.Mon
         told = fails(2, *mixed, "seeds", f"--weights={weights}", cwd=folder)
         assert f"--weights: {weights!r}; must be 2 numbers" in told
     assert "--weights: '1'; only for several runs" in fails(2, *mixed[:3], "--weights=1", cwd=folder)
-    assert "nowhere: not a finished run" in fails(66, *mixed, "nowhere", cwd=folder)
+    assert "nowhere/manifest.json: no such file; --workdir" in fails(66, *mixed, "nowhere", cwd=folder)
     assert "--mix: ''; needs a path" in fails(2, *mixed, "", cwd=folder)
-    assert "run, held: not of the same reviews; give --weights" in fails(65, *mixed, "held", cwd=folder)
+    assert "--mix: seeds/../run is in the mixture twice" in fails(2, *mixed, "seeds/../run", cwd=folder)
+    assert "run, held: not of the same reviews; hold out the same, or give --weights" in fails(
+        65, *mixed, "held", cwd=folder
+    )
     told = fails(65, *mixed, "held", "--weights=1,1", cwd=folder)
     assert "run, held: not of the same reviews; mix runs that share them" in told
     output(*mixed, "held", "--weights=1,1", "--split", "test", cwd=folder)

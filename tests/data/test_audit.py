@@ -53,8 +53,13 @@ def test_texts_without_spaces_are_warned_of() -> None:
         ("太糟糕了浪费时间不推荐给任何人看无聊透顶".encode(), 0),
     )
     (warning,) = warnings(audit({"train": chinese, "test": TEST}), TextConfig())
-    assert warning.startswith("train reviews have words of 21")
-    assert warning.endswith("for Chinese or Japanese, data.text.unit=characters")
+    assert warning.startswith("train reviews have 1 words in the median, 21 characters long; where no spaces stand")
+    assert "in Chinese or Japanese, set data.text.unit=characters; where only tags" in warning
+    (warning,) = warnings(audit({"train": chinese, "test": chinese}), TextConfig(break_tags_as_spaces=True))
+    assert "test reviews have 1 words" in warning
+    assert "break_tags_as_spaces" not in warning
+    short = listed(("很好看的电影".encode(), 1), ("浪费时间".encode(), 0))
+    assert len(warnings(audit({"train": short}), TextConfig())) == 1
     assert not warnings(audit({"train": chinese, "test": TEST}), TextConfig(unit="characters"))
     korean = listed(("정말 훌륭한 영화 배우들의 연기가 좋았다".encode(), 1), ("지루한 영화".encode(), 0))
     assert not warnings(audit({"train": korean}), TextConfig())

@@ -145,3 +145,10 @@ def test_split_corpus_limits_before_it_holds_out(tmp_path: Path) -> None:
     assert len(validation) == 2
     assert [text for text, _ in read(test)] == [b"test %d" % i for i in range(10)]
     assert len({train.fingerprint, validation.fingerprint, test.fingerprint}) == 3
+
+
+@pytest.mark.parametrize("field", [{"text_column": "review"}, {"negative_labels": ("1", "2")}, {"quotes": False}])
+def test_fields_of_files_are_refused_where_no_file_is_read(field: dict) -> None:
+    (name,) = field
+    with pytest.raises(UserError, match=rf"data\.{name}: .*; only data\.source 'files' reads it"):
+        DataConfig(source="synthetic", **field)

@@ -90,7 +90,10 @@ def test_predictions_that_have_changed_or_are_gone_are_refused(finished: Run) ->
         finished.predictions("test")
 
 
-def test_a_run_that_has_not_ended_has_no_predictions(tmp_path: Path) -> None:
+def test_a_run_that_has_not_ended_has_no_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="no such file; --workdir must be the directory of a training run"):
+        Run(tmp_path).predictions("test")
+    monkeypatch.setattr(Run, "config", lambda self: None)  # it has begun
     with pytest.raises(UserError, match="not a finished run; let training end"):
         Run(tmp_path).predictions("test")
 
