@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from imdb_jax import __version__
 from imdb_jax.errors import LOCKED, UserError
 from imdb_jax.storage import ROOM, cache_dir
 
@@ -21,14 +22,15 @@ log = logging.getLogger(__name__)
 
 M_ARENA_MAX = -8  # number of the option in glibc's <malloc.h>
 HEAPS = 2  # one makes threads wait for one another, one for each thread keeps what others could use (LOG.md)
-PACKAGES = ("imdb_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets")
 # Settings of JAX that change figures, and their defaults; the flags of XLA may.
 SETTINGS = {"jax_threefry_partitionable": True, "jax_default_matmul_precision": None, "jax_enable_x64": False}
 
 
 def versions() -> dict[str, str]:
     """Versions of what the figures depend on."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+    own = {"python": platform.python_version(), "imdb_jax": __version__}  # which may lie on PYTHONPATH, not installed
+    return own | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def environment() -> dict[str, Any]:

@@ -48,8 +48,23 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-CHUNK = 24  # steps whose pre-activations are computed together; 12 to 64 are as fast (LOG.md)
 Carry = tuple[Array, ...]  # the state h [B, H] first
+
+
+class Loop(NamedTuple):
+    """How a loop over time is cut.
+
+    Attributes:
+      chunk: steps whose pre-activations are computed together, a multiple of `unroll`.
+      unroll: steps that are one piece of the program: an accelerator waits each time that it asks whether a loop ends.
+    """
+
+    chunk: int
+    unroll: int
+
+
+CPU_LOOP = Loop(24, 1)  # chunks of 12 to 64 steps are as fast (LOG.md)
+ACCELERATOR_LOOP = Loop(60, 10)  # against the CPU's, half the time of a training step on a GPU (docs/gpu.md)
 
 
 class Cell(NamedTuple):
@@ -84,6 +99,7 @@ def recur(
     bias: Float[Array, " G"],
     *,
     all_states: bool,
+    loop: Loop = CPU_LOOP,
 ) -> Float[Array, "T B H"] | Float[Array, "B H"]:
     """Runs a cell over `table[ids]` from a carry of zeros.
 
@@ -96,34 +112,35 @@ def recur(
         means nothing, and no gradient may come from there.
       kernel, recurrent_kernel, bias: W, U and b.
       all_states: return the state after each step, not after the last alone.
+      loop: how the platform that runs it likes loops.
 
     Returns:
       States in the dtype of the weights; between steps they are float32 at least.
     """
-    missing = CHUNK * -(-ids.shape[0] // CHUNK) - ids.shape[0]
+    missing = loop.chunk * -(-ids.shape[0] // loop.chunk) - ids.shape[0]
     ids, valid = (jnp.pad(x, ((missing, 0), (0, 0))) for x in (ids, valid))
-    states: Any = _recur(cell, all_states, ids, table, valid, kernel, recurrent_kernel, bias)
+    states: Any = _recur(cell, loop, all_states, ids, table, valid, kernel, recurrent_kernel, bias)
     states = states[missing:] if all_states else states
     return states.astype(kernel.dtype)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _recur(cell: Cell, all_states: bool, ids, table, valid, kernel, recurrent_kernel, bias) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _recur(cell: Cell, loop: Loop, all_states: bool, ids, table, valid, kernel, recurrent_kernel, bias) -> Array:
     keep = 1 if all_states else 0
-    last, history = _run(cell, keep, ids, table, valid, kernel, recurrent_kernel, bias)
+    last, history = _run(cell, loop, keep, ids, table, valid, kernel, recurrent_kernel, bias)
     return history[0][1:] if all_states else last[0]
 
 
-def _forward(cell: Cell, all_states: bool, *arguments: Any):
+def _forward(cell: Cell, loop: Loop, all_states: bool, *arguments: Any):
     """Also keeps what the backward pass needs: the arguments and everything carried."""
     values = [argument if argument is None else argument.value for argument in arguments]
-    last, history = _run(cell, cell.carried, *values)
+    last, history = _run(cell, loop, cell.carried, *values)
     table = arguments[1]
     tune_table = table is not None and table.perturbed  # a frozen table needs no gradient
     return history[0][1:] if all_states else last[0], (values, history, tune_table)
 
 
-def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bias) -> tuple[Carry, Carry]:
+def _run(cell: Cell, loop: Loop, keep: int, ids, table, valid, kernel, recurrent_kernel, bias) -> tuple[Carry, Carry]:
     """The last carry, and the first `keep` parts of all carries [T + 1, B, H], from those before step 0 on."""
     dtype = np.promote_types(kernel.dtype, np.float32)  # of all sums over many steps
 
@@ -134,17 +151,19 @@ def _run(cell: Cell, keep: int, ids, table, valid, kernel, recurrent_kernel, bia
 
     def chunk(index, carry):
         carry, history = carry
-        start = index * CHUNK
-        carry, after = lax.scan(step, carry, _inputs(cell, _at(ids, start), table, _at(valid, start), kernel, bias))
+        start = index * loop.chunk
+        at = partial(lax.dynamic_slice_in_dim, start_index=start, slice_size=loop.chunk)
+        z = _inputs(cell, at(ids), table, at(valid), kernel, bias)
+        carry, after = lax.scan(step, carry, z, unroll=loop.unroll)
         put = partial(lax.dynamic_update_slice_in_dim, start_index=start + 1, axis=0)
         return carry, jax.tree.map(put, history, after)
 
     zero = jnp.zeros((ids.shape[1], recurrent_kernel.shape[0]), dtype)
     history = (jnp.zeros((ids.shape[0] + 1, *zero.shape), dtype),) * keep
-    return lax.fori_loop(*_occupied(valid), chunk, ((zero,) * cell.carried, history))
+    return lax.fori_loop(*_occupied(valid, loop.chunk), chunk, ((zero,) * cell.carried, history))
 
 
-def _backward(cell: Cell, all_states: bool, residuals, gradient):
+def _backward(cell: Cell, loop: Loop, all_states: bool, residuals, gradient):
     (ids, table, valid, kernel, recurrent_kernel, bias), history, tune_table = residuals
     dtype = np.promote_types(kernel.dtype, np.float32)
     transposed = recurrent_kernel.T.astype(dtype)
@@ -156,13 +175,15 @@ def _backward(cell: Cell, all_states: bool, residuals, gradient):
 
     def chunk(index, carry):
         carry, (dkernel, drecurrent_kernel, dbias, dtable) = carry
-        start = (last - 1 - (index - first)) * CHUNK
-        rows, words = _at(ids, start), _at(valid, start)
-        carries = tuple(_at(kept, start, CHUNK + 1) for kept in history)
+        start = (last - 1 - (index - first)) * loop.chunk
+        at = partial(lax.dynamic_slice_in_dim, start_index=start, slice_size=loop.chunk)
+        rows, words = at(ids), at(valid)
+        carries = tuple(at(kept, slice_size=loop.chunk + 1) for kept in history)
         h = carries[0][:-1]
         z = _inputs(cell, rows, table, words, kernel, bias) + _rows_dot(h, recurrent_kernel.astype(dtype))
-        dstates = _at(gradient, start) if all_states else None
-        carry, dz = lax.scan(step, carry, (cell.factors(z, carries, words), dstates), reverse=True)
+        dstates = at(gradient) if all_states else None
+        inputs = cell.factors(z, carries, words), dstates
+        carry, dz = lax.scan(step, carry, inputs, reverse=True, unroll=loop.unroll)
 
         dz, h, rows = dz.reshape(-1, dz.shape[-1]), h.reshape(-1, h.shape[-1]), rows.reshape(-1)
         if table is None:
@@ -173,7 +194,7 @@ def _backward(cell: Cell, all_states: bool, residuals, gradient):
             dtable = dtable.at[rows].add(dz @ kernel.T.astype(dtype))
         return carry, (dkernel, drecurrent_kernel + h.T @ dz, dbias + dz.sum(axis=0), dtable)
 
-    first, last = _occupied(valid)
+    first, last = _occupied(valid, loop.chunk)
     zero = jnp.zeros(history[0].shape[1:], dtype)
     weights = kernel, recurrent_kernel, bias, table if tune_table else None
     sums = jax.tree.map(lambda weight: jnp.zeros(weight.shape, dtype), weights)
@@ -200,16 +221,12 @@ def _rows_dot(x: Float[Array, "C B D"], matrix: Float[Array, "D G"], dtype: Any 
     return flat.reshape(*x.shape[:-1], -1)
 
 
-def _occupied(valid: Bool[Array, "T B"]) -> tuple[Array, Array]:
+def _occupied(valid: Bool[Array, "T B"], chunk: int) -> tuple[Array, Array]:
     """The range of chunks from the first to the last that hold a word; empty if none does."""
-    count = valid.shape[0] // CHUNK
-    filled = valid.reshape(count, CHUNK * valid.shape[1]).any(axis=1)
+    count = valid.shape[0] // chunk
+    filled = valid.reshape(count, chunk * valid.shape[1]).any(axis=1)
     index = jnp.arange(count)
     return jnp.where(filled, index, count).min(), jnp.where(filled, index + 1, 0).max()
-
-
-def _at(x: Array, start: Array, size: int = CHUNK) -> Array:
-    return lax.dynamic_slice_in_dim(x, start, size)
 
 
 CLOSED = -1e4  # pre-activation at which a sigmoid is 0 in every float format

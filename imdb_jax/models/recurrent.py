@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from imdb_jax.models.embedding import OrderedEncoder, Words
 from imdb_jax.models.pooling import attend, pool
-from imdb_jax.models.recurrence import LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
+from imdb_jax.models.recurrence import ACCELERATOR_LOOP, CPU_LOOP, LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
 Pooling = Literal["last", "mean", "max", "attention"]
 
@@ -84,14 +84,14 @@ class Recurrent(OrderedEncoder):
         run = partial(recur, self.cell, all_states=self.pooling != "last")
 
         def apart(*weights: tuple[Array, ...]) -> Array:
-            return jnp.stack([run(each, table, valid, *own) for each, own in zip(ids, weights, strict=True)])
+            each = partial(run, loop=CPU_LOOP)
+            return jnp.stack([each(words, table, valid, *own) for words, own in zip(ids, weights, strict=True)])
 
         def together(*weights: tuple[Array, ...]) -> Array:
             stacked = jax.tree.map(lambda *w: jnp.stack(w), *weights)
-            return jax.vmap(run, in_axes=(0, None, None, 0, 0, 0))(ids, table, valid, *stacked)
+            both = jax.vmap(partial(run, loop=ACCELERATOR_LOOP), in_axes=(0, None, None, 0, 0, 0))
+            return both(ids, table, valid, *stacked)
 
-        if self.backward is None:
-            return apart(*weights)
         # An accelerator waits for one step after the other; a CPU has two small products sooner than both at once.
         return lax.platform_dependent(*weights, cpu=apart, default=together)
 

@@ -23,7 +23,7 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.models import TextClassifier
-from imdb_jax.models.recurrence import CHUNK
+from imdb_jax.models.recurrence import CPU_LOOP
 from imdb_jax.training.fingerprint import differing, fingerprints
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.step import PRNG, Learner, TrainState
@@ -44,7 +44,7 @@ def batches(split: Split, config: Config, batch_size: int) -> Batches:
 
 def padding(train: Batches, config: Config) -> float:
     """Share of padding among the words that the first epoch computes."""
-    return train.padding(config.seed, 0, CHUNK if _skips_padding(config) else None)
+    return train.padding(config.seed, 0, CPU_LOOP.chunk if _skips_padding(config) else None)
 
 
 def _skips_padding(config: Config) -> bool:

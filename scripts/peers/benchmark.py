@@ -1,9 +1,9 @@
 """Measures this package beside Keras on TensorFlow and on JAX, Flax and PyTorch: the same reviews, weights and cores.
 
-W1 is configs/glove_bilstm.py, W2 is configs/conv1d.py. A round is an epoch of training and a reading of the test
-reviews; with --serving raw text goes in and probabilities come out, in batches and one review at a time. The table is
-printed; benchmark.json (or serving.json), with every round, and benchmark.png go to --out. Needs Linux and the data of
-`python -m imdb_jax.train`. Leave the machine alone meanwhile: about an hour for all on two cores.
+W1 is configs/glove_bilstm.py, W2 configs/conv1d.py, W3 configs/ngrams.py. A round is an epoch of training and a reading
+of the test reviews; with --serving raw text goes in and probabilities come out, in batches and one review at a time.
+The table is printed; benchmark.json (or serving.json), with every round, and benchmark.png go to --out. Needs Linux and
+the data of `python -m imdb_jax.train`. Leave the machine alone meanwhile: about an hour for all on two cores.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("scripts/benchmark", description=__doc__)
     parser.add_argument("--serving", action="store_true", help="from text to probabilities, not training")
     parser.add_argument("--workload", choices=(*WORKLOADS, "all"), default="all")
-    parser.add_argument("--batch", type=int, default=32, help="reviews per update")
+    parser.add_argument("--batch", type=int, help="reviews per update (as in the config)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--reviews", type=int, help="to take of each split (all), or to serve (5,000)")
     parser.add_argument("--single", type=int, default=1_000, help="reviews to serve one at a time")

@@ -26,7 +26,11 @@ DOCUMENTED = [
 ]
 BUCKETED = [entrant._replace(name=f"{entrant.name}-bucketed", variant="bucketed") for entrant in DOCUMENTED]
 EQUAL = [Entrant(OURS, "scripts.peers.ours", "ours"), *DOCUMENTED]
-TRAINERS = {"W1": [*EQUAL, *BUCKETED, Entrant("pytorch-unmasked", TORCH, "unmasked")], "W2": EQUAL}
+TRAINERS = {
+    "W1": [*EQUAL, *BUCKETED, Entrant("pytorch-unmasked", TORCH, "unmasked")],
+    "W2": [*EQUAL, BUCKETED[-1]],
+    "W3": [EQUAL[0], *(entrant for entrant in BUCKETED if entrant.module in (FLAX, TORCH))],
+}
 
 
 def train_in_turn(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:

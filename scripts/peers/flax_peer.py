@@ -62,12 +62,32 @@ class Conv1D(nnx.Module):
         return self.output(self.dropout(x))[:, 0]
 
 
+class Ngrams(nnx.Module):
+    """The model of W3."""
+
+    def __init__(self, weights: dict[str, np.ndarray], rngs: nnx.Rngs) -> None:
+        self.ratios = nnx.Variable(jnp.asarray(weights["embedding.table"]))
+        self.weights = nnx.Param(jnp.asarray(weights["embedding.weights"]))
+        self.output = nnx.Linear(1, 1, rngs=rngs)
+        set_linear(self.output, weights, "output")
+
+    def __call__(self, tokens, lengths):
+        valid = jnp.arange(tokens.shape[1]) < lengths[:, None]
+        scores = (self.ratios[...][tokens] * self.weights[...][tokens])[..., 0]
+        sums = jnp.where(valid, scores, 0).sum(axis=1)
+        return self.output((sums / jnp.sqrt(lengths))[:, None])[:, 0]
+
+
 def set_linear(layer: nnx.Linear | nnx.Conv, weights: dict[str, np.ndarray], name: str) -> None:
     layer.kernel.set_value(jnp.asarray(weights[f"{name}.kernel"]))
     layer.bias.set_value(jnp.asarray(weights[f"{name}.bias"]))
 
 
-MODELS = {"W1": (BiLSTM, optax.rmsprop(1e-3, decay=0.9, eps=1e-7)), "W2": (Conv1D, optax.adam(1e-3, eps=1e-7))}
+MODELS = {
+    "W1": (BiLSTM, optax.rmsprop(1e-3, decay=0.9, eps=1e-7)),
+    "W2": (Conv1D, optax.adam(1e-3, eps=1e-7)),
+    "W3": (Ngrams, optax.adam(4e-3, eps=1e-7)),
+}
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -94,7 +114,7 @@ class Flax:
 
     def __init__(self, task: Task, variant: str) -> None:
         self.task = task
-        buckets = BUCKETS if variant == "bucketed" else ()
+        buckets = BUCKETS[task.workload] if variant == "bucketed" else ()
         self.batches = Batches(task.train, task.batch_size, task.max_length, buckets=buckets)
         self.test_batches = Batches(task.test, task.eval_batch_size, task.max_length, buckets=buckets)
         self.epochs = itertools.count()

@@ -88,7 +88,7 @@ class Bucketed(Documented):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.widths = (*BUCKETS, task.max_length)
+        self.widths = (*BUCKETS[task.workload], task.max_length)
         self.dataset = self.bucketed(len(self.labels))
         self.tuned = keras.backend.backend() != "tensorflow"  # without jit_compile, Keras on JAX runs line by line
 

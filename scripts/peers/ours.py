@@ -72,8 +72,7 @@ class Ours(Trainer):
         set_up_process()
         config = load_file(task.config)
         table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
-        vocabulary = Vocabulary(task.tokens, config.data.text)
-        super().__init__(config, vocabulary, task.train, task.batch_size, table)
+        super().__init__(config, task.vocabulary, task.train, task.batch_size, table)
         self.test_batches = batches(task.test, config, task.eval_batch_size)
 
     def infer(self) -> np.ndarray:

@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imdb_jax.data.batches import Split
+from imdb_jax.data.vocabulary import Vocabulary
 
 BATCH = 256  # of servers
-BUCKETS = (100, 150, 200, 300, 400)  # padded lengths below the longest that tuned peers use
+WORDS, NGRAMS = (100, 150, 200, 300, 400), (256, 512, 1024, 2048, 4096)
+BUCKETS = {"W1": WORDS, "W2": WORDS, "W3": NGRAMS}  # padded lengths below the longest that tuned peers use
 
 
 class Task(NamedTuple):
@@ -35,7 +37,7 @@ class Task(NamedTuple):
     max_length: int
     train: Split
     test: Split
-    tokens: tuple[bytes, ...]
+    vocabulary: Vocabulary
     weights: dict[str, np.ndarray]  # by their names in imdb_jax's model, frozen ones included
     texts: tuple[bytes, ...] = ()  # raw reviews for servers
     single: int = 0  # how many of them are read one at a time

@@ -49,12 +49,13 @@ def markdown(results: Facts) -> str:
     """What the figures depend on, and a table for each workload."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:.1f} at the start; {versions}"]
+    hardware = f"{', '.join(machine['devices'])}; {machine['cpu']}, {machine['cores']} cores"
+    lines = [f"{hardware}, load {machine['load']:.1f} at the start; {versions}"]
     for name, workload in results["workloads"].items():
         facts = {fact: value for fact, value in workload.items() if fact != "competitors"}
         lines += [f"\n{name}: {json.dumps(facts)}; medians of alternating rounds (least-most)\n", *table(workload)]
         lines += [f"\n{record['error']}" for record in workload["competitors"] if "error" in record]
-        if not workload["texts"]:
+        if workload.get("gflop_per_epoch") and not workload["texts"]:
             lines.append(f"\n{efficiency(workload, machine['peak_gflops'])}")
     return "\n".join(lines)
 

@@ -31,10 +31,10 @@ def text_model(task: Task) -> keras.Model:
     words = layers.TextVectorization(
         standardize=tags_as_spaces if rules.break_tags_as_spaces else "lower_and_strip_punctuation",
         output_sequence_length=task.max_length,
-        vocabulary=[token.decode() for token in task.tokens[2:]],
+        vocabulary=[token.decode() for token in task.vocabulary.tokens[2:]],
     )
     build, _ = MODELS[task.workload]
-    model = keras.Sequential([keras.Input((None,), dtype="int64"), *build(len(task.tokens))])
+    model = keras.Sequential([keras.Input((None,), dtype="int64"), *build(len(task.vocabulary))])
     model.set_weights([task.weights[name] for name in WEIGHTS[task.workload]])
     text = keras.Input((1,), dtype="string")
     return keras.Model(text, model(words(text)))

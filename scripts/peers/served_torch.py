@@ -6,19 +6,16 @@ Batches hold reviews of like length. The LSTM reads packed sequences.
 import numpy as np
 import torch
 
-from imdb_jax.config import load_file
-from imdb_jax.data.vocabulary import Vocabulary
 from scripts.peers.protocol import BATCH, Server, Task, serve, sigmoid
-from scripts.peers.torch_peer import Torch
+from scripts.peers.torch_peer import DEVICE, Torch
 
 
 def start(task: Task, _: str) -> Server:
-    vocabulary = Vocabulary(task.tokens, load_file(task.config).data.text)
     model = Torch(task, "bucketed").model.eval()
 
     @torch.inference_mode()
     def probabilities(reviews: list[bytes]) -> np.ndarray:
-        encoded = [torch.tensor(vocabulary.encode(review)[: task.max_length]) for review in reviews]
+        encoded = [torch.tensor(task.vocabulary.encode(review)[: task.max_length]) for review in reviews]
         order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         logits = np.empty(len(encoded))
         for start in range(0, len(order), BATCH):
@@ -26,7 +23,7 @@ def start(task: Task, _: str) -> Server:
             tokens = torch.nn.utils.rnn.pad_sequence([encoded[i] for i in rows], batch_first=True)
             tokens = torch.nn.functional.pad(tokens, (0, max(0, 3 - tokens.shape[1])))  # a window of the convolution
             lengths = torch.tensor([len(encoded[i]) for i in rows])
-            logits[rows] = model(tokens, lengths).numpy()
+            logits[rows] = model(tokens.to(DEVICE), lengths.to(DEVICE)).cpu().numpy()
         return sigmoid(logits)
 
     return Server(task, probabilities)

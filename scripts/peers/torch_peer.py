@@ -1,4 +1,4 @@
-"""PyTorch.
+"""PyTorch, on a GPU where it has one.
 
 documented: shuffled batches of a DataLoader, each padded to its longest review and packed. bucketed: the same model on
 batches of reviews of like length. unmasked: those batches without packing, much faster, but the forward direction
@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from imdb_jax.data.batches import Batches
 from scripts.peers.protocol import Task, lengths, padded, serve
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 class BiLSTM(nn.Module):
     """The model of W1."""
@@ -33,7 +35,7 @@ class BiLSTM(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         x = self.embedding(tokens[:, : lengths.max()])
         if self.packed:
-            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            x = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, (h, _) = self.lstm(x)
         return self.output(self.dropout(torch.cat([h[0], h[1]], dim=1)))[:, 0]
 
@@ -80,6 +82,30 @@ class Conv1D(nn.Module):
         }
 
 
+class Ngrams(nn.Module):
+    """The model of W3."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        super().__init__()
+        self.ratios = nn.Embedding(vocabulary_size, 1).requires_grad_(False)
+        self.weights_of = nn.Embedding(vocabulary_size, 1)
+        self.output = nn.Linear(1, 1)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        valid = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+        scores = (self.ratios(tokens) * self.weights_of(tokens))[..., 0]
+        sums = torch.where(valid, scores, 0).sum(dim=1)
+        return self.output((sums / lengths.sqrt())[:, None])[:, 0]
+
+    def weights(self, task: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            "ratios.weight": task["embedding.table"],
+            "weights_of.weight": task["embedding.weights"],
+            "output.weight": task["output.kernel"].T,
+            "output.bias": task["output.bias"],
+        }
+
+
 class Torch:
     """Trains one of the models on batches of a variant."""
 
@@ -89,12 +115,16 @@ class Torch:
         self.epochs = itertools.count()
         vocabulary_size = len(task.weights["embedding.table"])
         if task.workload == "W1":
-            self.model = BiLSTM(vocabulary_size, packed=variant != "unmasked")
+            self.model = BiLSTM(vocabulary_size, packed=variant != "unmasked").to(DEVICE)
             trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
             self.optimizer = torch.optim.RMSprop(trained, lr=1e-3, alpha=0.9, eps=1e-7)
-        else:
-            self.model = Conv1D(vocabulary_size)
+        elif task.workload == "W2":
+            self.model = Conv1D(vocabulary_size).to(DEVICE)
             self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=True)
+        else:
+            self.model = Ngrams(vocabulary_size).to(DEVICE)
+            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            self.optimizer = torch.optim.Adam(trained, lr=4e-3, eps=1e-7, fused=True)
         self.loss = nn.BCEWithLogitsLoss()
         if variant == "documented":
             self.loader = self._loader(task.train, task.batch_size, shuffle=True)
@@ -127,15 +157,22 @@ class Torch:
         self.model.train()
         for tokens, sizes, labels in batches:
             self.optimizer.zero_grad()
+            tokens, sizes, labels = (each.to(DEVICE, non_blocking=True) for each in (tokens, sizes, labels))
             self.loss(self.model(tokens, sizes), labels).backward()
             self.optimizer.step()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()  # a step is only begun until then
 
     def infer(self) -> np.ndarray:
         logits = np.empty(len(self.task.test.labels), np.float32)
         self.model.eval()
         with torch.inference_mode():
-            for rows, (tokens, sizes, _) in self._test_batches():
-                logits[rows] = self.model(tokens, sizes).numpy()
+            outputs = [
+                (rows, self.model(tokens.to(DEVICE), sizes.to(DEVICE)))
+                for rows, (tokens, sizes, _) in self._test_batches()
+            ]
+        for rows, output in outputs:
+            logits[rows] = output.cpu().numpy()
         return logits
 
     def _test_batches(self) -> Iterator[tuple[np.ndarray, list[Tensor]]]:

@@ -47,6 +47,7 @@ class Child(contextlib.AbstractContextManager):
             "KERAS_BACKEND": entrant.keras_backend,
             "JAX_TRACEBACK_FILTERING": "off",  # else the last line of a traceback would be about filtering
             "TF_CPP_MIN_LOG_LEVEL": "2",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else the first would take a GPU's memory from the others
         }
         command = [sys.executable, "-m", entrant.module, str(folder), entrant.variant]
         self._name, self._log, self._started = entrant.name, cache / "log.txt", time.perf_counter()
@@ -75,8 +76,9 @@ class Child(contextlib.AbstractContextManager):
         assert self._process.stdout
         if line := self._process.stdout.readline():
             return json.loads(line)
+        code = self._process.wait()
         last = self._log.read_text().strip().splitlines()[-1:]
-        raise ChildError(f"{self._name} ended with code {self._process.wait()}: {''.join(last)}")
+        raise ChildError(f"{self._name} ended with code {code}: {''.join(last)}")
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()

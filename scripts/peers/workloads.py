@@ -14,7 +14,7 @@ import numpy as np
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.dataset import load_dataset
-from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.models import TextClassifier
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.step import Learner
 from scripts.peers.protocol import Task, lengths
@@ -44,12 +44,19 @@ def conv1d_flops(lengths: np.ndarray) -> float:
     return windows * 2 * K * D * F + len(lengths) * (4 * K * D * F + 6 * (F * hidden + hidden))
 
 
-# config, and the work that one epoch on reviews of some lengths takes at least
-WORKLOADS = {"W1": ("configs/glove_bilstm.py", bilstm_flops), "W2": ("configs/conv1d.py", conv1d_flops)}
+# config, and the matrix products that one epoch on reviews of some lengths takes at least
+WORKLOADS = {
+    "W1": ("configs/glove_bilstm.py", bilstm_flops),
+    "W2": ("configs/conv1d.py", conv1d_flops),
+    "W3": ("configs/ngrams.py", lambda _: 0.0),
+}
 
 
-def prepare(name: str, folder: Path, batch_size: int, reviews: int | None) -> Task:
-    """Makes the task of a workload, of some training and test reviews taken evenly from all, or of every one."""
+def prepare(name: str, folder: Path, batch_size: int | None, reviews: int | None) -> Task:
+    """Makes the task of a workload, of some training and test reviews taken evenly from all, or of every one.
+
+    Updates take as many reviews as in the config unless `batch_size` says how many.
+    """
     file, _ = WORKLOADS[name]
     config = load_file(file)
     dataset = load_dataset(config.data)
@@ -57,13 +64,13 @@ def prepare(name: str, folder: Path, batch_size: int, reviews: int | None) -> Ta
         folder=folder,
         workload=name,
         config=file,
-        batch_size=batch_size,
+        batch_size=batch_size or config.training.batch_size,
         eval_batch_size=config.training.eval_batch_size,
         max_length=config.data.max_length,
         train=cut(dataset.train, config, reviews),
         test=cut(dataset.test, config, reviews),
-        tokens=dataset.vocabulary.tokens,
-        weights=first_weights(config, dataset.vocabulary),
+        vocabulary=dataset.vocabulary,
+        weights=first_weights(config, build_model(config, dataset.vocabulary, dataset=dataset)),
     )
 
 
@@ -93,9 +100,9 @@ def cut(split: Split, config: Config, reviews: int | None) -> Split:
     return Split(ids, np.concatenate([[0], np.cumsum(kept)]), split.labels[rows])
 
 
-def first_weights(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The weights that imdb_jax starts from, by name; pretrained vectors are read unless given."""
-    learner, state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)
+def first_weights(config: Config, model: TextClassifier) -> dict[str, np.ndarray]:
+    """The weights that imdb_jax starts from, by name."""
+    learner, state = build_learner(model, config, steps=1)
     return by_name(learner, state.params)
 
 
@@ -112,6 +119,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": cpu.partition(": ")[2],
         "cores": len(os.sched_getaffinity(0)),
+        "devices": [device.device_kind for device in jax.devices()],
         "load": os.getloadavg()[0],
         "peak_gflops": peak_gflops(),
         "versions": {"python": platform.python_version()}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from imdb_jax.models.recurrence import CHUNK, LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
+from imdb_jax.models.recurrence import ACCELERATOR_LOOP, CPU_LOOP, LSTM_CELL, SIMPLE_RNN_CELL, Cell, recur
 
+CHUNK = CPU_LOOP.chunk
 TIME, BATCH, DIM, HIDDEN, ROWS = 2 * CHUNK + 7, 6, 3, 4, 11
 CELLS = {"lstm": LSTM_CELL, "simple_rnn": SIMPLE_RNN_CELL}
 
@@ -104,6 +105,16 @@ def test_a_single_chunk(cell, inputs) -> None:
     ids, valid, weights = inputs
     with jax.enable_x64(True):
         equals_plain_scan(cell, ids[-CHUNK:], valid[-CHUNK:], weights, all_states=True)
+
+
+def test_how_the_loop_is_cut_never_matters(cell, inputs) -> None:
+    ids, valid, weights = inputs
+    cut = partial(recur, loop=ACCELERATOR_LOOP)
+    with jax.enable_x64(True):
+        (_, expected), gradients = value_and_gradients(recur, cell, ids, valid, weights, True)
+        (_, out), others = value_and_gradients(cut, cell, ids, valid, weights, True)
+    np.testing.assert_allclose(out, expected, atol=1e-12)
+    equal(others, gradients)
 
 
 def test_padding_after_the_last_word(cell, inputs) -> None:
