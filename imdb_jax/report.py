@@ -52,6 +52,8 @@ def main(arguments: Sequence[str]) -> None:
     several = len(folders) > 1 or Population(folders[0]).begun
     if several and args.split == "test":
         raise UserError("--split: 'test'; only the page of one run reads reviews, a comparison reads none")
+    if len(folders) > len({folder.resolve() for folder in folders}):
+        raise UserError("runs: one is given twice; name each once")
     if args.out is not None and not args.out.endswith(".html"):
         raise UserError(f"--out: {args.out!r}; must end in .html")
     from imdb_jax.runtime import set_up_process

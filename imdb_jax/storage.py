@@ -1,6 +1,7 @@
 """The cache folder, and files and folders that are whole or not there."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -78,9 +79,15 @@ def local_path(path: str | Path, field: str) -> Path:
     if not text or re.match(r"[A-Za-z][\w+.-]+:/", text):  # a drive of Windows has one letter
         raise UserError(f"{field}: {text!r}; needs a path on a disk of this machine, such as runs/mine")
     try:
-        return Path(text).expanduser()
+        place = Path(text).expanduser()
     except RuntimeError:
         raise UserError(f"{field}: {text!r}; there is no such home folder here, give a path without ~") from None
+    try:
+        place.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # which is_file and exists do not tell in newer Pythons
+            raise
+    return place
 
 
 def sha256(content: bytes) -> str:

@@ -24,6 +24,8 @@ def load_file(path: str | Path) -> Config:
 
     Example: `load_file("conv1d")` is the config of configs/conv1d.py, which comes with the package.
     """
+    if not (file := local_path(path, "--config")).is_file():
+        path = _shipped(file)
     config = run_file(path).get("config")
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")
@@ -31,13 +33,10 @@ def load_file(path: str | Path) -> Config:
 
 
 def run_file(path: str | Path) -> dict[str, Any]:
-    """Runs a Python file, or a config that comes with the package by its name alone, and returns its names.
-
-    Run only files that you would run as a script.
-    """
-    path = local_path(path, "--config")
+    """Runs a Python file and returns its names. Run only files that you would run as a script."""
+    path = local_path(path, "--code")
     if not path.is_file():
-        path = _shipped(path)
+        raise UserError(f"{path}: no such file", MISSING_INPUT)
     try:
         return runpy.run_path(str(path))
     except Exception as error:

@@ -1,5 +1,6 @@
 """A trained run, or the ensemble of several, ready to read reviews."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -23,6 +24,8 @@ from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.parallel import replicate
 from imdb_jax.training.step import Learner, TrainState
 
+log = logging.getLogger(__name__)
+
 
 class Prediction(NamedTuple):
     """What the model thinks of one review.
@@ -44,7 +47,10 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
-    return learner, Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state.evaluated())
+    best = Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state.evaluated())
+    if run.results() is None:
+        log.warning(f"{run.folder}: training has not ended; this is the best epoch so far")
+    return learner, best
 
 
 def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:

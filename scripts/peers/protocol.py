@@ -73,6 +73,7 @@ def serve(start: Callable[[Task, str], Any]) -> None:
     """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    sys.stdout.reconfigure(line_buffering=True)  # and comes before what ends this process
     print("{}", file=answers)
     competitor = start(Task.load(Path(sys.argv[1])), sys.argv[2])
     for line in sys.stdin:

@@ -112,13 +112,15 @@ def test_report_tells_what_training_told(reported: Path) -> None:
 
 
 def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_recorded(
-    reported: Path, tmp_path: Path
+    reported: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(reported, tmp_path / "run")
     (tmp_path / "run" / "results.json").unlink()
     write_run_page(tmp_path / "page.html", Run(tmp_path / "run"), "test", MovedData())
     page = (tmp_path / "page.html").read_text()
     assert "Training has not finished." in page
+    assert "training has not ended; this is the best epoch so far" in caplog.text
+    assert "one is given twice" in fails(2, "imdb_jax.report", tmp_path / "run", f"{tmp_path}/./run")
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
     (tmp_path / "run" / "vocabulary.txt").write_text("\n[UNK]\nfilm\n")
@@ -153,7 +155,8 @@ def test_mistakes_on_the_command_line_are_one_line(reported: Path, tmp_path: Pat
     assert "manifest.json: no such file" in fails(66, command, tmp_path)
     (tmp_path / "file").write_text("")
     out = ("--out", tmp_path / "file" / "page.html")
-    assert "choose another --out" in fails(73, command, reported, reported, *out)
+    shutil.copytree(reported, tmp_path / "copy")
+    assert "choose another --out" in fails(73, command, reported, tmp_path / "copy", *out)
 
 
 @needs_browser
