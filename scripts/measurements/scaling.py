@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Sequence
 
 from imdb_jax import cli
-from imdb_jax.config import Config, Conv1DConfig, load_file
+from imdb_jax.config import Config, load_file
 from scripts.commands import epochs, head, row, run
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("scripts/measure scaling", description=__doc__)
-    parser.add_argument("--config", nargs="+", default=["configs/glove_bilstm.py", "configs/conv1d.py"])
+    parser.add_argument("--config", nargs="+", default=["configs/glove_bilstm.py", "configs/conv1d.py", "configs/ngrams.py"])
     parser.add_argument("--reviews", type=int, default=2_000, help="a fifth of them validate")
     parser.add_argument("--rounds", type=int, default=3, help="epochs whose median counts")
     args = parser.parse_args(arguments)
@@ -32,11 +32,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def sizes(config: Config, reviews: int) -> dict[str, tuple[str, Sequence[int]]]:
     """What grows: the field of the config that says so, and its values."""
-    width = "features" if isinstance(config.model.encoder, Conv1DConfig) else "hidden_dim"
+    widths = [name for name in ("features", "hidden_dim") if hasattr(config.model.encoder, name)]  # a pool has none
     return {
         "max_length": ("data.max_length", (100, 200, 400, 800, 1_600, 2_400)),
         "batch_size": ("training.batch_size", (16, 32, 64, 128, 256, 512, 1_024)),
-        width: (f"model.encoder.{width}", (8, 16, 32, 64, 128, 256, 512)),
+        **{width: (f"model.encoder.{width}", (8, 16, 32, 64, 128, 256, 512)) for width in widths},
         "reviews of a class": ("data.limit", tuple(times * reviews // 2 for times in (1, 2, 4, 8))),
     }
 
