@@ -15,7 +15,9 @@ from scripts.commands import epochs, head, row, run
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("scripts/measure scaling", description=__doc__)
-    parser.add_argument("--config", nargs="+", default=["configs/glove_bilstm.py", "configs/conv1d.py", "configs/ngrams.py"])
+    parser.add_argument(
+        "--config", nargs="+", default=["configs/glove_bilstm.py", "configs/conv1d.py", "configs/ngrams.py"]
+    )
     parser.add_argument("--reviews", type=int, default=2_000, help="a fifth of them validate")
     parser.add_argument("--rounds", type=int, default=3, help="epochs whose median counts")
     args = parser.parse_args(arguments)

@@ -22,7 +22,7 @@ from scripts.peers.workloads import WORKLOADS, facts, machine, prepare
 
 
 def main(arguments: Sequence[str]) -> None:
-    peers = {each.name for entrants in (*TRAINERS.values(), SERVERS) for each in entrants}
+    peers = {each.name for entrants in (*TRAINERS.values(), *SERVERS.values()) for each in entrants}
     parser = argparse.ArgumentParser("scripts/benchmark", description=__doc__)
     parser.add_argument("--serving", action="store_true", help="from text to probabilities, not training")
     parser.add_argument("--workload", choices=(*WORKLOADS, "all"), default="all")
@@ -35,19 +35,22 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark"), help="below this repository")
     args = parser.parse_args(arguments)
+    if args.serving and args.workload not in ("all", *SERVERS):
+        parser.error(f"--serving: for {' and '.join(SERVERS)}, not {args.workload}")
     out = ROOT / args.out / ("serving.json" if args.serving else "benchmark.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine(), "workloads": {}}
-    for name in WORKLOADS if args.workload == "all" else [args.workload]:
+    all_entrants = SERVERS if args.serving else TRAINERS
+    for name in all_entrants if args.workload == "all" else [args.workload]:
         say(f"{name}: preparing {WORKLOADS[name][0]}")
         with tempfile.TemporaryDirectory() as folder:
             if args.serving:
                 task = prepare_servers(name, Path(folder), args.reviews or 5_000, args.single)
-                entrants, contest = SERVERS, serve_in_turn
+                contest = serve_in_turn
             else:
                 task = prepare(name, Path(folder), args.batch, args.reviews)
-                entrants, contest = TRAINERS[name], train_in_turn
-            found = contest(task, [each for each in entrants if each.name in (OURS, *args.only)], args.rounds)
+                contest = train_in_turn
+            found = contest(task, [each for each in all_entrants[name] if each.name in (OURS, *args.only)], args.rounds)
         results["workloads"][name] = facts(task) | {"rounds": args.rounds, "competitors": found}
         out.write_text(json.dumps(results, indent=2) + "\n")
     print(report.markdown(results))

@@ -53,13 +53,14 @@ def difference(task: Task, logits: np.ndarray, ours: np.ndarray) -> dict[str, fl
     return {"full": float(gaps[full].max(initial=0)), "padded": float(gaps[~full].max(initial=0))}
 
 
-SERVERS = [
+ALL_SERVERS = [
     Entrant(OURS, "scripts.peers.served_ours", "predict"),
     Entrant("imdb_jax-exported", "scripts.peers.served_ours", "exported"),
     Entrant("imdb_jax-exported-numpy", "scripts.peers.served_ours", "exported-numpy"),
     Entrant("keras-tensorflow", "scripts.peers.served_keras", "documented", "tensorflow"),
     Entrant("pytorch", "scripts.peers.served_torch", "documented"),
 ]
+SERVERS = {"W1": ALL_SERVERS, "W2": ALL_SERVERS}
 
 
 def prepare_servers(name: str, folder: Path, reviews: int, single: int) -> Task:
