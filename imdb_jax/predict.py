@@ -14,7 +14,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config import DataConfig
 from imdb_jax.data.files import enter, file_errors_told, read_files
-from imdb_jax.data.rows import Table, holds_table, text_lines, text_of
+from imdb_jax.data.rows import MOST_INVALID, Table, holds_table, is_utf8, text_lines, text_of
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.inference import reader
 from imdb_jax.runs.mixture import Mix
@@ -88,10 +88,16 @@ def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterat
         stdin = cast(io.BufferedReader, sys.stdin.buffer)
         with file_errors_told(data, "--"):
             if kind in (None, "lines"):
-                yield from (("", text) for text in text_lines(stdin, "stdin", data.encoding))
+                texts = text_lines(stdin, "stdin", data.encoding)
             else:
                 table = Table(stdin, "stdin", (data.text_column,), data.encoding, data.quotes)
-                yield from (("", text_of(row, data.text_column, where)) for where, row in table)
+                texts = (text_of(row, data.text_column, where) for where, row in table)
+            count = invalid = 0
+            for text in texts:
+                count, invalid = count + 1, invalid + (not is_utf8(text))
+                yield "", text
+        if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now
+            cli.log.warning(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; name their --encoding")
     elif names_file(argument):
         place = enter(Path(argument))
         if place.is_dir():

@@ -11,6 +11,7 @@ from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.errors import UserError
 from imdb_jax.runs.population import Population, config_in, members
+from imdb_jax.storage import local_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str]) -> None:
     if many or goes_on:
         from imdb_jax.runs.sweep import run_sweep
 
-        code = [file for option in ("--code", "--config") if (file := cli.take(option, arguments)[0])]
+        files = [file for option in ("--code", "--config") if (file := cli.take(option, arguments)[0])]
+        code = [file for file in files if local_path(file, "--config").is_file()]  # the package's own do nothing beside
         run_sweep(args.config, found, args.workdir, code=code, started=started)
     else:
         from imdb_jax.runs.experiment import run_experiment

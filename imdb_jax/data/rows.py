@@ -10,6 +10,8 @@ import gzip
 import io
 import itertools
 import json
+import re
+import reprlib
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -149,7 +151,7 @@ class Table:
                 line = before + rows.line_num + 1
         except csv.Error as error:
             message = "quotes must open and close a field, and be doubled inside"
-            raise FileError(f"{self.name}:{before + rows.line_num}: {error}; {message}") from None
+            raise FileError(f"{self.name}:{line}: {error} in the row that begins here; {message}") from None
 
     def _json_array(self, text: io.TextIOWrapper) -> Iterator[tuple[str, Row]]:
         try:
@@ -194,6 +196,8 @@ def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
     start = reader.peek(8)[:8]
     if kind := next((kind for magic, kind in UNREADABLE.items() if start.startswith(magic)), None):
         raise FileError(f"{name}: {kind}")
+    if reader.peek(512)[257:262] == b"ustar":
+        raise FileError(f"{name}: a tar archive; unpack it, or pack its files as .zip")
     if start.startswith(b"\x1f\x8b"):
         return unpack(cast(Any, gzip.GzipFile(fileobj=reader, mode="rb")), name)
     if not start.startswith((b"PK\3\4", b"PK\5\6")):
@@ -241,13 +245,13 @@ def refuse_undecoded(invalid: Sequence[tuple[str, bytes]], count: int, option: s
     """Refuses reviews of another encoding than expected: some among `count`, given with their place."""
     if len(invalid) <= MOST_INVALID * count:
         return
-    try:
+    sample = b"\n".join(text for _, text in invalid[:1000])
+    guess = None if re.search(rb"[\x80-\xff]{3}", sample) else "cp1252"  # accents stand apart, other letters in rows
+    with contextlib.suppress(ImportError):
         import charset_normalizer
 
-        guess = charset_normalizer.from_bytes(b"\n".join(text for _, text in invalid[:1000])).best()
-    except ImportError:
-        guess = None
-    likely = f"{guess.encoding} (a guess)" if guess else "its name"
+        guess = guess or getattr(charset_normalizer.from_bytes(sample).best(), "encoding", None)
+    likely = f"{guess} (a guess)" if guess else "its name"
     message = f"not UTF-8, as {len(invalid):,} of {count:,} reviews; save as UTF-8 or set {option}encoding={likely}"
     raise FileError(f"{invalid[0][0]}: {message}")
 
@@ -331,7 +335,7 @@ def text_of(row: Row, key: str, where: str) -> bytes:
     if text is None or text != text:
         return b""
     if not isinstance(text, str):
-        raise FileError(f"{where}: {key} is {text!r}; must be a string")
+        raise FileError(f"{where}: {key} is {reprlib.repr(text)}; must be a string")
     try:
         return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to

@@ -300,8 +300,10 @@ def names_file(argument: str) -> bool:
     """
     if os.path.exists(argument):
         return True
-    looks = argument.lower().endswith(FILES) or argument.startswith(("./", "../", "/", "~")) or argument.endswith("/")
-    if looks and len(argument.split()) == 1:
+    named = argument.lower().endswith(FILES)
+    looks = named or argument.startswith(("./", "../", "/", "~")) or argument.endswith("/")
+    is_path = len(argument.split()) == 1 or (named and "/" in argument)  # folders may have spaces
+    if looks and is_path and not argument[:1].isspace():
         raise ModelError(f"{argument}: no such file; put a space before it if it is a review", NO_SUCH_FILE)
     return False
 

@@ -10,6 +10,7 @@ import jax
 from flax import nnx
 
 from imdb_jax.config import fields
+from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.reporting.charts import overlay
 from imdb_jax.reporting.page import write_page
@@ -61,7 +62,10 @@ def write_comparison(path: Path, folders: Sequence[Path], mixture: Mixture | Non
     Each look at what a run reached on test is recorded in it.
     """
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
-    runs = [run for folder in folders for run in runs_in(folder)]
+    # a population that was interrupted has members that have not begun
+    runs = [run for folder in folders for run in runs_in(folder) if run.begun or run.folder == folder]
+    if not runs:
+        raise UserError(f"{folders[0]}: no member has begun; train --workdir goes on", MISSING_INPUT)
     entrants = [_entrant(run, above) for run in runs]
     for run, entrant in zip(runs, entrants, strict=True):
         if entrant.results is not None:

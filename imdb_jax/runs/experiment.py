@@ -67,8 +67,9 @@ def run_experiment(
             stopwatch.lap("data")
             results = _train(built.pop(), data, config, keeper, stopwatch)  # it alone has what was built here
         else:
-            if dataset is not None:
-                keeper.begin(dataset, model)
+            moved = broadcast(by_first(lambda: keeper.run.config() != config))
+            if dataset is not None or moved:  # reviews that lie elsewhere must be the same
+                keeper.begin(dataset or agree(lambda: load_dataset(config.data)), model)
             log.info(f"{workdir} is finished; choose another --workdir to train again")
         log.info(results_table(results))
     return results

@@ -64,7 +64,7 @@ class Mix:
         kept = [Mixture(part).kept_logits("validation") for part in parts]
         labels = [part[0].predictions("validation").labels for part in parts]
         if self.weights is None:
-            check_same_reviews(folders, runs, "validation", "hold out the same, or give --weights")
+            check_same_reviews(folders, runs, "validation", "hold out the same, or give --weights and --split test")
             weights = log_odds_weights(kept, labels[0])
         else:
             shares = _shares(self.weights, len(folders))

@@ -99,6 +99,8 @@ TABLE = [  # files, command, exit code, what is said
      "r.csv:4: label '2'; allowed: negative is 0, neg"),
     ({"r.jsonl": b'{"text": "fine", "label": 1}\n{"text": "b'}, (*AUDIT, "--config.data.path=r.jsonl"), 65,
      "r.jsonl:2: Unterminated string"),
+    ({"r.tar.gz": packed("r.csv")}, (*AUDIT, "--config.data.path=r.tar.gz"), 65, "r.tar.gz: a tar archive; unpack it"),
+    ({}, (*AUDIT, "--config.data.text_column=label"), 2, "text_column: 'label'; is data.label_column too"),
     # archives
     ({"a.tar.gz": packed("../evil.txt")}, of_imdb("a.tar.gz"), 65, "a.tar.gz: unsafe path in archive, '../evil.txt'"),
     ({"a.tar.gz": packed("/evil.txt")}, of_imdb("a.tar.gz"), 65, "a.tar.gz: unsafe path in archive, '/evil.txt'"),
@@ -159,7 +161,8 @@ def test_what_is_odd_is_handled_counted_and_told_once(odd: tuple[Path, str]) -> 
 def test_predict_answers_whatever_comes(odd: tuple[Path, str]) -> None:
     reviews = [b"", b"xyzzy", "<b>🙂</b>".encode(), b"good " * 1_000_000, b"\xff\x00\x85", b"good"]
     process = run("imdb_jax.predict", "--workdir", odd[0], stdin=b"\n".join(reviews))
-    assert (process.returncode, process.stderr) == (0, b"")
+    told = b"stdin: 1 of 6 reviews are not UTF-8; name their --encoding\n"
+    assert (process.returncode, process.stderr) == (0, told)
     found = [json.loads(line) for line in process.stdout.splitlines()]
     assert [each["flags"] for each in found] == [["empty"], *[["all_unknown"]] * 2, ["truncated"], ["all_unknown"], []]
     assert all(0 <= each["probability"] <= 1 for each in found)
@@ -169,11 +172,25 @@ def test_predict_answers_whatever_comes(odd: tuple[Path, str]) -> None:
     ("kind", "stdin", "said"),
     [
         ("jsonl", b'{"text": "good"}\n' + b"[" * 100_000, "must be one JSON object per line"),
-        ("csv", b'text\ngood\n"never closed\n', "stdin:3: unexpected end of data; quotes must"),
+        ("csv", b'text\ngood\n"never\nclosed\n', "stdin:3: unexpected end of data in the row that begins here; quotes"),
     ],
 )
 def test_predict_names_the_line_that_it_can_not_read(odd: tuple[Path, str], kind: str, stdin: bytes, said: str) -> None:
     assert said in fails(65, "imdb_jax.predict", "--workdir", odd[0], "--input", kind, stdin=stdin)
+
+
+@pytest.mark.parametrize("argument", ["no such/reviews.csv", "nosuch.txt", "./x"])
+def test_what_is_named_as_a_file_is_no_review(odd: tuple[Path, str], argument: str) -> None:
+    assert "no such file" in fails(66, "imdb_jax.predict", "--workdir", odd[0], argument)
+    process = run("imdb_jax.predict", "--workdir", odd[0], f" {argument}")
+    assert process.stdout.split()[0] in (b"positive", b"negative")
+
+
+def test_a_finished_run_of_other_reviews_is_refused(odd: tuple[Path, str]) -> None:
+    folder = odd[0].parent
+    write(folder, {name.replace("reviews/", "others/"): text for name, text in REVIEWS.items()})
+    options = ("--config.data.encoding=utf-8", "--config.data.path=others")
+    assert "the reviews have changed since this run was begun" in fails(65, *TRAIN, *options, cwd=folder, notices=True)
 
 
 @pytest.mark.parametrize(
