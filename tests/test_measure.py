@@ -104,13 +104,6 @@ def test_padding_becomes_words() -> None:
     assert padded.offsets.tolist() == [0, 4, 8]
 
 
-def test_the_share_of_a_run_that_checkpoints_take() -> None:
-    head, row = measured("checkpoints", "--epochs", "1", *SMALL)
-    cells = dict(zip(head, row, strict=True))
-    assert 0 < float(cells["share, %"]) < 100
-    assert float(cells["waiting for checkpoints, s"]) < float(cells["run, s"])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "arguments", "rows"),

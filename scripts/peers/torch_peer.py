@@ -8,6 +8,7 @@ reads the padding too.
 import itertools
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -106,6 +107,14 @@ class Ngrams(nn.Module):
         }
 
 
+MODELS = {"W2": Conv1D, "W3": Ngrams}
+OPTIMIZERS = {
+    "W1": partial(torch.optim.RMSprop, lr=1e-3, alpha=0.9, eps=1e-7),
+    "W2": partial(torch.optim.Adam, lr=1e-3, eps=1e-7, fused=True),
+    "W3": partial(torch.optim.Adam, lr=4e-3, eps=1e-7, fused=True),
+}
+
+
 class Torch:
     """Trains one of the models on batches of a variant."""
 
@@ -113,18 +122,11 @@ class Torch:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.task, self.variant = task, variant
         self.epochs = itertools.count()
-        vocabulary_size = len(task.weights["embedding.table"])
-        if task.workload == "W1":
-            self.model = BiLSTM(vocabulary_size, packed=variant != "unmasked").to(DEVICE)
-            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-            self.optimizer = torch.optim.RMSprop(trained, lr=1e-3, alpha=0.9, eps=1e-7)
-        elif task.workload == "W2":
-            self.model = Conv1D(vocabulary_size).to(DEVICE)
-            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, fused=True)
-        else:
-            self.model = Ngrams(vocabulary_size).to(DEVICE)
-            trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-            self.optimizer = torch.optim.Adam(trained, lr=4e-3, eps=1e-7, fused=True)
+        size = len(task.weights["embedding.table"])
+        model = BiLSTM(size, variant != "unmasked") if task.workload == "W1" else MODELS[task.workload](size)
+        self.model = model.to(DEVICE)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = OPTIMIZERS[task.workload](trained)
         self.loss = nn.BCEWithLogitsLoss()
         if variant == "documented":
             self.loader = self._loader(task.train, task.batch_size, shuffle=True)
