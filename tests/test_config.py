@@ -80,8 +80,8 @@ def data_configs(draw: st.DrawFn) -> DataConfig:
         "negative_labels": st.lists(st.text()).map(tuple),
         "positive_labels": st.lists(st.text()).map(tuple),
         "left_out_labels": st.lists(st.text()).map(tuple),
-        "text_column": st.text(),
-        "label_column": st.text(),
+        "text_column": st.text().map(lambda name: f"text {name}"),  # no other column than that
+        "label_column": st.text(min_size=1).map(lambda name: f"label {name}"),
     }
     defaults = {each.name: st.just(each.default) for each in dataclasses.fields(DataConfig) if each.name in of_files}
     fields = section(

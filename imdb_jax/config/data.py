@@ -112,7 +112,7 @@ class DataConfig:
     def _check(self) -> "DataConfig":
         if self.source == "files" and self.path is None:
             raise ValueError("path: None; data.source is 'files', so give the folder or the table to read")
-        if self.text_column == self.label_column:
+        if self.source == "files" and self.text_column == self.label_column:
             raise ValueError(f"text_column: {self.text_column!r}; is data.label_column too, name another")
         if self.source == "synthetic" and self.path is not None:
             raise ValueError(f"path: {self.path!r}; data.source is 'synthetic', which is generated and has no path")

@@ -176,7 +176,9 @@ def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> No
 
 def test_predict_answers_every_line_and_flags_the_odd_ones(trained: Path) -> None:
     lines = [b"", b"  !?  ", b"xyzzy", b"\xff\xfe broken", b"good " * 100, "<b>great</b> 🙂".encode(), b"fine\x00"]
-    found = predictions("--workdir", trained, stdin=b"\n".join(lines) + b"\n")
+    process = run("imdb_jax.predict", "--workdir", trained, stdin=b"\n".join(lines) + b"\n")
+    assert process.stderr == b"stdin: 1 of 7 reviews are not UTF-8; name their --encoding\n"
+    found = [json.loads(line) for line in process.stdout.splitlines()]
     flags = [prediction["flags"] for prediction in found]
     assert flags[:5] == [["empty"], ["empty"], ["all_unknown"], ["all_unknown"], ["truncated"]]
     assert len(found) == len(lines)
