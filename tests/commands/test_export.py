@@ -82,7 +82,9 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
 
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     export = ["imdb_jax.export", "--workdir", folder / "run", "--out"]
-    assert "none/model.zip: No such file or directory; choose another --out" in fails(73, *export, "none/model.zip")
+    assert "none/model.zip: No such file or directory; choose another --out" in fails(
+        73, *export, "none/model.zip", notices=True
+    )
     assert "'float32', 'float16'" in fails(2, *export, tmp_path / "model.zip", "--table", "int8")
     out = ("--workdir", tmp_path, "--out", tmp_path / "model.zip")
     assert "manifest.json: no such file" in fails(66, *export[:1], *out)
