@@ -115,7 +115,8 @@ def by_name(learner: Learner, params: Any) -> dict[str, np.ndarray]:
 def machine() -> dict[str, Any]:
     """What the figures depend on, and how busy it is: a load well above 0 makes them worthless."""
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    installed = {each.name: each.version for each in importlib.metadata.distributions()}
+    found = reversed([*importlib.metadata.distributions()])  # of two with one name the first is imported
+    installed = {each.name: each.version for each in found}
     return {
         "cpu": cpu.partition(": ")[2],
         "cores": len(os.sched_getaffinity(0)),
