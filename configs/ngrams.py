@@ -29,6 +29,7 @@ config = Config(
         vocabulary_size=30_000,
         ngrams=3,
         max_length=8_192,
+        buckets=(512, 2_048),
         validation=ValidationConfig(size=0.1),
     ),
     model=ModelConfig(embedding=LogCountRatioEmbedding(), encoder=PoolConfig(pooling="sqrt"), dropout=0.0),

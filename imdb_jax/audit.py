@@ -40,13 +40,14 @@ def main(arguments: Sequence[str]) -> None:
     if args.show < 0:
         raise UserError(f"--show: {args.show}; must be 0 or more")
     from imdb_jax.data.audit import audit, refuse_unfit, table
-    from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
+    from imdb_jax.data.dataset import load_dataset, number_words, open_corpus, split_corpus
     from imdb_jax.training.tables import render
 
     data = args.config.data
     corpus = open_corpus(data)
     splits = split_corpus(data, corpus)
-    report = audit(splits._asdict())
+    words = number_words(splits, data.text)[1]
+    report = audit(splits._asdict(), {name: numbered.lengths for name, numbered in words.items()})
     if args.output == "table":
         sys.stdout.write(render(table(report)) + "\n")
     refuse_unfit(report)

@@ -250,7 +250,6 @@ WRONG = [
     (DataConfig, {"test_path": "x"}, "data.test_path: 'x'", "only data.source 'files'"),
     (DataConfig, {"buckets": (8, 4)}, "data.buckets: (8, 4)", "must ascend"),
     (DataConfig, {"buckets": (4, 4)}, "data.buckets: (4, 4)", "must ascend"),
-    (DataConfig, {"buckets": (8,), "max_length": 8}, "data.buckets: (8,)", "below data.max_length, 8"),
     (DataConfig, {"vocabulary_size": 4}, "data.vocabulary_size: 4", "greater than or equal to 5"),
     (ValidationConfig, {"size": 0}, "data.validation.size: 0", "greater than 0"),
     (ValidationConfig, {"size": 1.5}, "data.validation.size: 1.5", "a whole number of reviews"),

@@ -105,8 +105,8 @@ class DataConfig:
     keep: Literal["head", "tail"] = "head"
     """Which end of a longer review is kept."""
     buckets: tuple[Positive, ...] | None = None
-    """Padded lengths below max_length that batches may have; each costs one compilation and saves padding. None: as
-    the encoder needs; recurrences skip padding and have none, others 256, 512 and so on, doubling."""
+    """Padded lengths that batches may have beside max_length, as far as they are below it; each costs one compilation
+    and saves padding. None: as the encoder needs; recurrences skip padding and have none, others 256, 512 and so on."""
 
     @model_validator(mode="after")
     def _check(self) -> "DataConfig":
@@ -123,6 +123,6 @@ class DataConfig:
             "text".encode(self.encoding or "utf-8")  # refuses codecs of no text, such as base64, as well
         except LookupError:
             raise ValueError(f"encoding: {self.encoding!r}; must be one that Python knows, such as cp949") from None
-        if self.buckets and any(low >= high for low, high in itertools.pairwise((*self.buckets, self.max_length))):
-            raise ValueError(f"buckets: {self.buckets}; must ascend and stay below data.max_length, {self.max_length}")
+        if self.buckets and any(low >= high for low, high in itertools.pairwise(self.buckets)):
+            raise ValueError(f"buckets: {self.buckets}; must ascend")
         return self

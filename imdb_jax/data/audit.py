@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt64
+from jaxtyping import Int, UInt64
 from rich.table import Table
 
 from imdb_jax.config import TextConfig
@@ -32,7 +32,7 @@ class SplitAudit:
     longest_run: int
     """Most reviews in a row with one label: half of all or more where the data is sorted by label."""
     words: dict[str, float]
-    """Quantiles, mean and standard deviation of the lengths, in words between white space."""
+    """Quantiles, mean and standard deviation of the lengths, in words by the rules of the config."""
     duplicates: int
     """Reviews whose text stood before in the split."""
     conflicting: int
@@ -40,7 +40,7 @@ class SplitAudit:
     characters: float
     """Mean length of a word."""
     empty: int
-    """Reviews of white space only."""
+    """Reviews without a word."""
     invalid_utf8: int
     nul: int
     truncated: int
@@ -67,12 +67,12 @@ class Audit:
     overlaps: tuple[Overlap, ...]
 
 
-def audit(splits: Mapping[str, Reviews]) -> Audit:
-    """Reads each split once and counts."""
+def audit(splits: Mapping[str, Reviews], lengths: Mapping[str, Int[np.ndarray, " N"]]) -> Audit:
+    """Reads each split once and counts; how many words each review has is known already."""
     counts: dict[str, SplitAudit] = {}
     hashes: dict[str, UInt64[np.ndarray, " N"]] = {}
     for name, reviews in splits.items():
-        counts[name], hashes[name] = _audit_split(reviews)
+        counts[name], hashes[name] = _audit_split(reviews, lengths[name])
     overlaps = []
     for first, second in itertools.combinations(splits, 2):
         known, new = splits[first].labels, splits[second].labels
@@ -84,14 +84,12 @@ def audit(splits: Mapping[str, Reviews]) -> Audit:
     return Audit(counts, tuple(overlaps))
 
 
-def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]]:
+def _audit_split(reviews: Reviews, words: Int[np.ndarray, " N"]) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]]:
     """The counts, and of each text the first 8 bytes of a hash, which tell whether two are the same."""
     digests = bytearray()
-    words: list[int] = []
     size = characters = invalid = nul = truncated = 0
     for text in reviews.texts():
         digests += hashlib.blake2b(text, digest_size=8).digest()
-        words.append(len(text.split()))
         size += len(text)
         decoded = text.decode("utf-8", "ignore")
         characters += len(decoded)
@@ -110,8 +108,8 @@ def _audit_split(reviews: Reviews) -> tuple[SplitAudit, UInt64[np.ndarray, " N"]
         words={**lengths, "mean": float(np.mean(words)), "std": float(np.std(words))},
         duplicates=len(labels) - len(np.unique(hashes)),
         conflicting=int(np.isin(of_label[0], of_label[1]).sum() + np.isin(of_label[1], of_label[0]).sum()),
-        characters=round(characters / max(1, sum(words)), 1),
-        empty=words.count(0),
+        characters=round(characters / max(1, int(words.sum())), 1),
+        empty=int((words == 0).sum()),
         invalid_utf8=invalid,
         nul=nul,
         truncated=truncated,

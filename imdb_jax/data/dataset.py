@@ -1,25 +1,29 @@
 """Reviews -> token ids: opened, split, encoded, and kept in the cache folder, where later runs map them.
 
-The first run reads the reviews three times (audit, count, encode) and keeps the ids under a key over the content of
-the reviews and the text rules.
+The first run splits each review into words once, and keeps the ids under a key over the content of the reviews and
+the text rules.
 """
 
 import hashlib
+import itertools
 import json
 import logging
-from collections import Counter
+from array import array
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Int, Int32
 
-from imdb_jax.config import DataConfig
+from imdb_jax.config import DataConfig, TextConfig
 from imdb_jax.data.aclimdb import open_aclimdb
 from imdb_jax.data.audit import audit, refuse_unfit, summary, warnings
 from imdb_jax.data.batches import Split
 from imdb_jax.data.files import open_files
+from imdb_jax.data.ngrams import Tokens
 from imdb_jax.data.reviews import Corpus, Reviews, hold_out, limit_per_class
 from imdb_jax.data.synthetic import write_corpus
 from imdb_jax.data.text import split_words
@@ -30,8 +34,8 @@ from imdb_jax.storage import cache_dir, cached_folder, local_path
 log = logging.getLogger(__name__)
 
 MOSTLY = 0.5  # share of the words that a vocabulary should know
-REVIEWS_AT_ONCE = 4_000  # whose n-grams are looked up together
-LAYOUT = 3  # counts up when the files in the cache change their meaning
+REVIEWS_AT_ONCE, THREADS = 1_000, 4  # whose n-grams are looked up together, and by how many at a time
+LAYOUT = 4  # counts up when the files in the cache change their meaning
 
 
 class Dataset(NamedTuple):
@@ -141,57 +145,68 @@ def split_corpus(config: DataConfig, corpus: Corpus | None = None) -> Splits:
 
 def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, folder: Path) -> None:
     """Audits the reviews and writes their ids; without a vocabulary the training reviews give one."""
-    report = audit(splits._asdict())
+    words, found = number_words(splits, config.text)
+    report = audit(splits._asdict(), {name: lengths for name, (_, lengths) in found.items()})
     refuse_unfit(report)
     told = [summary(report), *warnings(report, config.text)]
     if vocabulary is None:
-        vocabulary = Vocabulary.build(count_words(splits.train, config), config.vocabulary_size, config.text)
-    tokens, words_dtype = vocabulary, _ids_dtype(vocabulary)
+        counts = np.bincount(found["train"].numbers, minlength=len(words)).tolist()
+        counted = {word: count for word, count in zip(words, counts, strict=True) if count}
+        vocabulary = Vocabulary.build(counted, config.vocabulary_size, config.text)
+    tokens, ids_of = vocabulary, vocabulary.ids(words)
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=2))
-    for name, reviews in splits._asdict().items():
-        lengths, unknown = [0], 0
-        with (folder / f"{name}.ids").open("wb") as file:
-            for ids in (vocabulary.ids(split_words(text, config.text)) for text in reviews.texts()):
-                lengths.append(len(ids))
-                unknown += ids.count(vocabulary.special.unknown)
-                file.write(np.array(ids, words_dtype).tobytes())
-        offsets = np.cumsum(lengths)
-        if config.ngrams:
-            words = np.fromfile(folder / f"{name}.ids", words_dtype)
-            if name == "train":
-                tokens = vocabulary.with_ngrams(words, offsets, config.ngrams, config.ngram_min_count)
-            offsets = _write_ngrams(folder / f"{name}.ids", words, offsets, tokens)
-        np.save(folder / f"{name}.offsets.npy", offsets)
-        np.save(folder / f"{name}.labels.npy", reviews.labels)
-        known = 1 - unknown / max(1, sum(lengths) - len(reviews) * len(vocabulary.special.start))
+    for name, (numbers, lengths) in found.items():
+        ids, offsets = vocabulary.ragged(ids_of[numbers], lengths)
+        known = 1 - (ids == vocabulary.special.unknown).sum() / np.maximum(lengths, 1).sum()
         told += [f"{known:.1%} of the {name} words are in the vocabulary"] if known < MOSTLY else []
         if name == "train" and known == 0:
             message = "0.0 % of the training words are in it; words are lower case, without punctuation"
             raise UserError(f"{config.word_index}: {message}", BAD_DATA)
+        if name == "train" and config.ngrams:
+            tokens = vocabulary.with_ngrams(ids, offsets, config.ngrams, config.ngram_min_count)
+        offsets = _write_ids(folder / f"{name}.ids", ids, offsets, tokens)
+        np.save(folder / f"{name}.offsets.npy", offsets)
+        np.save(folder / f"{name}.labels.npy", splits._asdict()[name].labels)
     tokens.save(folder / "vocabulary.txt")
     (folder / "summary.txt").write_text("\n".join(told), encoding="utf-8")
 
 
-def _write_ngrams(
-    path: Path, words: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], vocabulary: Vocabulary
+def _write_ids(
+    path: Path, words: Int32[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"], vocabulary: Vocabulary
 ) -> Int[np.ndarray, " bounds"]:
-    """Writes the n-grams of reviews; some reviews at a time, which takes less memory and less time."""
+    """Writes the tokens of reviews and returns their bounds; some reviews at a time, which takes less memory."""
+
+    def tokens_of(start: int) -> Tokens:
+        some = offsets[start : start + REVIEWS_AT_ONCE + 1]
+        return vocabulary.tokens_of(words[some[0] : some[-1]], some - some[0])
+
     ends = [0]
-    with path.open("wb") as file:
-        for start in range(0, len(offsets) - 1, REVIEWS_AT_ONCE):
-            some = offsets[start : start + REVIEWS_AT_ONCE + 1]
-            tokens = vocabulary.tokens_of(words[some[0] : some[-1]], some - some[0])
+    with path.open("wb") as file, ThreadPoolExecutor(THREADS) as threads:  # NumPy lets several compute at once
+        for tokens in threads.map(tokens_of, range(0, len(offsets) - 1, REVIEWS_AT_ONCE)):
             file.write(tokens.ids.astype(_ids_dtype(vocabulary)).tobytes())
             ends += (ends[-1] + tokens.offsets[1:]).tolist()
     return np.array(ends)
 
 
-def count_words(reviews: Reviews, config: DataConfig) -> Counter[bytes]:
-    """How often each word occurs."""
-    counts: Counter[bytes] = Counter()
-    for text in reviews.texts():
-        counts.update(split_words(text, config.text))
-    return counts
+class Numbered(NamedTuple):
+    """The words of some reviews."""
+
+    numbers: Int32[np.ndarray, " words"]  # of each, among all different words
+    lengths: Int[np.ndarray, " N"]  # words of each review
+
+
+def number_words(splits: Splits, text: TextConfig) -> tuple[list[bytes], dict[str, Numbered]]:
+    """Splits each review once. The different words come in the order of their first places."""
+    number_of: defaultdict[bytes, int] = defaultdict(itertools.count().__next__)
+    found = {}
+    for name, reviews in splits._asdict().items():
+        numbers, lengths = array("i"), []
+        for review in reviews.texts():
+            words = split_words(review, text)
+            numbers.extend(map(number_of.__getitem__, words))
+            lengths.append(len(words))
+        found[name] = Numbered(np.asarray(numbers), np.array(lengths))
+    return [*number_of], found
 
 
 def _ids_dtype(vocabulary: Vocabulary) -> np.dtype:

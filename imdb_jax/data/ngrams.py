@@ -89,11 +89,16 @@ def _occurrences(prefixes: Any, ids: Any, offsets: Any, vocabulary_size: int, or
     last = order - 1  # word of the n-gram, from its first
     begins = max(0, len(ids) - last)
     places = np.flatnonzero((prefixes[:begins] != ABSENT) & (review[:begins] == review[last:]))
-    keys = prefixes[places].astype(np.int64) * vocabulary_size + ids[places + last]
-    bits = len(keys).bit_length()
+    keys = prefixes[places].astype(np.int64)  # in place from now on: new memory costs more than the sums
+    keys *= vocabulary_size
+    keys += ids[last:][places]
+    bits = len(ids).bit_length()
     if len(keys) and int(keys.max()) >> (63 - bits) == 0:  # sorting both in one number is five times as fast
-        both = np.sort(keys << bits | np.arange(len(keys)))
-        keys, places = both >> bits, places[both & ((1 << bits) - 1)]
+        keys <<= bits
+        keys |= places
+        keys.sort()
+        places = (keys & ((1 << bits) - 1)).astype(np.int32)
+        keys >>= bits
     else:
         by_key = np.argsort(keys, kind="stable")
         keys, places = keys[by_key], places[by_key]
@@ -102,7 +107,7 @@ def _occurrences(prefixes: Any, ids: Any, offsets: Any, vocabulary_size: int, or
     review = review[places]
     first = new.copy()
     first[1:] |= review[1:] != review[:-1]
-    return Occurrences(places, keys[new], np.cumsum(new) - 1, first)
+    return Occurrences(places, keys[new], np.cumsum(new, dtype=np.int32) - 1, first)
 
 
 def _at_places(found: Occurrences, ids: Any, size: int) -> Any:

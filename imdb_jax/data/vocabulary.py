@@ -6,13 +6,12 @@ A word index is the JSON file that maps each word to its rank, as `imdb_word_ind
 import hashlib
 import itertools
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Int, Int32, Integer
 
 from imdb_jax.config import TextConfig
 from imdb_jax.data.ngrams import Tokens, count_ngrams, ngram_tokens, ngram_words
@@ -60,7 +59,7 @@ class Vocabulary:
         return len(self.tokens if self.ngrams is None else self.ngrams)
 
     @classmethod
-    def build(cls, counts: Counter[bytes], size: int, text: TextConfig) -> "Vocabulary":
+    def build(cls, counts: Mapping[bytes, int], size: int, text: TextConfig) -> "Vocabulary":
         """Keeps the most frequent words; of equally frequent ones the one with the greater bytes, as Keras does."""
         special = SPECIAL_TOKENS[text.special_tokens].tokens
         ranked = sorted(counts, key=lambda word: (counts[word], word), reverse=True)
@@ -97,12 +96,10 @@ class Vocabulary:
         """Ids of a whole review."""
         return self.encode_words([split_words(review, self.text)]).ids.tolist()
 
-    def encode_words(self, reviews: Iterable[Sequence[bytes]]) -> Tokens:
+    def encode_words(self, reviews: Sequence[Sequence[bytes]]) -> Tokens:
         """Ids of reviews that have been split into words, ragged."""
-        encoded = [self.ids(words) for words in reviews]
-        offsets = np.cumsum([0, *map(len, encoded)])
-        ids = np.fromiter(itertools.chain.from_iterable(encoded), np.int32, offsets[-1])
-        return self.tokens_of(ids, offsets)
+        ids, lengths = self.ids(itertools.chain.from_iterable(reviews)), np.array([*map(len, reviews)], int)
+        return self.tokens_of(*self.ragged(ids, lengths))
 
     def tokens_of(self, ids: Integer[np.ndarray, " words"], offsets: Int[np.ndarray, " bounds"]) -> Tokens:
         """What reviews are to a model, from the ids of their words: the same, or n-grams."""
@@ -116,10 +113,26 @@ class Vocabulary:
         """The same words and the n-grams of 2 to `orders` of them that `min_count` of some reviews have at least."""
         return Vocabulary(self.tokens, self.text, count_ngrams(ids, offsets, len(self.tokens), orders, min_count))
 
-    def ids(self, words: Sequence[bytes]) -> list[int]:
-        """Ids of words, of a review. No word at all reads as one unknown word, so that no model sees nothing."""
-        unknown = self.special.unknown
-        return [*self.special.start, *(map(self._ids.get, words, itertools.repeat(unknown)) if words else [unknown])]
+    def ids(self, words: Iterable[bytes]) -> Int32[np.ndarray, " words"]:
+        """The id of each word."""
+        return np.fromiter(map(self._ids.get, words, itertools.repeat(self.special.unknown)), np.int32)
+
+    def ragged(
+        self, ids: Int32[np.ndarray, " words"], lengths: Int[np.ndarray, " N"]
+    ) -> tuple[Int32[np.ndarray, " ids"], Int[np.ndarray, " bounds"]]:
+        """The ids of reviews that have so many words each, in one array, and where each review begins and ends.
+
+        The ids that lead every review come before those of its words. No word at all reads as one unknown word, so that
+        no model sees nothing.
+        """
+        start = self.special.start
+        offsets = np.concatenate([[0], np.cumsum(np.maximum(lengths, 1) + len(start))])
+        found, is_word = np.full(offsets[-1], self.special.unknown, np.int32), np.ones(offsets[-1], bool)
+        for place, token in enumerate(start):
+            found[offsets[:-1] + place], is_word[offsets[:-1] + place] = token, False
+        is_word[offsets[:-1][lengths == 0] + len(start)] = False
+        found[is_word] = ids
+        return found, offsets
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words of ids, joined by spaces, or characters; padding and the start of a review are left out."""

@@ -114,11 +114,10 @@ class Ensemble:
         ]
 
     def _flags(self, words: list[bytes], length: int) -> list[str]:
-        special = self.vocabulary.special
         ids = self.vocabulary.ids([word for word in words if word != SPACE])
         flags = {
             "empty": not words,
-            "all_unknown": bool(words) and set(ids) <= {special.unknown, *special.start},
+            "all_unknown": bool(words and (ids == self.vocabulary.special.unknown).all()),
             "truncated": length > self.config.data.max_length,
         }
         return [flag for flag, raised in flags.items() if raised]

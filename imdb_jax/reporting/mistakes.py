@@ -74,7 +74,7 @@ def explain(predictor: Predictor, reviews: Reviews, rows: Sequence[int]) -> list
     ):
         of_words = attribution.words
         if vocabulary.ngrams is not None:
-            of_words = np.zeros(len(vocabulary.ids(words)))
+            of_words = np.zeros(len(vocabulary.special.start) + max(1, len(words)))
             for token, place, share in zip(
                 tokens.ids[kept].tolist(), tokens.places[kept], attribution.words, strict=True
             ):

@@ -37,9 +37,9 @@ def batches(split: Split, config: Config, batch_size: int) -> Batches:
     data = config.data
     buckets = data.buckets
     if buckets is None:
-        doubling = (256 << k for k in range(data.max_length.bit_length()))
-        buckets = () if _skips_padding(config) else tuple(width for width in doubling if width < data.max_length)
-    return Batches(split, batch_size, data.max_length, data.keep, buckets)
+        buckets = () if _skips_padding(config) else [256 << k for k in range(data.max_length.bit_length())]
+    shorter = tuple(width for width in buckets if width < data.max_length)
+    return Batches(split, batch_size, data.max_length, data.keep, shorter)
 
 
 def padding(train: Batches, config: Config) -> float:

@@ -1,6 +1,7 @@
 """Five classic mistakes, each made on purpose, beside the same system done right."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import tensorflow_datasets as tfds
 
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
-from imdb_jax.data.dataset import Dataset, count_words, load_dataset, split_corpus
+from imdb_jax.data.dataset import Dataset, load_dataset, split_corpus
 from imdb_jax.data.imdb import prepared_folder, prepared_reviews
 from imdb_jax.data.reviews import Reviews
+from imdb_jax.data.text import split_words
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.experiment import fit
@@ -69,7 +71,8 @@ def chosen_on_test(config: Config, right: Path) -> float:
 def other_tokeniser(config: Config, right: Path) -> float:
     """A vocabulary made anew from the texts to predict."""
     test = split_corpus(config.data).test
-    vocabulary = Vocabulary.build(count_words(test, config.data), config.data.vocabulary_size, config.data.text)
+    counts = Counter(word for text in test.texts() for word in split_words(text, config.data.text))
+    vocabulary = Vocabulary.build(counts, config.data.vocabulary_size, config.data.text)
     return test_accuracy(encoded(test, vocabulary), right)
 
 

@@ -275,7 +275,7 @@ def test_vocabulary_there_and_back(trained: Path, tmp_path: Path) -> None:
     assert known == "the plot was naïve 🍿 [UNK]\n"
     assert not output("imdb_jax.vocabulary", "export", "--workdir", trained, "--out", tmp_path / "word_index.json")
     ranks = json.loads((tmp_path / "word_index.json").read_text())
-    assert [vocabulary.ids([word.encode()]) for word in ranks] == [[rank + 1] for rank in ranks.values()]
+    assert [vocabulary.ids([word.encode()]).tolist() for word in ranks] == [[rank + 1] for rank in ranks.values()]
 
     given = dataclasses.replace(Run(trained).config().data, word_index=str(tmp_path / "word_index.json"))
     assert load_dataset(given).vocabulary.tokens == vocabulary.tokens

@@ -135,7 +135,9 @@ def test_training_in_a_thread(tmp_path: Path) -> None:
 def test_the_first_signal_of_a_command_saves_a_checkpoint(signum: signal.Signals, tmp_path: Path) -> None:
     """Those of closed terminals and of schedulers come again and again."""
     pressed = [signum] * (1 if signum == signal.SIGINT else 3)
-    code = f"{PRESS}\npress(*{[int(each) for each in pressed]})\nfrom imdb_jax import cli, train\ncli.run(train.main)"
+    default = f"signal.signal({int(signum)}, signal.default_int_handler if {int(signum)} == 2 else signal.SIG_DFL)"
+    start = f"press(*{[int(each) for each in pressed]})\nfrom imdb_jax import cli, train\ncli.run(train.main)"
+    code = f"{PRESS}\n{default}  # nohup ignores some\n{start}"
     command = [sys.executable, "-c", code, "--config", "quickstart", "--workdir", tmp_path / "run"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([*command, "--config.data.limit=50"], capture_output=True, text=True, env=environment)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from io import StringIO
 
 import numpy as np
@@ -9,15 +10,24 @@ import pytest
 from rich.console import Console
 
 from imdb_jax.config import TextConfig
-from imdb_jax.data.audit import audit, refuse_unfit, summary, table, warnings
+from imdb_jax.data import audit as audit_module
+from imdb_jax.data.audit import Audit, refuse_unfit, summary, table, warnings
 from imdb_jax.data.reviews import Reviews
 from imdb_jax.data.rows import LONGEST_REVIEW
+from imdb_jax.data.text import split_words
 from imdb_jax.errors import UserError
+
+WORDS = TextConfig()
 
 
 def listed(*reviews: tuple[bytes, int]) -> Reviews:
     texts, labels = zip(*reviews, strict=True)
     return Reviews(lambda: ([*texts], np.array(labels, np.int8)))
+
+
+def audit(splits: Mapping[str, Reviews], text: TextConfig = WORDS) -> Audit:
+    lengths = {name: np.array([len(split_words(each, text)) for each in of.texts()]) for name, of in splits.items()}
+    return audit_module.audit(splits, lengths)
 
 
 TRAIN = listed(
@@ -40,6 +50,14 @@ def test_counts_of_one_split() -> None:
     assert (split.words["min"], split.words["50 %"], split.words["max"]) == (0, 2, 3)
     assert split.words["mean"] == pytest.approx(14 / 7)
     assert split.words["std"] == pytest.approx(np.std([3, 3, 3, 0, 2, 1, 2]))
+
+
+def test_words_are_those_that_the_rules_of_the_config_give() -> None:
+    odd = listed((b"?! ...", 1), (b"a<br />bad<br/>film", 0))
+    as_keras = audit({"train": odd}).splits["train"]
+    assert (as_keras.empty, as_keras.words["max"]) == (1, 2)  # "abr" and "badbrfilm"
+    apart = audit({"train": odd}, TextConfig(break_tags_as_spaces=True)).splits["train"]
+    assert (apart.empty, apart.words["max"]) == (1, 3)
 
 
 def test_one_text_with_both_labels_is_counted_in_its_split() -> None:

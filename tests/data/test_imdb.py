@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from hypothesis import given
@@ -430,7 +431,9 @@ needs_real = pytest.mark.skipif(not (REAL / imdb.PREPARED).exists(), reason=f"{R
 @needs_real
 def test_real_reviews() -> None:
     corpus = open_corpus(DataConfig(data_dir=str(REAL)))
-    report = audit({"train": corpus.train, "test": corpus.test})
+    splits = {"train": corpus.train, "test": corpus.test}
+    lengths = {name: np.array([len(text.split()) for text in split.texts()]) for name, split in splits.items()}
+    report = audit(splits, lengths)
     refuse_unfit(report)
     for split in report.splits.values():
         assert split.reviews == 25_000

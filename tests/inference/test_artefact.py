@@ -76,9 +76,8 @@ def predictor_of(folder: Path, config: Config, seed: int = 0) -> Predictor:
     special = SPECIAL_TOKENS[config.data.text.special_tokens].tokens
     vocabulary = Vocabulary([*special, *WORDS[: VOCABULARY_SIZE - len(special)]], config.data.text)
     if config.data.ngrams:
-        words = [vocabulary.ids(split_words(bytes_of(review), config.data.text)) for review in REVIEWS]
-        offsets = np.cumsum([0, *map(len, words)])
-        vocabulary = vocabulary.with_ngrams(np.concatenate(words), offsets, config.data.ngrams, min_count=2)
+        read = vocabulary.encode_words([split_words(bytes_of(review), config.data.text) for review in REVIEWS])
+        vocabulary = vocabulary.with_ngrams(read.ids, read.offsets, config.data.ngrams, min_count=2)
         assert len(vocabulary) > VOCABULARY_SIZE
     vectors = None
     dims = {PretrainedEmbedding: 100, LogCountRatioEmbedding: 1}

@@ -16,7 +16,7 @@ from imdb_jax.inference.predictor import Predictor, word_vectors
 from imdb_jax.reporting.mistakes import explain
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
-from imdb_jax.training.build import build_model, log_count_ratios
+from imdb_jax.training.build import batches, build_model, log_count_ratios
 
 WHOLE = load_file("ngrams")
 SMALL = dataclasses.replace(
@@ -49,6 +49,22 @@ def test_tokens_are_the_ngrams_of_the_training_reviews() -> None:
             assert {token for token in spelt if b"_" not in token} == set(words)
     reviews_with = np.bincount(dataset.train.ids, minlength=len(vocabulary))
     assert reviews_with[size:].min() == 3
+
+
+@pytest.mark.parametrize(
+    ("buckets", "max_length", "widths"),
+    [
+        ((512, 2_048), 8_192, [512, 2_048, 8_192]),
+        ((512, 2_048), 600, [512, 600]),
+        ((512, 2_048), 512, [512]),
+        (None, 600, [256, 512, 600]),
+    ],
+)
+def test_widths_of_batches(buckets: tuple[int, ...] | None, max_length: int, widths: list[int]) -> None:
+    """Who reads less of each review need not know the buckets of a config."""
+    data = dataclasses.replace(WHOLE.data, buckets=buckets, max_length=max_length)
+    split = Split(np.array([2]), np.array([0, 1]), np.array([1], np.int8))
+    assert batches(split, dataclasses.replace(WHOLE, data=data), 8).widths.tolist() == widths
 
 
 def test_ratios_come_from_the_training_labels() -> None:
