@@ -18,7 +18,7 @@ def fingerprints(tree: PyTree[Array]) -> dict[str, tuple[str, str]]:
     """
     leaves = jax.tree.leaves(tree)
     own = [leaf if leaf.is_fully_addressable else leaf.addressable_data(0) for leaf in leaves]
-    marks = [f"{first:08x}{second:08x}" for first, second in jax.device_get(_marks(own))]
+    marks = [f"{first:08x}{second:08x}" for first, second in jax.device_get([*map(_mark, own)])]
     return {path: (kind, mark) for (path, kind), mark in zip(shapes(tree).items(), marks, strict=True)}
 
 
@@ -35,14 +35,13 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return [name for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
-@jax.jit
-def _marks(leaves: list[Array]) -> list[UInt32[Array, "2"]]:
-    """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices."""
-    return [_mark(words) for words in map(_words, leaves)]
+@jax.jit  # of one leaf: others of its shape, such as what an optimizer keeps of it, take the same program
+def _mark(leaf: Array) -> UInt32[Array, "2"]:
+    """Two sums modulo 2^32 of mixed words, each word mixed with its place: in any order, on any devices.
 
-
-def _mark(words: UInt32[Array, " N"]) -> UInt32[Array, "2"]:
-    """Stretch by stretch: on a CPU the mixed words of a whole array would lie in memory beside it."""
+    Stretch by stretch: on a CPU the mixed words of a whole array would lie in memory beside it.
+    """
+    words = _words(leaf)
 
     def add(start: Array, size: int, mark: Array) -> Array:
         stretch = jax.lax.dynamic_slice_in_dim(words, start, size)
