@@ -170,9 +170,9 @@ def enter(path: Path) -> Place:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError):
             return path
-        for member in archive.infolist():
-            member.filename = member.filename.replace("\\", "/")  # as old tools on Windows write it
-        archive.NameToInfo = {member.filename: member for member in archive.infolist()}
+        names = archive.namelist()
+        if len(names) > 1 and (odd := next((name for name in names if "\\" in name), None)):
+            raise UserError(f"{path}: names a file {odd!r}, with a backslash; unpack it, or pack it anew", BAD_DATA)
         root = zipfile.Path(archive)
         if rows.is_workbook(root.root):
             return path
