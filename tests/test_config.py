@@ -355,6 +355,9 @@ def test_a_config_that_comes_along_goes_by_its_name(tmp_path: Path, monkeypatch:
             UserError, match=rf"no config of that name \(did you mean {near}\?\); there are bigrams, conv"
         ):
             load_file(name)
+    (tmp_path / "data.csv").write_text("text,label\n")
+    with pytest.raises(UserError, match=r"data\.csv: a config is a name or a \.py file; reviews are given by"):
+        load_file("data.csv")
     with pytest.raises(UserError, match=r"^zzz: no such file, and no config of that name; there are bigrams, "):
         load_file("zzz")
 

@@ -26,6 +26,8 @@ def load_file(path: str | Path) -> Config:
     """
     if not (file := local_path(path, "--config")).is_file():
         path = _shipped(file)
+    elif file.suffix not in ("", ".py"):
+        raise UserError(f"{path}: a config is a name or a .py file; reviews are given by --config.data.path=")
     config = run_file(path).get("config")
     if not isinstance(config, Config):
         raise UserError(f"{path}: defines no config; end it with `config = Config(...)` from imdb_jax.config")

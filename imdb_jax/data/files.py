@@ -91,7 +91,8 @@ def read_files(
             found = _table(opened.enter_context(path.open("rb")), str(path), config, rule)
         entries, values = _labelled(found.entries, rule, option)
         if not entries:
-            raise UserError(f"{path}: holds no review; left out {_few(found.left_out) or 'nothing'}", BAD_DATA)
+            others = f"; left out {_few(found.left_out)}" if found.left_out else ""
+            raise UserError(f"{path}: holds no review{others}", BAD_DATA)
         invalid = [(where, text) for where, text, _ in entries if not rows.is_utf8(text)]
         if config.encoding is None:
             rows.refuse_undecoded(invalid, len(entries), option)
@@ -165,9 +166,14 @@ def enter(path: Path) -> Place:
     """Where the reviews are: below folders that hold nothing but one other, and inside of a zip file of folders."""
     root: Place = path
     if not path.is_dir():
-        if not zipfile.is_zipfile(path):
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError):
             return path
-        root = zipfile.Path(path)
+        names = archive.namelist()
+        if len(names) > 1 and (odd := next((name for name in names if "\\" in name), None)):
+            raise UserError(f"{path}: names a file {odd!r}, with a backslash; unpack it, or pack it anew", BAD_DATA)
+        root = zipfile.Path(archive)
         if rows.is_workbook(root.root):
             return path
     inside = _shown(root)
@@ -200,15 +206,14 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
     files: list[tuple[str, Place]] = []
     for label, folder in classes:
         for file in _walk(folder):
-            is_text = file.name.lower().endswith(".txt") and not rows.is_hidden(file.name)
-            if file is root or (is_text and file.is_file()):
+            if file is root or _is_text(file):
                 files.append((label, file))
             else:
                 left_out.append(file.name)
 
     def entries() -> Iterator[Entry]:
         for label, file in files:
-            with cast(io.BufferedIOBase, file.open("rb")) as opened:
+            with rows.file_errors(str(file)), cast(io.BufferedIOBase, file.open("rb")) as opened:
                 if config.lines_are_reviews:
                     for number, line in enumerate(rows.text_lines(opened, str(file), config.encoding), start=1):
                         if rule is None or line.strip():
@@ -221,13 +226,15 @@ def _text_files(root: Place, config: DataConfig, rule: LabelRule | None) -> Foun
 
 
 def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tuple[str, Place]], list[str]]:
-    """The label and place of each class, and the names of what is none."""
+    """The label and place of each class, and the names of what is none; of folders with how many reviews they hold."""
     classes, left_out = [], []
     for each in sorted(root.iterdir(), key=lambda each: each.name):
         is_class = each.is_dir() or (config.lines_are_reviews and each.name.endswith(".txt"))
         label = canonical(each.name if each.is_dir() else each.name.removesuffix(".txt"))
-        if not is_class or rows.is_hidden(each.name) or label in (UNLABELLED, *rule.left_out):
+        if not is_class or rows.is_hidden(each.name):
             left_out.append(each.name)
+        elif label in (UNLABELLED, *rule.left_out):
+            left_out.append(f"{each.name} with {sum(map(_is_text, _walk(each))):,} .txt files")
         elif rule.label(label) is None:
             raise UserError(f"{each}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
         else:
@@ -238,6 +245,10 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
             message = f"no folder {' or '.join(names)}; found {found}; {NAME_THEM}"
             raise UserError(f"{root}: {message}, or give the path of one file", MISSING_INPUT)
     return sorted(classes, key=lambda each: cast(int, rule.label(each[0]))), left_out
+
+
+def _is_text(file: Place) -> bool:
+    return file.name.lower().endswith(".txt") and not rows.is_hidden(file.name) and file.is_file()
 
 
 def _walk(place: Place) -> Iterator[Place]:

@@ -185,9 +185,11 @@ def file_errors(name: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as e:
         raise FileError(f"{name}: not {e.encoding} ({e})") from None
+    except zipfile.BadZipFile as e:
+        raise FileError(f"{name}: cannot be read; the zip file or workbook is damaged or cut off ({e})") from None
     # damaged, packed in an odd way or encrypted; LookupError is of an encoding that Python does not know
-    except (UnicodeError, OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, csv.Error, LookupError) as e:
-        raise FileError(f"{name}: cannot be read ({e})") from None
+    except (UnicodeError, OSError, EOFError, zlib.error, RuntimeError, csv.Error, LookupError) as e:
+        raise FileError(f"{name}: cannot be read ({getattr(e, 'strerror', None) or e})") from None
 
 
 def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
@@ -207,7 +209,8 @@ def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
         raise FileError(f"{name}: {WORKBOOK}")
     inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
     if len(inside) != 1:
-        raise FileError(f"{name}: holds {len(inside)} files; must hold one, or folders with reviews of each class")
+        allowed = "must hold one table, or folders of reviews of each class, such as neg/ and pos/"
+        raise FileError(f"{name}: holds {len(inside)} files; {allowed}")
     return unpack(cast(Any, archive.open(inside[0])), name)
 
 

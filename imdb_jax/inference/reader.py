@@ -49,6 +49,7 @@ READ_TOGETHER = 64  # reviews
 TEXT_COLUMN = "text"
 FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")
 LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
+MOST_INVALID = 0.01  # share of standard input that may be no UTF-8 without a word about it
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
@@ -353,10 +354,15 @@ def main(arguments: Sequence[str]) -> None:
     if not args.reviews:
         first = sys.stdin.buffer.readline().removeprefix(codecs.BOM_UTF8)
         reviews = itertools.chain([first] if first else [], sys.stdin.buffer)
+    count = invalid = 0
     while chunk := list(itertools.islice(reviews, 16 * READ_TOGETHER)):
         for review, probability in zip(chunk, reader.probabilities(chunk), strict=True):
             start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]
             sys.stdout.write(f"{probability:.6f}  {start}\n")
+        count += len(chunk)
+        invalid += sum(review.decode("utf-8", "ignore").encode() != review for review in chunk)
+    if not args.reviews and invalid > MOST_INVALID * count:
+        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; give a file and its --encoding\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ with their spread.
 import dataclasses
 import itertools
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from imdb_jax.runs.folder import POPULATION, Folder
 from imdb_jax.runs.run import RESULTS, Run
 from imdb_jax.runs.statistics import Spreads
 from imdb_jax.training.metrics import Scores
+
+log = logging.getLogger(__name__)
 
 MOST = 1_000  # members
 
@@ -186,6 +189,8 @@ def members(config: Config, seeds: str | None, grid: Mapping[str, str]) -> dict[
         checked = fields(with_fields(config, values))
         values = {field: checked[field] for field in values}
         found[name_of(values)] = values
+    if len(found) < count:
+        log.info(f"--config.seeds, --grid: {count:,} members named, {len(found):,} different; each is trained once")
     return found
 
 
@@ -198,7 +203,8 @@ def _range(text: str) -> range:
     """Reads `0..7`, or `3` alone."""
     ends = re.fullmatch(r"(\d{1,10})(?:\.\.(\d{1,10}))?", text.strip())
     if ends is None or int(ends[2] or ends[1]) < int(ends[1]):
-        raise UserError(f"--config.seeds: {text!r}; a seed, or a range such as 0..7, the smaller one first")
+        allowed = "a seed, or a range such as 0..7, the smaller one first; none above 2,147,483,647"
+        raise UserError(f"--config.seeds: {text!r}; {allowed}")
     return range(int(ends[1]), int(ends[2] or ends[1]) + 1)
 
 

@@ -146,7 +146,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_what_is_odd_is_handled_counted_and_told_once(odd: tuple[Path, str]) -> None:
     folder, said = odd
-    assert said.count("left out 1 (unsup)") == 1
+    assert said.count("left out 1 (unsup with 1 .txt files)") == 1
     assert said.count("1 not UTF-8, the first reviews/pos/bytes.txt") == 1
     assert said.count("glove.txt: 1 wanted words stand there again; the first vector of each is kept") == 1
     vocabulary, table = Run(folder).vocabulary(), Run(folder).load_vectors()

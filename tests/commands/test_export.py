@@ -78,6 +78,9 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
         assert refused.stderr.decode().startswith(f"error: {said}")
     piped = read(tmp_path, *options, "model.zip", stdin=b"\xef\xbb\xbfword7 word8, word9\n\n")
     assert piped.stdout.splitlines() == process.stdout.splitlines()[:2]
+    told = "stdin: 1 of 2 reviews are not UTF-8; give a file and its --encoding\n"
+    odd = read(tmp_path, *options, "model.zip", stdin="é\n".encode() + "é\n".encode("cp1252"))
+    assert (odd.returncode, odd.stderr.decode(), piped.stderr) == (0, told, b"")
 
 
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_without_test_reviews_a_share_is_held_out(tmp_path: Path) -> None:
         ("a.json", '{"text": {"0": "x"}, "label": {"0": 1}}', r"a\.json:1: text is {'0': 'x'}; must be a string"),
         ("a.csv", "t\0e\0x\0t\0,\0l\0\n", r"a\.csv: not text; if it is UTF-16 without a byte-order mark"),
         ("a.csv", "", r"a\.csv: holds no review"),
-        ("a.csv", "text,label\n", r"a\.csv: holds no review"),
+        ("a.csv", "text,label\n", r"a\.csv: holds no review$"),
         ("a.jsonl", "", r"a\.jsonl: holds no review"),
         ("a.jsonl", '{"text": "x", "label": 1}\n{"text": "y"}\n', r"a\.jsonl:2: no column 'label'; found: 'text'"),
         (
@@ -185,11 +185,12 @@ def test_test_path_wins_over_the_test_folder(tmp_path: Path) -> None:
 
 
 def test_unsup_is_ignored_with_a_notice(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_folder(tmp_path, pos=[b"good"] * 5, neg=[b"bad"] * 5, unsup=[b"what"] * 5)
+    write_folder(tmp_path, pos=[b"good"] * 5, neg=[b"bad"] * 5, unsup=[b"what"] * 5, neutral=[b"so so"] * 3)
+    (tmp_path / "neutral" / "notes.md").touch()
     with caplog.at_level(logging.INFO):
-        train, test, _ = open_path(tmp_path)
+        train, test, _ = open_path(tmp_path, left_out_labels=("neutral",))
     assert {text for text, _ in read(train) + read(test)} == {b"good", b"bad"}
-    assert "left out 1 (unsup)" in caplog.text
+    assert "left out 2 (neutral with 3 .txt files, unsup with 5 .txt files)" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_unsup_is_ignored_with_a_notice(tmp_path: Path, caplog: pytest.LogCaptur
             "neutral: a third class; allowed: negative is 0, neg, ",
             65,
         ),
-        ({"neg": [], "pos": []}, "holds no review", 65),
+        ({"neg": [], "pos": []}, r"holds no review$", 65),
         ({"neg": [], "pos": [b"x"] * 9}, "no negative review among 9", 65),
     ],
 )

@@ -40,6 +40,13 @@ def lines(rows: list[tuple[str, Any]] = BASE) -> str:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects(rows))
 
 
+def damaged() -> bytes:
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
+        for name in ("neg/0.txt", "pos/0.txt"):
+            archive.writestr(name, "film")
+    return packed.getvalue().replace(b"film", b"fill", 1)
+
+
 def workbook() -> bytes:
     with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
         for name in ("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
@@ -250,13 +257,30 @@ REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
         {},
         r"no_head\.csv:1: no column 'text'; found: 'review 0 was dull'",
     ),
-    ("two.zip", zipped("a/b/c.csv", table())[:50], {}, r"two\.zip: cannot be read"),
+    (
+        "two.zip",
+        zipped("a/b/c.csv", table())[:50],
+        {},
+        r"two\.zip: cannot be read; the zip file or workbook is damaged or cut off",
+    ),
+    (
+        "folders.zip",
+        damaged(),
+        {},
+        r"neg/0\.txt: cannot be read; the zip file or workbook is damaged or cut off .*Bad CRC",
+    ),
+    (
+        "no_list.zip",
+        damaged().replace(b"PK\1\2", b"PK\1\3"),
+        {},
+        r"no_list\.zip: cannot be read; the zip file or workbook is damaged or cut off",
+    ),
     ("book.xlsx", zipped("xl/workbook.xml", "<xml/>"), {}, r"book\.xlsx: a workbook of a spreadsheet; save it as CSV"),
     ("book.xls", b"\xd0\xcf\x11\xe0" + bytes(600), {}, r"book\.xls: a workbook of a spreadsheet"),
     ("real.xlsx", workbook(), {}, r"real\.xlsx: a workbook of a spreadsheet; save it as CSV"),
     ("packed.bz2", bz2.compress(table().encode()), {}, r"packed\.bz2: packed by bzip2; \.gz and \.zip are read"),
     ("packed.xz", lzma.compress(table().encode()), {}, r"packed\.xz: packed by xz"),
-    ("empty.zip", b"PK\5\6" + bytes(18), {}, r"empty\.zip: holds 0 files"),
+    ("empty.zip", b"PK\5\6" + bytes(18), {}, r"empty\.zip: holds 0 files; must hold one table, or folders of"),
     ("utf16be.csv", table().encode("utf-16-be"), {}, r"utf16be\.csv: not text; .*its encoding is utf-16-be"),
     (
         "no_name_for_index.csv",
@@ -409,6 +433,16 @@ def test_three_splits(
         assert any(f"{name}" in line and f"({purpose} reviews)" in line for line in caplog.text.splitlines())
     dataset = load_dataset(config)
     assert len(dataset.validation.labels) == 4
+
+
+def test_a_zip_whose_names_have_backslashes_is_one_line(tmp_path: Path) -> None:
+    """As old tools on Windows wrote them: Python would take each for a file in no folder."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("neg\\0.txt", "bad")
+        archive.writestr("pos\\1.txt", "fine")
+    with pytest.raises(UserError, match=r"a\.zip: names a file 'neg\\\\0.txt', with a backslash; unpack it") as caught:
+        split_corpus(config_of(tmp_path / "a.zip"))
+    assert caught.value.exit_code == 65
 
 
 def test_validation_reviews_have_a_path_of_their_own(tmp_path: Path) -> None:

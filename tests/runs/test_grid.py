@@ -1,6 +1,7 @@
 """Seeds and values of a grid become members; what does not fit is refused by its option."""
 
 import dataclasses
+import logging
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,7 @@ def test_whatever_is_typed_as_seeds_is_read_or_refused(text: str) -> None:
     ("seeds", "grid", "said"),
     [
         ("7..0", {}, "--config.seeds: '7..0'; a seed, or a range such as 0..7, the smaller one first"),
+        ("99999999999", {}, "the smaller one first; none above 2,147,483,647"),
         ("a", {}, "--config.seeds: 'a'; a seed, or a range such as 0..7"),
         ("", {}, "--config.seeds: ''; a seed, or a range"),
         ("-1", {}, "--config.seeds: '-1'; a seed, or a range"),
@@ -78,6 +80,13 @@ def test_what_does_not_fit_is_refused_by_its_option(seeds: str | None, grid: dic
     with pytest.raises(UserError) as refused:
         members(CONFIG, seeds, grid)
     assert said in str(refused.value)
+
+
+def test_members_named_twice_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert list(members(CONFIG, "3,3", {})) == ["seed=3"]
+        assert len(members(CONFIG, "0..3", {"model.dropout": "0.1,0.2"})) == 8
+    assert caplog.messages == ["--config.seeds, --grid: 2 members named, 1 different; each is trained once"]
 
 
 def test_values_that_are_set_are_the_only_ones_that_change() -> None:
