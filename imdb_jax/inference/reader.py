@@ -309,16 +309,16 @@ def names_file(argument: str) -> bool:
     return False
 
 
-def read_file(path: str, column: str | None, encoding: str | None) -> list[bytes]:
-    """The reviews of a table, the lines of another file, or the .txt files of a folder."""
+def read_file(path: str, column: str | None, encoding: str | None, stream: Any = None) -> list[bytes]:
+    """The reviews of a table, the lines of another file, or the .txt files of a folder; or those in a stream."""
     rows = companion("rows.py")
     try:
-        if os.path.isdir(path):
+        if not stream and os.path.isdir(path):
             files = sorted(file for file in Path(path).rglob("*.[tT][xX][tT]") if not rows["is_hidden"](file.name))
             found = [(str(file), rows["decoded"](file.read_bytes(), str(file), encoding)) for file in files]
         else:
-            with open(path, "rb") as file:
-                if column is not None or rows["holds_table"](path, TEXT_COLUMN, encoding):
+            with stream or open(path, "rb") as file:
+                if column is not None or (not stream and rows["holds_table"](path, TEXT_COLUMN, encoding)):
                     name = column or TEXT_COLUMN
                     table = rows["Table"](file, path, (name,), encoding)
                     found = [(where, rows["text_of"](row, name, where)) for where, row in table]
@@ -340,9 +340,11 @@ def main(arguments: Sequence[str]) -> None:
     """The command line: a line for each review, its probability and how it begins."""
     parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
-    parser.add_argument("reviews", nargs="*", help="reviews, or files; without any, the lines of standard input")
+    parser.add_argument(
+        "reviews", nargs="*", help="reviews, or files; without any, standard input: its lines, or a table"
+    )
     parser.add_argument("--text_column", help="of a table: the column or JSON key of the review; text unless given")
-    parser.add_argument("--encoding", help="of a file without a byte-order mark; UTF-8 unless given")
+    parser.add_argument("--encoding", help="of text without a byte-order mark; UTF-8 unless given")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_intermixed_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
@@ -351,7 +353,9 @@ def main(arguments: Sequence[str]) -> None:
         read_file(each, args.text_column, args.encoding) if names_file(each) else [each.encode("utf-8", odd)]
         for each in args.reviews
     )
-    if not args.reviews:
+    if not args.reviews and (args.text_column or args.encoding):
+        reviews = iter(read_file("stdin", args.text_column, args.encoding, sys.stdin.buffer))
+    elif not args.reviews:
         first = sys.stdin.buffer.readline().removeprefix(codecs.BOM_UTF8)
         reviews = itertools.chain([first] if first else [], sys.stdin.buffer)
     count = invalid = 0
@@ -362,7 +366,7 @@ def main(arguments: Sequence[str]) -> None:
         count += len(chunk)
         invalid += sum(review.decode("utf-8", "ignore").encode() != review for review in chunk)
     if not args.reviews and invalid > MOST_INVALID * count:
-        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; give a file and its --encoding\n")
+        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; name their --encoding\n")
 
 
 if __name__ == "__main__":

@@ -78,9 +78,13 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
         assert refused.stderr.decode().startswith(f"error: {said}")
     piped = read(tmp_path, *options, "model.zip", stdin=b"\xef\xbb\xbfword7 word8, word9\n\n")
     assert piped.stdout.splitlines() == process.stdout.splitlines()[:2]
-    told = "stdin: 1 of 2 reviews are not UTF-8; give a file and its --encoding\n"
+    told = "stdin: 1 of 2 reviews are not UTF-8; name their --encoding\n"
     odd = read(tmp_path, *options, "model.zip", stdin="é\n".encode() + "é\n".encode("cp1252"))
     assert (odd.returncode, odd.stderr.decode(), piped.stderr) == (0, told, b"")
+    as_cp1252 = read(tmp_path, "--encoding=cp1252", *options, "model.zip", stdin="word7 é\n".encode("cp1252"))
+    assert as_cp1252.stdout.decode().endswith("  word7 é\n")
+    as_table = read(tmp_path, "--text_column=review", *options, "model.zip", stdin=table)
+    assert as_table.stdout == process.stdout
 
 
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
