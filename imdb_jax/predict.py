@@ -97,7 +97,8 @@ def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterat
                 count, invalid = count + 1, invalid + (not is_utf8(text))
                 yield "", text
         if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now
-            cli.log.warning(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; name their --encoding")
+            encoding = (data.encoding or "UTF-8").upper()
+            cli.log.warning(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding")
     elif names_file(argument):
         place = enter(Path(argument))
         if place.is_dir():

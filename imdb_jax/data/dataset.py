@@ -160,8 +160,9 @@ def _encode(splits: Splits, vocabulary: Vocabulary | None, config: DataConfig, f
         known = 1 - (ids == vocabulary.special.unknown).sum() / np.maximum(lengths, 1).sum()
         told += [f"{known:.1%} of the {name} words are in the vocabulary"] if known < MOSTLY else []
         if name == "train" and known == 0:
-            message = "0.0 % of the training words are in it; words are lower case, without punctuation"
-            raise UserError(f"{config.word_index}: {message}", BAD_DATA)
+            message = "none of the training words is in it; words are lower case, without punctuation"
+            what = f"{config.word_index}: {message}" if config.word_index else "data: no training review has a word"
+            raise UserError(what, BAD_DATA)
         if name == "train" and config.ngrams:
             tokens = vocabulary.with_ngrams(ids, offsets, config.ngrams, config.ngram_min_count)
         offsets = _write_ids(folder / f"{name}.ids", ids, offsets, tokens)

@@ -103,7 +103,7 @@ def read_files(
     if found.left_out:
         told.append(f"left out {_few(found.left_out)}")
     if invalid:
-        told.append(f"{len(invalid):,} not UTF-8, the first {invalid[0][0]}")
+        told.append(f"{len(invalid):,} not {(config.encoding or 'UTF-8').upper()}, the first {invalid[0][0]}")
     if lines := [where for where, text, _ in entries if b"\n" in text.strip()]:
         told.append(f"{len(lines):,} of several lines, the first {lines[0]}")
     log.info("; ".join(told))

@@ -46,7 +46,7 @@ MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.t
 MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
-TEXT_COLUMN = "text"
+FILES_READ = {"text_column": "text", "encoding": None, "quotes": True}  # fields of older runs, unless they say
 FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")
 LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
 MOST_INVALID = 0.01  # share of standard input that may be no UTF-8 without a word about it
@@ -135,6 +135,11 @@ class ModelReader(abc.ABC):
         if name not in archive.namelist():
             raise ModelError(f"{self.path}: has no {name}; `python -m imdb_jax.export` writes models")
         return archive.read(name)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """How the run, of a mixture the first one, was trained to read files: `data` of its config."""
+        return self.mixed[0][1].data if self.mixed else FILES_READ | self.manifest["configs"][0]["data"]
 
     def probabilities(self, reviews: Any) -> Any:
         """The probability that each review is positive, float64 [N]; of a single text the number alone.
@@ -309,19 +314,21 @@ def names_file(argument: str) -> bool:
     return False
 
 
-def read_file(path: str, column: str | None, encoding: str | None, stream: Any = None) -> list[bytes]:
-    """The reviews of a table, the lines of another file, or the .txt files of a folder; or those in a stream."""
-    rows = companion("rows.py")
+def read_file(path: str, data: dict[str, Any], is_table: bool, stream: Any = None) -> list[bytes]:
+    """The reviews of a table, the lines of another file, or the .txt files of a folder; or those in a stream.
+
+    Data are fields of a run's config: text_column, encoding and quotes. A file with that column is a table.
+    """
+    rows, column, encoding = companion("rows.py"), data["text_column"], data["encoding"]
     try:
         if not stream and os.path.isdir(path):
             files = sorted(file for file in Path(path).rglob("*.[tT][xX][tT]") if not rows["is_hidden"](file.name))
             found = [(str(file), rows["decoded"](file.read_bytes(), str(file), encoding)) for file in files]
         else:
             with stream or open(path, "rb") as file:
-                if column is not None or (not stream and rows["holds_table"](path, TEXT_COLUMN, encoding)):
-                    name = column or TEXT_COLUMN
-                    table = rows["Table"](file, path, (name,), encoding)
-                    found = [(where, rows["text_of"](row, name, where)) for where, row in table]
+                if is_table or (not stream and rows["holds_table"](path, column, encoding)):
+                    table = rows["Table"](file, path, (column,), encoding, data["quotes"])
+                    found = [(where, rows["text_of"](row, column, where)) for where, row in table]
                 else:
                     found = [(path, line) for line in rows["text_lines"](file, path, encoding)]
         if encoding is None:
@@ -343,18 +350,19 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "reviews", nargs="*", help="reviews, or files; without any, standard input: its lines, or a table"
     )
-    parser.add_argument("--text_column", help="of a table: the column or JSON key of the review; text unless given")
-    parser.add_argument("--encoding", help="of text without a byte-order mark; UTF-8 unless given")
+    parser.add_argument("--text_column", help="of a table: the column or JSON key of the review")
+    parser.add_argument("--encoding", help="of text without a byte-order mark; as the run was trained with")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_intermixed_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
+    given = {"text_column": args.text_column, "encoding": args.encoding}
+    data, is_table = reader.data | {name: value for name, value in given.items() if value}, bool(args.text_column)
     odd = sys.getfilesystemencodeerrors()  # what isn't text passes through
     reviews: Iterator[bytes] = itertools.chain.from_iterable(
-        read_file(each, args.text_column, args.encoding) if names_file(each) else [each.encode("utf-8", odd)]
-        for each in args.reviews
+        read_file(each, data, is_table) if names_file(each) else [each.encode("utf-8", odd)] for each in args.reviews
     )
-    if not args.reviews and (args.text_column or args.encoding):
-        reviews = iter(read_file("stdin", args.text_column, args.encoding, sys.stdin.buffer))
+    if not args.reviews and (is_table or data["encoding"]):
+        reviews = iter(read_file("stdin", data, is_table, sys.stdin.buffer))
     elif not args.reviews:
         first = sys.stdin.buffer.readline().removeprefix(codecs.BOM_UTF8)
         reviews = itertools.chain([first] if first else [], sys.stdin.buffer)

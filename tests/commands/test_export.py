@@ -87,6 +87,30 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
     assert as_table.stdout == process.stdout
 
 
+def test_files_are_read_as_the_run_was_trained_to(tmp_path: Path) -> None:
+    """Its column, its encoding, and that quotes are characters like others."""
+    reviews = [f'{"좋은" if number % 2 else "나쁜"} "영화 {number}' for number in range(40)]
+    lines = [f"{review}\t{number % 2}" for number, review in enumerate(reviews)]
+    (tmp_path / "own.txt").write_bytes("\n".join(["document\tlabel", *lines]).encode("cp949"))
+    data = {"source": "files", "path": "own.txt", "text_column": "document", "encoding": "cp949", "quotes": "False"}
+    options = [f"--config.data.{name}={value}" for name, value in data.items()]
+    epochs = "--config.training.epochs=1"
+    trained = run("imdb_jax.train", "--config", "quickstart", "--workdir", "run", *options, epochs, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr.decode()
+    assert run("imdb_jax.export", "--workdir", "run", "--out", "model.zip", cwd=tmp_path).returncode == 0
+    for name in (reader.__file__, numpy_model.__file__, rows.__file__):
+        shutil.copy(name, tmp_path)
+    predicted = run("imdb_jax.predict", "--workdir", "run", "own.txt", cwd=tmp_path).stdout.splitlines()
+    found = read(tmp_path, "--numpy", "model.zip", "own.txt")
+    assert (found.returncode, found.stderr) == (0, b"")
+    expected = [json.loads(line)["probability"] for line in predicted]
+    told = [line.split("  ", 1) for line in found.stdout.decode().splitlines()]
+    np.testing.assert_allclose([float(probability) for probability, _ in told], expected, atol=2e-6)
+    assert [text for _, text in told] == reviews
+    piped = read(tmp_path, "--numpy", "model.zip", stdin="\n".join(reviews).encode("cp949"))
+    assert piped.stdout == found.stdout
+
+
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     export = ["imdb_jax.export", "--workdir", folder / "run", "--out"]
     assert "none/model.zip: No such file or directory; choose another --out" in fails(

@@ -483,12 +483,19 @@ def test_the_log_of_a_cached_run_tells_as_much(tmp_path: Path, caplog: pytest.Lo
         assert part in text
 
 
+def test_reviews_without_a_word_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "marks.csv").write_text("text,label\n" + "?!,0\n..,1\n" * 10)
+    with pytest.raises(UserError, match="^data: no training review has a word$") as caught:
+        load_dataset(config_of(tmp_path / "marks.csv"))
+    assert caught.value.exit_code == 65
+
+
 def test_a_vocabulary_that_knows_no_word_is_refused_and_one_that_knows_few_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.csv").write_text(table())
     (tmp_path / "cased.json").write_text(json.dumps({"Review": 1, "Was": 2, "Fine": 3}))
-    with pytest.raises(UserError, match=r"cased\.json: 0\.0 % of the training words are in it"):
+    with pytest.raises(UserError, match=r"cased\.json: none of the training words is in it"):
         load_dataset(config_of(tmp_path / "a.csv", word_index=str(tmp_path / "cased.json")))
     (tmp_path / "few.json").write_text(json.dumps({"review": 1}))
     load_dataset(config_of(tmp_path / "a.csv", word_index=str(tmp_path / "few.json")))
