@@ -485,7 +485,7 @@ def test_the_log_of_a_cached_run_tells_as_much(tmp_path: Path, caplog: pytest.Lo
 
 def test_reviews_without_a_word_are_refused(tmp_path: Path) -> None:
     (tmp_path / "marks.csv").write_text("text,label\n" + "?!,0\n..,1\n" * 10)
-    with pytest.raises(UserError, match="^data: no training review has a word$") as caught:
+    with pytest.raises(UserError, match=r"^data: no training review has a word$") as caught:
         load_dataset(config_of(tmp_path / "marks.csv"))
     assert caught.value.exit_code == 65
 
