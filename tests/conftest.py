@@ -45,14 +45,6 @@ Section = TypeVar("Section")
 LONGEST_FILES = ("test_faults.py", "test_laws.py", "test_artefact.py")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Programs of this process are compiled in three quarters of the time, and run slower; with --slow as users do.
-
-    Commands in processes of their own run as they do for users, always.
-    """
-    jax.config.update("jax_disable_most_optimizations", config.option.markexpr == "not slow")
-
-
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expensive laws are tried on one config of each encoder, unless --slow asks for all.
