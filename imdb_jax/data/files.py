@@ -234,7 +234,8 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
         if not is_class or rows.is_hidden(each.name):
             left_out.append(each.name)
         elif label in (UNLABELLED, *rule.left_out):
-            left_out.append(f"{each.name} with {sum(map(_is_text, _walk(each))):,} .txt files")
+            holds = f" with {sum(map(_is_text, _walk(each))):,} .txt files" if each.is_dir() else ""
+            left_out.append(f"{each.name}{holds}")
         elif rule.label(label) is None:
             raise UserError(f"{each}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
         else:

@@ -6,8 +6,8 @@
 
 `JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs. `NumpyReader` needs NumPy alone, and the
 file numpy_model.py beside this one. A model of n-grams takes ngrams.py of imdb_jax/data beside it, and reviews in
-files take rows.py. Both readers give the probabilities of `python -m imdb_jax.predict` to 1e-6, those of a simple_rnn
-to 1e-5: it makes rounding grow.
+files, or in another encoding than UTF-8, take rows.py. Both readers give the probabilities of `python -m
+imdb_jax.predict` to 1e-6, those of a simple_rnn to 1e-5: it makes rounding grow.
 
 A model is a zip file of plain data, none of it compressed:
 
@@ -49,7 +49,7 @@ READ_TOGETHER = 64  # reviews
 FILES_READ = {"text_column": "text", "encoding": None, "quotes": True}  # fields of older runs, unless they say
 FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")
 LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
-MOST_INVALID = 0.01  # share of standard input that may be no UTF-8 without a word about it
+FEW_INVALID = 0.01  # share of standard input that may be of another encoding without a word about it
 NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
 DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
@@ -373,8 +373,9 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.write(f"{probability:.6f}  {start}\n")
         count += len(chunk)
         invalid += sum(review.decode("utf-8", "ignore").encode() != review for review in chunk)
-    if not args.reviews and invalid > MOST_INVALID * count:
-        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not UTF-8; name their --encoding\n")
+    if not args.reviews and invalid > FEW_INVALID * count:
+        encoding = (data["encoding"] or "UTF-8").upper()
+        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding\n")
 
 
 if __name__ == "__main__":

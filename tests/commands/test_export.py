@@ -109,6 +109,8 @@ def test_files_are_read_as_the_run_was_trained_to(tmp_path: Path) -> None:
     assert [text for _, text in told] == reviews
     piped = read(tmp_path, "--numpy", "model.zip", stdin="\n".join(reviews).encode("cp949"))
     assert piped.stdout == found.stdout
+    odd = read(tmp_path, "--numpy", "model.zip", stdin=b"\xff\n")
+    assert odd.stderr == b"stdin: 1 of 1 reviews are not CP949; name their --encoding\n"
 
 
 def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
