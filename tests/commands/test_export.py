@@ -89,7 +89,7 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
 
 def test_files_are_read_as_the_run_was_trained_to(tmp_path: Path) -> None:
     """Its column, its encoding, and that quotes are characters like others."""
-    reviews = [f'{"좋은" if number % 2 else "나쁜"} "영화 {number}' for number in range(40)]
+    reviews = [f'"{"좋은" if number % 2 else "나쁜"} 영화 {number}' for number in range(40)]
     lines = [f"{review}\t{number % 2}" for number, review in enumerate(reviews)]
     (tmp_path / "own.txt").write_bytes("\n".join(["document\tlabel", *lines]).encode("cp949"))
     data = {"source": "files", "path": "own.txt", "text_column": "document", "encoding": "cp949", "quotes": "False"}
