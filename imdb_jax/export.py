@@ -16,14 +16,15 @@ from imdb_jax.storage import local_path
 class Args:
     """Writes the best checkpoint of a run, its vocabulary and its text rules as one file.
 
-    `imdb_jax/inference/reader.py` reads it with JAX, or with NumPy alone where `numpy_model.py` lies beside it. Neither
-    needs anything else of this package: copy them.
+    The reader reads it with JAX, or with NumPy alone, and needs nothing else of this package.
     """
 
     workdir: str
     """The directory of a training run, or of a population, whose mean logit the file then answers with."""
     out: str
     """The file to write, such as model.zip; one that is there is replaced."""
+    reader: str | None = None
+    """Where to write the program that reads such files elsewhere, such as reader.pyz: `python reader.pyz model.zip`."""
     mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     table: Literal["float32", "float16"] = "float32"
     """How word vectors are stored; float16 halves them and moves the fourth digit of probabilities."""
@@ -32,7 +33,7 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Exports; see `Args`."""
     args = cli.parse(Args, arguments, "export")
-    from imdb_jax.inference.artefact import write_artefact
+    from imdb_jax.inference.artefact import write_artefact, write_reader
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str]) -> None:
     classifier = open_classifier(args.mixed.with_first(args.workdir))
     write_artefact(out, classifier.members, args.table, classifier.weights)
     sys.stdout.write(f"{out}\n")
+    if args.reader is not None:
+        write_reader(reader := local_path(args.reader, "--reader"))
+        sys.stdout.write(f"{reader}\n")
 
 
 if __name__ == "__main__":

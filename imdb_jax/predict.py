@@ -1,22 +1,18 @@
 """Reads reviews with a trained run: `python -m imdb_jax.predict --workdir runs/quickstart "What a film!"`."""
 
 import dataclasses
-import io
 import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.config import DataConfig
-from imdb_jax.data.files import enter, file_errors_told, read_files
-from imdb_jax.data.rows import MOST_INVALID, Table, holds_table, is_utf8, text_lines, text_of
-from imdb_jax.errors import MISSING_INPUT, UserError
-from imdb_jax.inference import reader
+from imdb_jax.data.inputs import names_file, read_inputs
+from imdb_jax.data.places import Format
+from imdb_jax.errors import UserError
 from imdb_jax.runs.mixture import Mix
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
@@ -61,10 +57,10 @@ def main(arguments: Sequence[str]) -> None:
 
     set_up_process()
     classifier = open_classifier(args.mixed.with_first(args.workdir))
-    given = {name: value for name in ("text_column", "encoding") if (value := getattr(args, name)) is not None}
-    data = dataclasses.replace(classifier.config.data, source="files", path="", **given)
+    form = Format.of(classifier.config.data)
+    form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)
     kind = args.input or ("csv" if args.text_column is not None else None)
-    reviews = itertools.chain.from_iterable(_reviews(review, kind, data) for review in args.reviews or (None,))
+    reviews = read_inputs(args.reviews, form, None if kind is None else kind != "lines")
     output = args.output or ("jsonl" if files or not args.reviews else "table")
     batch_size = len(args.reviews) if args.reviews and not files else classifier.config.training.eval_batch_size
     while chunk := list(itertools.islice(reviews, batch_size)):
@@ -80,45 +76,6 @@ def _line(where: str, text: bytes, prediction: "Prediction", output: str) -> str
     start = " ".join(text[:400].decode("utf-8", "replace").split())[:60]
     of_label = max(prediction.probability, 1 - prediction.probability)
     return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
-
-
-def _reviews(argument: str | None, kind: str | None, data: DataConfig) -> Iterator[tuple[str, bytes]]:
-    """The reviews of an argument, or of standard input where it is None; with the place of those in a file."""
-    if argument is None:
-        stdin = cast(io.BufferedReader, sys.stdin.buffer)
-        with file_errors_told(data, "--"):
-            if kind in (None, "lines"):
-                texts = text_lines(stdin, "stdin", data.encoding)
-            else:
-                table = Table(stdin, "stdin", (data.text_column,), data.encoding, data.quotes)
-                texts = (text_of(row, data.text_column, where) for where, row in table)
-            count = invalid = 0
-            for text in texts:
-                count, invalid = count + 1, invalid + (not is_utf8(text))
-                yield "", text
-        if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now
-            encoding = (data.encoding or "UTF-8").upper()
-            cli.log.warning(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding")
-    elif names_file(argument):
-        place = enter(Path(argument))
-        if place.is_dir():
-            if kind is not None:
-                raise UserError(f"--input and --text_column: only for files, {argument} is a folder")
-        else:
-            is_table = kind not in (None, "lines") or holds_table(argument, data.text_column, data.encoding)
-            data = dataclasses.replace(data, lines_are_reviews=kind == "lines" or not is_table)
-        reviews, wheres = read_files(place, data, None, "to predict", "--")
-        yield from zip(wheres, reviews.texts(), strict=True)
-    else:
-        yield "", cli.utf8(argument)
-
-
-def names_file(argument: str) -> bool:
-    """As `reader.names_file`; that a file is not there is a `UserError` (66)."""
-    try:
-        return reader.names_file(argument)
-    except reader.ModelError as error:
-        raise UserError(str(error), MISSING_INPUT) from None
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, t
 from imdb_jax.config.checked import dump
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
-from imdb_jax.data.labels import LabelRule
+from imdb_jax.data.inputs import read_inputs
+from imdb_jax.data.places import Format
 from imdb_jax.data.vocabulary import Vocabulary, read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Results, Run
@@ -109,15 +110,14 @@ def near(path: Path) -> None:
 
 def labelled(path: Path) -> None:
     config = DataConfig(source="files", path=str(path), encoding="utf-8")
-    reviews, _ = read_files(path, config, LabelRule.of(config), "fuzzed")
+    reviews = read_files(path, config, "fuzzed")
     assert all(
         isinstance(text, bytes) and label in (0, 1) for text, label in zip(reviews.texts(), reviews.labels, strict=True)
     )
 
 
 def predicted(path: Path) -> None:
-    data = DataConfig(source="files", path="", encoding="utf-8")
-    assert all(isinstance(text, bytes) for text in read_files(path, data, None, "fuzzed", "--")[0].texts())
+    assert all(isinstance(text, bytes) for _, text in read_inputs([str(path)], Format(encoding="utf-8"), True))
 
 
 def archive(path: Path) -> None:

@@ -19,8 +19,8 @@ from typing import IO
 
 import numpy as np
 
+from imdb_jax.data.encoded import LONGEST_REVIEW
 from imdb_jax.data.reviews import Content, Corpus, Reviews
-from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError
 
 log = logging.getLogger(__name__)

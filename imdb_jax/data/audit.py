@@ -11,8 +11,8 @@ from jaxtyping import Int, UInt64
 from rich.table import Table
 
 from imdb_jax.config import TextConfig
+from imdb_jax.data.encoded import LONGEST_REVIEW
 from imdb_jax.data.reviews import Reviews
-from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import BAD_DATA, UserError
 
 CLASS_NAMES = {0: "neg", 1: "pos"}

@@ -1,4 +1,4 @@
-"""Ids of words -> ids of n-grams, each once in a review. NumPy alone: the reader of exported models runs this file too.
+"""Ids of words -> ids of n-grams, each once in a review. NumPy alone: readers of exported models use it too.
 
 A token is a word, or an n-gram of several: a shorter one, its prefix, and the word that follows. The key of a token is
 `prefix * vocabulary_size + word`. `keys` holds those of all tokens in ascending order, and the id of a token is its

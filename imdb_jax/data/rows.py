@@ -1,59 +1,27 @@
-"""Rows of the tables that people bring: CSV, TSV, JSON and parquet, plain, .gz or .zip, in any encoding.
+"""Rows of the tables that people bring: CSV, TSV, JSON and parquet, plain, .gz or .zip, in any encoding."""
 
-It needs nothing of imdb_jax, so that the reader of exported models can take a copy of this file along.
-"""
-
-import codecs
-import contextlib
 import csv
-import gzip
 import io
 import itertools
 import json
-import re
 import reprlib
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
-LONGEST_REVIEW = 1_000_000  # bytes of one review; longer ones are cut here and the audit counts them
-MOST_INVALID = 0.01  # share of the reviews that may hold bytes of another encoding than expected
+from imdb_jax.data.encoded import LONGEST_REVIEW, bare, encoding_of, file_errors, unpack
+from imdb_jax.errors import BAD_DATA, UserError
+
 LONGEST_FIELD = 64 << 20  # characters; a longer CSV field is a quote that nobody closed
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-WORKBOOK = "a workbook of a spreadsheet; save it as CSV UTF-8"
-UNREADABLE = {  # by what a file begins with
-    b"\xd0\xcf\x11\xe0": WORKBOOK,
-    b"BZh": "packed by bzip2; .gz and .zip are read",
-    b"\xfd7zXZ": "packed by xz; .gz and .zip are read",
-    b"7z\xbc\xaf": "packed by 7-Zip; .gz and .zip are read",
-    b"Rar!": "packed by RAR; .gz and .zip are read",
-    b"\x28\xb5\x2f\xfd": "packed by Zstandard; .gz and .zip are read",
-    b"ARROW1": "an Arrow file; parquet is read",
-}
-MARKS = {  # byte-order marks, the longer before those that they begin with
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 Row = dict[str, Any]
 
 
-class FileError(ValueError):
-    """A file that can't be read as it is, said in one line."""
-
-    exit_code = 65  # of sysexits.h
-
-
-class ColumnError(FileError):
+class ColumnError(UserError):
     """A column that a command asks for is not there."""
 
     def __init__(self, where: str, column: str, found: Iterable[str]) -> None:
-        super().__init__(f"{where}: no column {column!r}; found: {', '.join(map(repr, found))}")
+        super().__init__(f"{where}: no column {column!r}; found: {', '.join(map(repr, found))}", BAD_DATA)
         self.column = column
 
 
@@ -71,7 +39,7 @@ class Table:
       kind: what it was taken for, in words.
 
     Raises:
-      FileError: here or while rows are read, with the line where there is one.
+      UserError: here or while rows are read, with the line where there is one.
     """
 
     def __init__(
@@ -101,7 +69,7 @@ class Table:
             try:
                 with file_errors(name):
                     separator, header, line = self._header(text)
-            except FileError:
+            except UserError:
                 text.close()
                 raise
             kind, self._rows = f"CSV with {SEPARATORS[separator]}", self._csv(text, separator, header, line)
@@ -125,7 +93,7 @@ class Table:
         if "\0" in line:
             order = "be" if line.startswith("\0") else "le"
             message = f"not text; if it is UTF-16 without a byte-order mark, its encoding is utf-16-{order}"
-            raise FileError(f"{self.name}: {message}")
+            raise UserError(f"{self.name}: {message}", BAD_DATA)
         if line.startswith("sep="):  # a hint to Excel
             number, line = number + 1, text.readline()
         names = {each: [name.strip() for name in next(csv.reader([line], delimiter=each), [])] for each in SEPARATORS}
@@ -146,18 +114,20 @@ class Table:
                 if row:
                     if len(row) != len(header):
                         advice = f"name all columns, and put quotes around texts with {SEPARATORS[separator]}"
-                        raise FileError(f"{self.name}:{line}: {len(row)} fields, expected {len(header)}; {advice}")
+                        raise UserError(
+                            f"{self.name}:{line}: {len(row)} fields, expected {len(header)}; {advice}", BAD_DATA
+                        )
                     yield f"{self.name}:{line}", dict(zip(header, row, strict=True))
                 line = before + rows.line_num + 1
         except csv.Error as error:
             message = "quotes must open and close a field, and be doubled inside"
-            raise FileError(f"{self.name}:{line}: {error} in the row that begins here; {message}") from None
+            raise UserError(f"{self.name}:{line}: {error} in the row that begins here; {message}", BAD_DATA) from None
 
     def _json_array(self, text: io.TextIOWrapper) -> Iterator[tuple[str, Row]]:
         try:
             found = json.load(text, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{self.name}: {error}; must be a JSON array of objects") from None
+            raise UserError(f"{self.name}: {error}; must be a JSON array of objects", BAD_DATA) from None
         for number, row in enumerate(found, start=1):
             where = f"{self.name}: item {number}"
             yield where, _checked(row, self._columns, where)
@@ -167,7 +137,7 @@ class Table:
             import pyarrow
             import pyarrow.parquet as parquet
         except ImportError:
-            raise FileError(f"{self.name}: reading parquet takes pyarrow; pip install pyarrow") from None
+            raise UserError(f"{self.name}: reading parquet takes pyarrow; pip install pyarrow", BAD_DATA) from None
         try:
             table = parquet.ParquetFile(file if file.seekable() else io.BytesIO(file.read()))
             check_columns(self._columns, table.schema_arrow.names, self.name)
@@ -175,53 +145,7 @@ class Table:
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from ((f"{self.name}: row {number}", row) for number, row in enumerate(rows, start=1))
         except pyarrow.ArrowException as error:
-            raise FileError(f"{self.name}: cannot be read ({error})") from None
-
-
-@contextlib.contextmanager
-def file_errors(name: str) -> Iterator[None]:
-    """Makes what goes wrong while a file is read a `FileError`."""
-    try:
-        yield
-    except UnicodeDecodeError as e:
-        raise FileError(f"{name}: not {e.encoding} ({e})") from None
-    except zipfile.BadZipFile as e:
-        raise FileError(f"{name}: cannot be read; the zip file or workbook is damaged or cut off ({e})") from None
-    # damaged, packed in an odd way or encrypted; LookupError is of an encoding that Python does not know
-    except (UnicodeError, OSError, EOFError, zlib.error, RuntimeError, csv.Error, LookupError) as e:
-        raise FileError(f"{name}: cannot be read ({getattr(e, 'strerror', None) or e})") from None
-
-
-def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
-    """What is packed in a file, however often, or the file itself."""
-    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(Any, file))
-    start = reader.peek(8)[:8]
-    if kind := next((kind for magic, kind in UNREADABLE.items() if start.startswith(magic)), None):
-        raise FileError(f"{name}: {kind}")
-    if reader.peek(512)[257:262] == b"ustar":
-        raise FileError(f"{name}: a tar archive; unpack it, or pack its files as .zip")
-    if start.startswith(b"\x1f\x8b"):
-        return unpack(cast(Any, gzip.GzipFile(fileobj=reader, mode="rb")), name)
-    if not start.startswith((b"PK\3\4", b"PK\5\6")):
-        return reader
-    archive = zipfile.ZipFile(reader if reader.seekable() else io.BytesIO(reader.read()))
-    if is_workbook(archive):
-        raise FileError(f"{name}: {WORKBOOK}")
-    inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
-    if len(inside) != 1:
-        allowed = "must hold one table, or folders of reviews of each class, such as neg/ and pos/"
-        raise FileError(f"{name}: holds {len(inside)} files; {allowed}")
-    return unpack(cast(Any, archive.open(inside[0])), name)
-
-
-def is_workbook(archive: zipfile.ZipFile) -> bool:
-    """Whether a zip file is a spreadsheet."""
-    return not {"xl/workbook.xml", "content.xml", "Index/Document.iwa"}.isdisjoint(archive.namelist())
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a path is of the system's own making: hidden, or what macOS puts beside files in an archive."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+            raise UserError(f"{self.name}: cannot be read ({error})", BAD_DATA) from None
 
 
 def is_table(name: str) -> bool:
@@ -239,60 +163,9 @@ def holds_table(path: str, column: str, encoding: str | None = None) -> bool:
             if "JSON" in table.kind:
                 next(iter(table), None)  # a review may begin with a bracket too
             table.close()
-    except FileError:
+    except UserError:
         return False
     return True
-
-
-def refuse_undecoded(invalid: Sequence[tuple[str, bytes]], count: int, option: str) -> None:
-    """Refuses reviews of another encoding than expected: some among `count`, given with their place."""
-    if len(invalid) <= MOST_INVALID * count:
-        return
-    sample = b"\n".join(text for _, text in invalid[:1000])
-    guess = None if re.search(rb"[\x80-\xff]{3}", sample) else "cp1252"  # accents stand apart, other letters in rows
-    with contextlib.suppress(ImportError):
-        import charset_normalizer
-
-        guess = guess or getattr(charset_normalizer.from_bytes(sample).best(), "encoding", None)
-    likely = f"{guess} (a guess)" if guess else "its name"
-    message = f"not UTF-8, as {len(invalid):,} of {count:,} reviews; save as UTF-8 or set {option}encoding={likely}"
-    raise FileError(f"{invalid[0][0]}: {message}")
-
-
-def is_utf8(text: bytes) -> bool:
-    """Whether a text can be decoded; lone surrogates, which JSON can spell, are let pass."""
-    try:
-        text.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def bare(name: str) -> str:
-    """A file's name in lower case, without .gz or .zip."""
-    return name.lower().removesuffix(".gz").removesuffix(".zip")
-
-
-def encoding_of(start: bytes, given: str | None = None) -> str:
-    """The encoding of a text by its first bytes: what a byte-order mark says, or the one that is given, or UTF-8."""
-    return next((encoding for mark, encoding in MARKS.items() if start.startswith(mark)), given or "utf-8")
-
-
-def decoded(raw: bytes, name: str, encoding: str | None = None) -> bytes:
-    """A text as UTF-8, at most `LONGEST_REVIEW` bytes; what can't be decoded passes through."""
-    with file_errors(name):
-        text = raw.decode(encoding_of(raw, encoding), "surrogateescape")
-        return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
-
-
-def text_lines(file: io.BufferedIOBase, name: str, encoding: str | None = None) -> Iterator[bytes]:
-    """The lines of a file, packed or not, as UTF-8 without their ends."""
-    with file_errors(name):
-        reader = unpack(file, name)
-        encoding = encoding_of(reader.peek(4), encoding)
-        with io.TextIOWrapper(reader, encoding, "surrogateescape", newline="\n") as lines:
-            for line in lines:
-                yield line.rstrip("\r\n").encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
 
 
 def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
@@ -304,7 +177,9 @@ def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Ite
         try:
             row = json.loads(line, object_pairs_hook=_unique)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{where}: {error}; must be one JSON object per line, or an array of objects") from None
+            raise UserError(
+                f"{where}: {error}; must be one JSON object per line, or an array of objects", BAD_DATA
+            ) from None
         yield where, _checked(row, keys, where)
 
 
@@ -314,12 +189,12 @@ def check_columns(wanted: Sequence[str], found: Sequence[str], where: str) -> No
         if column not in found:
             raise ColumnError(where, column, found)
         if found.count(column) > 1:
-            raise FileError(f"{where}: the column {column!r} stands there twice")
+            raise UserError(f"{where}: the column {column!r} stands there twice", BAD_DATA)
 
 
 def _checked(row: Any, keys: Sequence[str], where: str) -> Row:
     if not isinstance(row, dict):
-        raise FileError(f"{where}: {type(row).__name__}; must be a JSON object")
+        raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
     check_columns(keys, [*row], where)
     return row
 
@@ -338,7 +213,7 @@ def text_of(row: Row, key: str, where: str) -> bytes:
     if text is None or text != text:
         return b""
     if not isinstance(text, str):
-        raise FileError(f"{where}: {key} is {reprlib.repr(text)}; must be a string")
+        raise UserError(f"{where}: {key} is {reprlib.repr(text)}; must be a string", BAD_DATA)
     try:
         return text.encode("utf-8", "surrogateescape")[:LONGEST_REVIEW]
     except UnicodeEncodeError:  # JSON can spell a lone surrogate, which no bytes decode to

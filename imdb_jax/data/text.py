@@ -5,8 +5,10 @@ two letters, and so every id equals Keras'. Bytes that are not UTF-8 pass throug
 """
 
 import re
+from typing import TYPE_CHECKING
 
-from imdb_jax.config import TextConfig
+if TYPE_CHECKING:  # the reader of exported models has no such class, only its fields
+    from imdb_jax.config import TextConfig
 
 BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
@@ -18,7 +20,7 @@ CHARACTER = re.compile(  # of UTF-8; of other bytes each is one
 SPACE = "▁".encode()  # the character that white space is read as, as in SentencePiece: no token holds white space
 
 
-def split_words(review: bytes, config: TextConfig) -> list[bytes]:
+def split_words(review: bytes, config: "TextConfig") -> list[bytes]:
     """Lowers, deletes punctuation or makes words of it, and splits on ASCII white space; of words, their characters.
 
     Example: `b"It's <br />GOOD!"` gives `[b"its", b"br", b"good"]`, or with `break_tags_as_spaces` and
@@ -36,7 +38,7 @@ def split_words(review: bytes, config: TextConfig) -> list[bytes]:
     return words if config.unit == "words" else CHARACTER.findall(b"".join(SPACE + word for word in words))
 
 
-def split_written(review: bytes, config: TextConfig) -> list[tuple[bytes, bytes]]:
+def split_written(review: bytes, config: "TextConfig") -> list[tuple[bytes, bytes]]:
     """Splits a review where `split_words` does: each part as it was written, and its word, empty for punctuation alone.
 
     Example: `b"It's - GOOD!"` gives `[(b"It's", b"its"), (b"-", b""), (b"GOOD!", b"good")]`.

@@ -1,4 +1,4 @@
-"""A trained model as one file that can be read without this package; `reader.py` describes it and reads it."""
+"""A trained model as one file, and the program that reads it without this package; `reader` describes both."""
 
 import dataclasses
 import io
@@ -26,6 +26,12 @@ from imdb_jax.storage import output_file, sha256
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 TABLE = "embedding.table"
+PACKAGE = Path(reader.__file__).parents[1]
+READER = (  # its files: what `reader` imports
+    *("__init__.py", "errors.py", "data/__init__.py", "inference/__init__.py"),
+    *(f"data/{name}.py" for name in ("encoded", "inputs", "ngrams", "places", "rows", "text")),
+    *("inference/numpy_model.py", "inference/reader.py"),
+)
 LINES_OF_CODE = "jax_traceback_in_locations_limit"  # setting: how many a program names with each operation
 Weights = dict[str, Float32[Array, "..."]]
 TableDtype = Literal["float32", "float16"]
@@ -58,6 +64,18 @@ def write_artefact(
         content = _packed({"format": reader.FORMAT, "models": weights}, models)
     with output_file(path) as output:
         output.write(content)
+
+
+def write_reader(path: Path) -> None:
+    """Writes the program that reads such files where this package is not: Python runs it as one file.
+
+    Raises:
+      UserError: a place that can't be written to (73).
+    """
+    with output_file(path) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in READER:
+            archive.writestr(f"{PACKAGE.name}/{name}", (PACKAGE / name).read_bytes())
+        archive.writestr("__main__.py", "from imdb_jax.inference import reader\n\nreader.run()\n")
 
 
 def _model_in_mixture(member: tuple[Predictor, float]) -> tuple[Config, float, Hashable]:

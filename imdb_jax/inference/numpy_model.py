@@ -1,4 +1,4 @@
-"""The models of imdb_jax in NumPy alone: `NumpyReader` of reader.py finds this file beside its own.
+"""The models of imdb_jax in NumPy alone, for `NumpyReader` of reader.py.
 
 A review is a row; tokens are ids [B, T], and lengths the words of each review, from the longest to the shortest.
 """

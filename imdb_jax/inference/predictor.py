@@ -10,10 +10,10 @@ from flax import nnx
 from jaxtyping import Float, Float32
 
 from imdb_jax.data.batches import Split
+from imdb_jax.data.inputs import texts_of
 from imdb_jax.data.text import SPACE, split_words
 from imdb_jax.data.vocabulary import NGRAMS
 from imdb_jax.errors import UserError
-from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.mixture import Mixture
 from imdb_jax.runs.run import Run
@@ -95,10 +95,7 @@ class Ensemble:
         """
         if isinstance(reviews, str | bytes):
             return self.predict([reviews], batch_size)[0]
-        try:
-            texts = texts_of(reviews)
-        except ReviewError as error:
-            raise UserError(str(error)) from None
+        texts = texts_of(reviews)
         if not texts:
             return []
         if batch_size is None:

@@ -1,19 +1,17 @@
-"""Reads reviews with an exported model. It needs nothing of imdb_jax: copy this file to where the model goes.
+"""Reads reviews with an exported model, by NumPy and a few files of imdb_jax, which `export --reader` packs into one.
 
-    python reader.py model.zip "What a film!" "Not good, not funny."
-    python reader.py --numpy model.zip < reviews.txt
-    python reader.py --text_column review model.zip reviews.csv
+    python -m imdb_jax.export --workdir runs/conv1d --out model.zip --reader reader.pyz
+    python reader.pyz model.zip "What a film!" "Not good, not funny." reviews.csv
+    python reader.pyz --numpy model.zip < reviews.txt
 
-`JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs. `NumpyReader` needs NumPy alone, and the
-file numpy_model.py beside this one. A model of n-grams takes ngrams.py of imdb_jax/data beside it, and reviews in
-files, or in another encoding than UTF-8, take rows.py. Both readers give the probabilities of `python -m
-imdb_jax.predict` to 1e-6, those of a simple_rnn to 1e-5: it makes rounding grow.
+`JaxReader` needs JAX, and flatbuffers, in which jax.export stores programs; `NumpyReader` needs NumPy alone. Both give
+the probabilities of `python -m imdb_jax.predict` to 1e-6, those of a simple_rnn to 1e-5: it makes rounding grow.
 
 A model is a zip file of plain data, none of it compressed:
 
     manifest.json         how text is read, where the weights come from, size and SHA-256 of each file and of itself
     vocabulary.txt        a word per line, by id
-    ngrams.npy            of some models: keys of words and n-grams, which ngrams.py explains
+    ngrams.npy            of some models: keys of words and n-grams, which data/ngrams.py explains
     weights/0/NAME.npy    the weights of each member; the logits of several members are averaged
     model.stablehlo       jax.export's (weights of members, tokens [B, T], lengths [B]) -> logits [B], T >= 64
 
@@ -25,51 +23,42 @@ which calls anything outside itself is refused too.
 
 import abc
 import argparse
-import codecs
 import hashlib
 import io
 import itertools
 import json
+import logging
 import os
 import re
-import runpy
 import sys
+import types
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from imdb_jax.data.inputs import read_inputs, texts_of
+from imdb_jax.data.ngrams import ngram_tokens
+from imdb_jax.data.places import Format
+from imdb_jax.data.text import split_words
+from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
+from imdb_jax.inference import numpy_model
 
 FORMAT = 2  # 1 has neither n-grams, nor punctuation as words, nor characters, nor mixtures, and is read too
 MODEL_MANIFEST, MODEL_VOCABULARY, MODEL_PROGRAM = "manifest.json", "vocabulary.txt", "model.stablehlo"
 MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
-FILES_READ = {"text_column": "text", "encoding": None, "quotes": True}  # fields of older runs, unless they say
-FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")
-LONGEST_TEXT = 1_000_000  # bytes of one; longer ones are cut, as in training
-FEW_INVALID = 0.01  # share of standard input that may be of another encoding without a word about it
-NOT_A_MODEL, NO_SUCH_FILE = 65, 66  # exit codes, of sysexits.h
-DELETED = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
-BREAK = re.compile(rb"<br\s*/?>", re.IGNORECASE)  # <br>, <br/>, <br />
-LOWER = bytes(range(256)).lower()
-MARKS = tuple(bytes([mark]) for mark in b'.,!?;:()"-/*')  # words, where punctuation is
-CHARACTER = re.compile(  # of UTF-8; of other bytes each is one
-    rb"[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}|.", re.DOTALL
-)
+TEXT = {"punctuation": "delete", "unit": "words"}  # what older versions did
 
 
-class ModelError(ValueError):
-    """A file is no model that can be read here, said in one line of at most 2,000 characters."""
+class ModelError(UserError):
+    """A file is no model that can be read here."""
 
-    def __init__(self, message: str, exit_code: int = NOT_A_MODEL) -> None:
-        super().__init__(" ".join(message.split())[:2_000])
-        self.exit_code = exit_code
-
-
-class ReviewError(TypeError):
-    """What was given to be read is no text, said in one line."""
+    def __init__(self, message: str, exit_code: int = BAD_DATA) -> None:
+        super().__init__(message, exit_code)
 
 
 class ModelReader(abc.ABC):
@@ -87,7 +76,7 @@ class ModelReader(abc.ABC):
     def __init__(self, path: Path | str, content: bytes | None = None) -> None:
         self.path = path
         if content is None and not Path(path).is_file():
-            raise ModelError(f"{path}: no such file", NO_SUCH_FILE)
+            raise ModelError(f"{path}: no such file", MISSING_INPUT)
         try:
             with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
                 self._read(archive)
@@ -100,7 +89,7 @@ class ModelReader(abc.ABC):
         special = self.manifest["special_tokens"]
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= special["count"]}
         self._unknown, self._start = special["unknown"], special["start"]
-        self._ngram_tokens = None if self.ngrams is None else companion("ngrams.py")["ngram_tokens"]
+        self._text: Any = types.SimpleNamespace(**TEXT | self.manifest["text"])
 
     def _read(self, archive: zipfile.ZipFile) -> None:
         """Reads the file, each part compared with its checksum."""
@@ -137,9 +126,12 @@ class ModelReader(abc.ABC):
         return archive.read(name)
 
     @property
-    def data(self) -> dict[str, Any]:
-        """How the run, of a mixture the first one, was trained to read files: `data` of its config."""
-        return self.mixed[0][1].data if self.mixed else FILES_READ | self.manifest["configs"][0]["data"]
+    def form(self) -> Format:
+        """How the run, of a mixture the first one, was trained to read files."""
+        if self.mixed:
+            return self.mixed[0][1].form
+        data = self.manifest["configs"][0]["data"]
+        return Format(**{name: data[name] for name in Format._fields if name in data})
 
     def probabilities(self, reviews: Any) -> Any:
         """The probability that each review is positive, float64 [N]; of a single text the number alone.
@@ -148,7 +140,7 @@ class ModelReader(abc.ABC):
           reviews: raw texts or their UTF-8 bytes, in any number and of any length: a list, an array, a pandas Series.
 
         Raises:
-          ReviewError: one of them is neither text nor bytes.
+          UserError: one of them is neither text nor bytes.
         """
         if isinstance(reviews, str | bytes):
             return float(self.probabilities([reviews])[0])
@@ -168,11 +160,11 @@ class ModelReader(abc.ABC):
 
     def encode(self, review: bytes) -> list[int]:
         """Ids of what the model reads of a review, at least one."""
-        words = split_words(review, **self.manifest["text"])
+        words = split_words(review, self._text)
         found = [*map(self._ids.get, words, itertools.repeat(self._unknown))]
         ids, most = [*self._start, *(found or [self._unknown])], self.manifest["max_length"]
-        if self._ngram_tokens is not None:
-            ids = self._ngram_tokens(np.array(ids), np.array([0, len(ids)]), len(self.tokens), self.ngrams).ids.tolist()
+        if self.ngrams is not None:
+            ids = ngram_tokens(np.array(ids), np.array([0, len(ids)]), len(self.tokens), self.ngrams).ids.tolist()
         return ids[-most:] if self.manifest["keep"] == "tail" else ids[:most]
 
     @abc.abstractmethod
@@ -180,45 +172,9 @@ class ModelReader(abc.ABC):
         """Logits [B] of encoded reviews, from the longest to the shortest."""
 
 
-def texts_of(reviews: Any) -> list[bytes]:
-    """The bytes of several reviews, each str or bytes: in a list, an array, a pandas Series, whatever has an order."""
-    unordered = isinstance(reviews, str | bytes | Mapping | set | frozenset) or getattr(reviews, "ndim", 1) != 1
-    if unordered or not isinstance(reviews, Iterable):
-        raise ReviewError(f"reviews: {reviews!r}; must be a text, or texts in a list or in one column")
-    texts = []
-    for number, text in enumerate(reviews):
-        if not isinstance(text, str | bytes):
-            raise ReviewError(f"reviews[{number}]: {text!r}; must be a text (str, or UTF-8 bytes)")
-        content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-        texts.append(content[:LONGEST_TEXT])
-    return texts
-
-
 def checksum_of(manifest: dict[str, Any]) -> str:
     """SHA-256 of a manifest without its own checksum, which stands there as "seal"."""
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-
-
-def split_words(
-    review: bytes,
-    *,
-    break_tags_as_spaces: bool,
-    keep_apostrophes: bool,
-    punctuation: str = "delete",
-    unit: str = "words",
-) -> list[bytes]:
-    """Lowers ASCII letters, deletes ASCII punctuation or makes words of it, splits on white space, as in training.
-
-    Where the unit is characters these are the words, each word led by ▁.
-    """
-    if break_tags_as_spaces:
-        review = BREAK.sub(b" ", review)
-    if punctuation == "words" and unit == "words":
-        for mark in MARKS:
-            review = review.replace(mark, b" " + mark + b" ")
-    deleted = DELETED if punctuation == "delete" else b"'"
-    words = review.translate(LOWER, deleted.rstrip(b"'") if keep_apostrophes else deleted).split()
-    return words if unit == "words" else CHARACTER.findall(b"".join("▁".encode() + word for word in words))
 
 
 def steps_needed(encoder: dict[str, Any]) -> int:
@@ -278,69 +234,13 @@ class NumpyReader(ModelReader):
         super().__init__(path, content)
         if self.mixed:
             return
-        model = companion("numpy_model.py")
-        if (kind := self.manifest["encoder"]["kind"]) not in model["FEATURES"]:
+        if (kind := self.manifest["encoder"]["kind"]) not in numpy_model.FEATURES:
             raise ModelError(f"{path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it")
-        self._of_member: Callable[..., np.ndarray] = model["logits"]
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         width = max(len(reviews[0]), SHORTEST, steps_needed(self.manifest["encoder"]))
         batch = padded(reviews, len(reviews), width)
-        return np.mean([self._of_member(member, self.manifest, *batch) for member in self.members], axis=0)
-
-
-def companion(name: str) -> dict[str, Any]:
-    """The names of a file beside this one, or where imdb_jax has it."""
-    here = Path(__file__).parent
-    for path in (here / name, here.parent / "data" / name):
-        if path.exists():
-            return runpy.run_path(str(path))
-    raise ModelError(f"{name}: no such file; copy it to where reader.py lies", NO_SUCH_FILE)
-
-
-def names_file(argument: str) -> bool:
-    """Whether an argument is the path of a file or a folder, and no review.
-
-    Raises:
-      ModelError: it looks like one, but there is none (66).
-    """
-    if os.path.exists(argument):
-        return True
-    named = argument.lower().endswith(FILES)
-    looks = named or argument.startswith(("./", "../", "/", "~")) or argument.endswith("/")
-    is_path = len(argument.split()) == 1 or (named and "/" in argument)  # folders may have spaces
-    if looks and is_path and not argument[:1].isspace():
-        raise ModelError(f"{argument}: no such file; put a space before it if it is a review", NO_SUCH_FILE)
-    return False
-
-
-def read_file(path: str, data: dict[str, Any], is_table: bool, stream: Any = None) -> list[bytes]:
-    """The reviews of a table, the lines of another file, or the .txt files of a folder; or those in a stream.
-
-    Data are fields of a run's config: text_column, encoding and quotes. A file with that column is a table.
-    """
-    rows, column, encoding = companion("rows.py"), data["text_column"], data["encoding"]
-    try:
-        if not stream and os.path.isdir(path):
-            files = sorted(file for file in Path(path).rglob("*.[tT][xX][tT]") if not rows["is_hidden"](file.name))
-            found = [(str(file), rows["decoded"](file.read_bytes(), str(file), encoding)) for file in files]
-        else:
-            with stream or open(path, "rb") as file:
-                if is_table or (not stream and rows["holds_table"](path, column, encoding)):
-                    table = rows["Table"](file, path, (column,), encoding, data["quotes"])
-                    found = [(where, rows["text_of"](row, column, where)) for where, row in table]
-                else:
-                    found = [(path, line) for line in rows["text_lines"](file, path, encoding)]
-        if encoding is None:
-            invalid = [(where, text) for where, text in found if not rows["is_utf8"](text)]
-            rows["refuse_undecoded"](invalid, len(found), "--")
-    except rows["FileError"] as error:
-        raise ModelError(str(error)) from None
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}", NO_SUCH_FILE) from None
-    if not found:
-        raise ModelError(f"{path}: holds no review")
-    return [text for _, text in found]
+        return np.mean([numpy_model.logits(member, self.manifest, *batch) for member in self.members], axis=0)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -355,38 +255,32 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_intermixed_args(arguments)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
-    given = {"text_column": args.text_column, "encoding": args.encoding}
-    data, is_table = reader.data | {name: value for name, value in given.items() if value}, bool(args.text_column)
-    odd = sys.getfilesystemencodeerrors()  # what isn't text passes through
-    reviews: Iterator[bytes] = itertools.chain.from_iterable(
-        read_file(each, data, is_table) if names_file(each) else [each.encode("utf-8", odd)] for each in args.reviews
-    )
-    if not args.reviews and (is_table or data["encoding"]):
-        reviews = iter(read_file("stdin", data, is_table, sys.stdin.buffer))
-    elif not args.reviews:
-        first = sys.stdin.buffer.readline().removeprefix(codecs.BOM_UTF8)
-        reviews = itertools.chain([first] if first else [], sys.stdin.buffer)
-    count = invalid = 0
-    while chunk := list(itertools.islice(reviews, 16 * READ_TOGETHER)):
+    form = reader.form
+    form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)
+    reviews = read_inputs(args.reviews, form, True if args.text_column else None)
+    while chunk := [text for _, text in itertools.islice(reviews, 16 * READ_TOGETHER)]:
         for review, probability in zip(chunk, reader.probabilities(chunk), strict=True):
             start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]
             sys.stdout.write(f"{probability:.6f}  {start}\n")
-        count += len(chunk)
-        invalid += sum(review.decode("utf-8", "ignore").encode() != review for review in chunk)
-    if not args.reviews and invalid > FEW_INVALID * count:
-        encoding = (data["encoding"] or "UTF-8").upper()
-        sys.stderr.write(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding\n")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command, whose mistakes are one line; it tells what it reads of files as `predict` does."""
     sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore  (of a terminal that knows few letters)
+    log = logging.getLogger("imdb_jax")  # JAX tells of its own devices
+    log.setLevel(logging.INFO)
+    log.addHandler(logging.StreamHandler())
     try:
         main(sys.argv[1:])
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except ModelError as error:
+    except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     except PermissionError as error:  # a folder of somebody else
         sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
-        sys.exit(74)
+        sys.exit(IO_FAILED)
+
+
+if __name__ == "__main__":
+    run()

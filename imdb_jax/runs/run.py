@@ -19,7 +19,7 @@ from jaxtyping import Float32, Int8
 from imdb_jax.config import Config, from_json, to_json
 from imdb_jax.config.checked import load
 from imdb_jax.data.dataset import Dataset
-from imdb_jax.data.rows import FileError, json_lines
+from imdb_jax.data.rows import json_lines
 from imdb_jax.data.vocabulary import NGRAMS, Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
 from imdb_jax.runs.folder import LOG, MANIFEST, Folder
@@ -208,10 +208,7 @@ class Run(Folder):
     def _lines(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         path = self.folder / name
         lines = path.read_bytes().decode("utf-8", "replace").splitlines() if path.exists() else []
-        try:
-            return list(json_lines(lines, str(path)))
-        except FileError as error:
-            raise UserError(str(error), BAD_DATA) from None
+        return list(json_lines(lines, str(path)))
 
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it."""

@@ -1,4 +1,4 @@
-"""A run is exported, and read by copies of one or two files where there is no imdb_jax, and even no JAX."""
+"""A run is exported, and read by one file where there is no imdb_jax, and even no JAX."""
 
 import gzip
 import json
@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imdb_jax.data import rows
-from imdb_jax.inference import numpy_model, reader
+from imdb_jax.inference.artefact import PACKAGE, READER
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.runs.run import Run
 from tests.commands.command_line import fails, run
@@ -24,22 +24,31 @@ ABSENT = "raise ImportError('not here')\n"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds a run, the model exported from it, and the reader."""
+    """Holds a run, the model exported from it, and the reader; of what imdb_jax needs only JAX and NumPy are there."""
     folder = tmp_path_factory.mktemp("export")
     predictor_of(folder / "run", SMALL)
     (folder / "model.zip").write_text("an older one")
-    process = run("imdb_jax.export", "--workdir", "run", "--out", "model.zip", cwd=folder)
+    asked = ("--workdir", "run", "--out", "model.zip", "--reader", "reader.pyz")
+    process = run("imdb_jax.export", *asked, cwd=folder)
     told = b"run: training has not ended; this is the best epoch so far\n"
-    assert (process.returncode, process.stdout, process.stderr) == (0, b"model.zip\n", told)
-    shutil.copy(reader.__file__, folder / "reader.py")
-    (folder / "imdb_jax.py").write_text(ABSENT)
-    assert sorted(path.name for path in folder.iterdir()) == ["imdb_jax.py", "model.zip", "reader.py", "run"]
+    assert (process.returncode, process.stdout, process.stderr) == (0, b"model.zip\nreader.pyz\n", told)
+    (folder / "away").mkdir()
+    for name in ("imdb_jax", "flax", "optax", "orbax", "pydantic", "tyro", "rich", "jaxtyping"):
+        (folder / "away" / f"{name}.py").write_text(ABSENT)
     return folder
 
 
+def test_the_reader_is_all_that_it_imports_and_no_more() -> None:
+    seen = "import sys, imdb_jax.inference.reader; print(*(getattr(m, '__file__', 0) for m in sys.modules.values()))"
+    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True).stdout.split()
+    own = [Path(name).relative_to(PACKAGE).as_posix() for name in found if name.startswith(f"{PACKAGE}{os.sep}")]
+    assert sorted(own) == sorted(READER)
+    assert not [name for name in found if f"{os.sep}jax{os.sep}" in name or f"{os.sep}pydantic" in name]
+
+
 def read(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "reader.py", *arguments]
+    command = [sys.executable, "reader.pyz", *arguments]
+    environment = os.environ | {"PYTHONPATH": "away"}
     return subprocess.run(command, input=stdin, capture_output=True, cwd=folder, env=environment)
 
 
@@ -47,25 +56,35 @@ def read(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Comple
 def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     if options:
-        (tmp_path / "jax.py").write_text(ABSENT)
-        shutil.copy(numpy_model.__file__, tmp_path)
+        (tmp_path / "away" / "jax.py").write_text(ABSENT)
     process = read(tmp_path, *options, "model.zip", *REVIEWS)
     assert (process.returncode, process.stderr) == (0, b"")
     lines = [line.partition("  ") for line in process.stdout.decode().splitlines()]
     assert [start for _, _, start in lines] == [" ".join(review.split())[:60] for review in REVIEWS]
     expected = [prediction.probability for prediction in Predictor(Run(folder / "run")).predict(REVIEWS)]
     np.testing.assert_allclose([float(probability) for probability, _, _ in lines], expected, atol=2e-6)
-    shutil.copy(rows.__file__, tmp_path)
     table = "".join(json.dumps({"review": review}) + "\n" for review in REVIEWS).encode("utf-16")
     (tmp_path / "table.json.gz").write_bytes(gzip.compress(table))
     (tmp_path / "lines.txt").write_text("\ufeff" + "".join(" ".join(review.split()) + "\n" for review in REVIEWS))
-    for asked in (["--text_column", "review", "model.zip", "table.json.gz"], ["model.zip", "lines.txt"]):
+    with zipfile.ZipFile(tmp_path / "classes.zip", "w") as archive:
+        for number, review in enumerate(REVIEWS):
+            archive.writestr(f"{('neg', 'pos')[number // 2]}/{number}.txt", review)
+        archive.writestr("pos/notes.md", "none")
+    for asked, told in (
+        (
+            ["--text_column", "review", "model.zip", "table.json.gz"],
+            "4 reviews; JSON lines in UTF-16, texts in 'review'",
+        ),
+        (["model.zip", "lines.txt"], "4 reviews; lines of 1 text files"),
+        (["model.zip", "classes.zip"], "4 reviews; 4 text files; left out 1 (notes.md)"),
+    ):
         of_file = read(tmp_path, *options, *asked)
-        assert (of_file.returncode, of_file.stderr) == (0, b"")
-        assert of_file.stdout == process.stdout
+        assert (of_file.returncode, of_file.stdout) == (0, process.stdout)
+        assert told in of_file.stderr.decode()
     refused = read(tmp_path, *options, "model.zip", "table.json.gz")
     assert refused.returncode == 65
-    assert refused.stderr.decode() == "error: table.json.gz:1: no column 'text'; found: 'review'\n"
+    said = "error: table.json.gz:1: no column 'text'; found: 'review'; name it with --text_column=\n"
+    assert refused.stderr.decode() == said
     (tmp_path / "cp949.csv").write_bytes("text\n훌륭한 영화\n".encode("cp949"))
     (tmp_path / "header.csv").write_text("text\n")
     for name, code, said in (
@@ -97,12 +116,12 @@ def test_files_are_read_as_the_run_was_trained_to(tmp_path: Path) -> None:
     epochs = "--config.training.epochs=1"
     trained = run("imdb_jax.train", "--config", "quickstart", "--workdir", "run", *options, epochs, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr.decode()
-    assert run("imdb_jax.export", "--workdir", "run", "--out", "model.zip", cwd=tmp_path).returncode == 0
-    for name in (reader.__file__, numpy_model.__file__, rows.__file__):
-        shutil.copy(name, tmp_path)
+    exported = run("imdb_jax.export", "--workdir", "run", "--out", "model.zip", "--reader", "reader.pyz", cwd=tmp_path)
+    assert exported.returncode == 0
     predicted = run("imdb_jax.predict", "--workdir", "run", "own.txt", cwd=tmp_path).stdout.splitlines()
     found = read(tmp_path, "--numpy", "model.zip", "own.txt")
-    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.returncode == 0
+    assert found.stderr.decode() == ("own.txt (to predict): 40 reviews; CSV with tabs in CP949, texts in 'document'\n")
     expected = [json.loads(line)["probability"] for line in predicted]
     told = [line.split("  ", 1) for line in found.stdout.decode().splitlines()]
     np.testing.assert_allclose([float(probability) for probability, _ in told], expected, atol=2e-6)
@@ -122,12 +141,7 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     out = ("--workdir", tmp_path, "--out", tmp_path / "model.zip")
     assert "manifest.json: no such file" in fails(66, *export[:1], *out)
     assert not [*tmp_path.iterdir()]
-    (tmp_path / "reader.py").write_bytes((folder / "reader.py").read_bytes())
-    shutil.copy(folder / "model.zip", tmp_path)
-    process = read(tmp_path, "--numpy", "model.zip", "fine")
-    needed = "error: numpy_model.py: no such file; copy it to where reader.py lies\n"
-    assert (process.returncode, process.stderr.decode()) == (66, needed)
-    shutil.copy(numpy_model.__file__, tmp_path)
+    shutil.copy(folder / "reader.pyz", tmp_path)
     (tmp_path / "model.zip").write_bytes((folder / "model.zip").read_bytes()[:-9])
     for name, code, said in (("no.zip", 66, "no such file"), ("model.zip", 65, "not a model of imdb_jax (BadZipFile")):
         process = read(tmp_path, "--numpy", name, "fine")

@@ -12,8 +12,8 @@ from rich.console import Console
 from imdb_jax.config import TextConfig
 from imdb_jax.data import audit as audit_module
 from imdb_jax.data.audit import Audit, refuse_unfit, summary, table, warnings
+from imdb_jax.data.encoded import LONGEST_REVIEW
 from imdb_jax.data.reviews import Reviews
-from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import UserError
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
+from imdb_jax.data.encoded import LONGEST_REVIEW
 from imdb_jax.data.files import open_files, read_files
-from imdb_jax.data.labels import NEGATIVE, POSITIVE, LabelRule
+from imdb_jax.data.labels import NEGATIVE, POSITIVE
 from imdb_jax.data.reviews import Corpus, Reviews
-from imdb_jax.data.rows import LONGEST_REVIEW
 from imdb_jax.errors import UserError
 
 LABELS = dict.fromkeys(NEGATIVE, 0) | dict.fromkeys(POSITIVE, 1)
@@ -37,7 +37,7 @@ def expected(reviews: list[tuple[str, str]]) -> list[tuple[bytes, int]]:
 
 def read_path(path: Path, **fields) -> list[tuple[bytes, int]]:
     config = DataConfig(source="files", path=str(path), **fields)
-    return read(read_files(path, config, LabelRule.of(config), "test")[0])
+    return read(read_files(path, config, "test"))
 
 
 def open_path(path: Path, **fields) -> Corpus:

@@ -17,9 +17,12 @@ import pytest
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.dataset import load_dataset, split_corpus
-from imdb_jax.data.files import open_files, read_files
+from imdb_jax.data.encoded import decoded, text_lines
+from imdb_jax.data.files import open_files
+from imdb_jax.data.inputs import read_inputs
+from imdb_jax.data.places import Format
 from imdb_jax.data.reviews import Reviews
-from imdb_jax.data.rows import FileError, Table, decoded, text_lines
+from imdb_jax.data.rows import Table
 from imdb_jax.errors import UserError
 
 BASE = [(f"review {i} was {'fine' if i % 2 else 'dull'}", i % 2) for i in range(20)]
@@ -195,11 +198,11 @@ def test_read_as_meant_by_training_and_prediction(
         assert sorted(read_all(config)) == sorted(expected)
     assert told in caplog.text
     assert f"{tmp_path / name} (training reviews)" in caplog.text
-    reviews, wheres = read_files(tmp_path / name, config, None, "to predict", "--")
+    given = [*read_inputs([str(tmp_path / name)], Format.of(config))]
     left_out = [text for text, star in STARS if star == 3] if name == "stars.csv" else []
     left_out += ["not yet labelled"] if name == "half_labelled.csv" else []
-    assert sorted(text.decode() for text in reviews.texts()) == sorted([text for text, _ in expected] + left_out)
-    assert len(wheres) == len(reviews)
+    assert sorted(text.decode() for _, text in given) == sorted([text for text, _ in expected] + left_out)
+    assert all(str(tmp_path / name) in where for where, _ in given)
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -351,7 +354,7 @@ def test_a_hidden_folder_is_read_where_it_is_asked_for(tmp_path: Path) -> None:
     write_classes(tmp_path / ".data" / "pos" / ".ipynb_checkpoints", [BASE[1]])
     config = config_of(tmp_path / ".data")
     assert sorted(read_all(config)) == sorted(BASE)
-    assert len(read_files(tmp_path / ".data", config, None, "to predict", "--")[0]) == len(BASE)
+    assert len([*read_inputs([str(tmp_path / ".data")], Format())]) == len(BASE)
 
 
 def test_links_and_pipes_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -506,12 +509,10 @@ def test_a_vocabulary_that_knows_no_word_is_refused_and_one_that_knows_few_is_to
 def test_breaks_are_spaces(tmp_path: Path, tag: str) -> None:
     from imdb_jax.config import TextConfig
     from imdb_jax.data.text import split_words, split_written
-    from imdb_jax.inference import reader
 
     rule = TextConfig(break_tags_as_spaces=True)
     text = f"one{tag}two".encode()
     assert split_words(text, rule) == [part for part, _ in split_written(text, rule)] == [b"one", b"two"]
-    assert reader.split_words(text, break_tags_as_spaces=True, keep_apostrophes=False) == [b"one", b"two"]
 
 
 @pytest.mark.parametrize("write", [csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
@@ -535,15 +536,15 @@ def test_a_parquet_column_that_stands_there_twice_is_refused(tmp_path: Path) -> 
     twice = pyarrow.Table.from_arrays([pyarrow.array(["a"]), pyarrow.array(["b"])], names=["text", "text"])
     parquet.write_table(twice, tmp_path / "a.parquet")
     with pytest.raises(UserError, match="the column 'text' stands there twice"):
-        read_files(tmp_path / "a.parquet", config_of(tmp_path / "a.parquet"), None, "to predict", "--")
+        [*read_inputs([str(tmp_path / "a.parquet")], Format())]
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "base64"])
-def test_the_readers_rows_refuse_it_as_well(tmp_path: Path, encoding: str) -> None:
+def test_an_exported_models_rows_refuse_it_as_well(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.csv").write_text(table())
-    with pytest.raises(FileError, match=encoding):
+    with pytest.raises(UserError, match=encoding):
         decoded(b"text", "a.txt", encoding)
-    with pytest.raises(FileError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
+    with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
         Table(file, "a.csv", ("text",), encoding)
-    with pytest.raises(FileError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
+    with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
         list(text_lines(file, "a.csv", encoding))

@@ -42,14 +42,13 @@ from imdb_jax.errors import UserError
 from imdb_jax.inference import reader
 from imdb_jax.inference.artefact import write_artefact
 from imdb_jax.inference.predictor import Predictor
-from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader, ReviewError
+from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader
 from imdb_jax.models import OWN_ENCODERS, Embedding, Words
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
 from imdb_jax.training.checkpoint import Checkpoints
 from tests.conftest import CONFIGS, ONE_OF_EACH_KIND, VOCABULARY_SIZE
 from tests.data.test_text import reviews as texts
-from tests.data.test_text import rules
 from tests.untrained import begin
 
 WORDS = [b"word%d" % i for i in range(VOCABULARY_SIZE)]
@@ -204,7 +203,7 @@ def test_one_text_has_one_probability_and_several_have_an_array(small: Predictor
         for review in ("word7 word8", b"word7 word8"):
             assert reader.probabilities(review) == pytest.approx(expected, abs=1e-6)
             assert reader.probabilities(np.array([review])).tolist() == [reader.probabilities(review)]
-        with pytest.raises(ReviewError, match=r"^reviews\[1\]: None; must be a text"):
+        with pytest.raises(UserError, match=r"^reviews\[1\]: None; must be a text"):
             reader.probabilities(["word7", None])
 
 
@@ -425,18 +424,6 @@ def test_damage_anywhere_is_noticed_or_does_not_matter(
         whole = NumpyReader(folder / "whole.zip")
         assert (found.manifest, found.tokens, found.program) == (whole.manifest, whole.tokens, whole.program)
         jax.tree.map(np.testing.assert_array_equal, found.members, whole.members)
-
-
-@given(texts | st.text().map(str.encode), rules)
-def test_text_is_split_as_in_training(review: bytes, text: TextConfig) -> None:
-    found = reader.split_words(
-        review,
-        break_tags_as_spaces=text.break_tags_as_spaces,
-        keep_apostrophes=text.keep_apostrophes,
-        punctuation=text.punctuation,
-        unit=text.unit,
-    )
-    assert found == split_words(review, text)
 
 
 @given(reviews=st.lists(texts | st.text(max_size=9), max_size=5), copies=st.sampled_from([0, 1, 30]))

@@ -20,11 +20,11 @@ from imdb_jax.config import (
     OptimizerConfig,
     PretrainedEmbedding,
 )
-from imdb_jax.data.rows import LONGEST_REVIEW
+from imdb_jax.data.encoded import LONGEST_REVIEW
+from imdb_jax.data.inputs import texts_of
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
 from imdb_jax.inference.predictor import Predictor, word_vectors
-from imdb_jax.inference.reader import ReviewError, texts_of
 from imdb_jax.reporting.attribution import CONVERGED, integrated_gradients
 from imdb_jax.runs.experiment import run_experiment
 from imdb_jax.runs.run import Run
@@ -134,7 +134,7 @@ def test_one_text_has_one_prediction_and_several_have_a_list(tmp_path: Path) -> 
     ],
 )
 def test_what_is_no_text_is_named_with_its_place(given: typing.Any, named: str) -> None:
-    with pytest.raises(ReviewError) as error:
+    with pytest.raises(UserError) as error:
         texts_of(given)
     assert re.match(named, str(UserError(str(error.value))))
 
