@@ -17,7 +17,7 @@ from imdb_jax.models.classifier import ENCODERS
 from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.parallel import MeshReplicas, Replicas
+from imdb_jax.training.parallel import CoreReplicas, Replicas
 from imdb_jax.training.step import Learner, Shard, TrainState, evaluate
 from tests.conftest import CONFIGS, ONE_OF_EACH_ENCODER, ONE_OF_EACH_KIND, build_model, random_split
 
@@ -36,7 +36,7 @@ def start(config: Config) -> Start:
 @pytest.fixture(scope="module")
 def replicas(start: Start) -> Callable[[int], Replicas]:
     """The learner on so many devices; what they have compiled serves all tests of a config."""
-    return functools.cache(lambda devices: Replicas(start[0], jax.devices()[:devices]))
+    return functools.cache(lambda devices: CoreReplicas(start[0], jax.devices()[:devices]))
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,11 @@ def logits_by(learner: Learner) -> Callable[..., jax.Array]:
 
 def train(replicas: Replicas, state: TrainState, batches: list[Batch]) -> TrainState:
     """The state after a step on each batch, which is the same on all devices."""
-    states = replicas.place(state)
-    for shards in replicas.send(batches):
-        states = replicas.step(states, shards)
-    for other in states[1:]:
-        jax.tree.map(np.testing.assert_array_equal, jax.device_get(other.params), jax.device_get(states[0].params))
-    return states[0]
+    *_, state = replicas.steps(replicas.place(state), batches)
+    for leaf in jax.tree.leaves(state.params):
+        for each in leaf.addressable_shards:
+            np.testing.assert_array_equal(each.data, leaf)
+    return state
 
 
 def moved(start: Start, replicas: Callable[[int], Replicas]) -> TrainState:
@@ -164,13 +163,11 @@ def test_frozen_table_gets_no_gradient_even_when_asked_for(start: Start) -> None
 def test_one_compilation_per_bucket_and_no_hidden_transfer(start: Start) -> None:
     learner, state = start
     batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8,))
-    replicas = Replicas(dataclasses.replace(learner), jax.devices()[:1])  # a copy, for which nothing is compiled yet
-    states = replicas.place(state)
-    with Stopwatch() as stopwatch:
+    replicas = CoreReplicas(dataclasses.replace(learner), jax.devices()[:1])  # a copy: nothing is compiled for it yet
+    state = replicas.place(state)
+    with Stopwatch() as stopwatch, jax.transfer_guard("disallow"):
         for epoch in range(3):
-            for shards in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
-                with jax.transfer_guard("disallow"):
-                    states = replicas.step(states, shards)
+            *_, state = replicas.steps(state, batches.shuffled(seed=0, epoch=epoch))
             assert stopwatch.compilations == 2
 
 
@@ -193,8 +190,8 @@ def test_prediction_does_not_depend_on_devices(
     state = moved(start, replicas)
     batches = Batches(random_split([*range(1, 25)]), 5, 24)
     one, *others = (
-        each.logits(each.eval_models(each.place(state)), batches)
-        for each in (replicas(1), replicas(2), MeshReplicas(learner, jax.devices()[:2]))
+        each.logits(each.eval_model(each.place(state)), batches)
+        for each in (replicas(1), replicas(2), Replicas(learner, jax.devices()[:2]))
     )
     for other in others:
         all_close(other, one, atol=1e-6)
@@ -208,7 +205,7 @@ def test_overfits_32_reviews(config: Config) -> None:
     model = build_model(dataclasses.replace(config, model=without_dropout))
     learner, state = Learner.create(model, optax.adam(1e-2), seed=0)
     batch = first_batch([*range(4, 12)] * 4, 12)
-    state = train(Replicas(learner, jax.devices()[:1]), state, [batch] * 450)  # a mean of words takes its time
+    state = train(CoreReplicas(learner, jax.devices()[:1]), state, [batch] * 450)  # a mean of words takes its time
     figures = score(np.asarray(logits_by(learner)(state.params, batch)), batch.labels)
     assert figures.accuracy == 1
     assert figures.loss < 0.01

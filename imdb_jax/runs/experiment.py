@@ -112,11 +112,10 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
     stopwatch.seconds.add(history.seconds)
     history.seconds = stopwatch.seconds  # from now on one and the same
     replicas = replicate(learner, state.params, config.training.batch_size)
-    states = replicas.place(state)
-    del state  # one copy less in memory
+    state = replicas.place(state)
     with StopSignal() as stop:
         try:
-            train_epochs(replicas, states, history, config, train, validation, keeper.keep, stopwatch, stop)
+            train_epochs(replicas, state, history, config, train, validation, keeper.keep, stopwatch, stop)
         finally:
             keeper.wait()  # as long as signals that are sent again do no harm
     if overfitting := history.overfitting():
@@ -124,10 +123,10 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
 
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)
-    models = replicas.eval_models(replicas.place(best))
+    trained = replicas.eval_model(replicas.place(best))
     predictions = {
-        "validation": Predictions(replicas.logits(models, validation), dataset.validation.labels),
-        "test": Predictions(replicas.logits(models, test), dataset.test.labels),
+        "validation": Predictions(replicas.logits(trained, validation), dataset.validation.labels),
+        "test": Predictions(replicas.logits(trained, test), dataset.test.labels),
     }
     stopwatch.lap("evaluation")
     results = Results(

@@ -27,8 +27,8 @@ LOOK = 50  # steps between looks at the loss, each of which waits for the device
 
 
 def train_epochs(
-    model: Replicas,
-    states: list[TrainState],
+    replicas: Replicas,
+    state: TrainState,
     history: History,
     config: Config,
     train: Batches,
@@ -40,42 +40,40 @@ def train_epochs(
     """Trains until the history is finished, evaluating and saving after each epoch.
 
     Args:
-      states: a fresh or restored state on each device, in mid-epoch too; training goes on from its step and consumes
-        them.
-      history: up to the step of the states; it grows by an epoch at a time.
+      state: fresh or restored, on the devices, in mid-epoch too; training goes on from its step and consumes it.
+      history: up to the step of the state; it grows by an epoch at a time.
       keep: called after each epoch, and where a signal stops the run.
 
     Raises:
       Interrupted: a signal came; the state is saved.
       UserError: the loss, on training or validation reviews, or a weight is no longer a finite number.
     """
-    training, step = config.training, int(states[0].step)
+    training, step = config.training, int(state.step)
     while not history.is_finished(training):
         number, first_step = len(history.epochs) + 1, step % len(train)
         before, compiled_before = stopwatch.seconds.total, stopwatch.compilations
         with progress_bar(number, training.epochs, len(train.lengths), first_step * training.batch_size) as bar:
-            batches = train.shuffled(config.seed, number - 1, first_step, model.share(train.batch_size))
-            for shards in model.send(batches):
-                with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                    states = model.step(states, shards)
+            batches = train.shuffled(config.seed, number - 1, first_step, replicas.share(train.batch_size))
+            for after in replicas.steps(state, batches):
+                state = after
                 step += 1
                 bar.update(min(training.batch_size, bar.total - bar.n))
                 at_end = step % len(train) == 0
                 if at_end or step % LOOK == 0:
-                    _check_finite("training loss", states[0].metrics.loss, step, history)
+                    _check_finite("training loss", state.metrics.loss, step, history)
                 # several processes must ask each other, which takes time; an epoch at its end is evaluated first
                 if not at_end and (is_alone() or step % LOOK == 0) and (signum := stop.asked()):
-                    _check_finite("training loss", states[0].metrics.loss, step, history)
+                    _check_finite("training loss", state.metrics.loss, step, history)
                     stopwatch.lap("train")
-                    keep(states[0], history)
+                    keep(state, history)
                     raise Interrupted(signum)
-        weights = jax.tree.leaves(jax.device_get((states[0].params, states[0].ema)))
+        weights = jax.tree.leaves(jax.device_get((state.params, state.ema)))
         _check_finite(
             "largest weight", np.max([(each.max(initial=0), -each.min(initial=0)) for each in weights]), step, history
         )
-        averages = states[0].metrics.compute()
+        averages = state.metrics.compute()
         stopwatch.lap("train")
-        scores = score(model.logits(model.eval_models(states), validation), validation.split.labels)
+        scores = score(replicas.logits(replicas.eval_model(state), validation), validation.split.labels)
         _check_finite("validation loss", scores.loss, step, history)
         seconds = stopwatch.seconds.train - sum(epoch.seconds for epoch in history.epochs)
         epoch = Epoch(
@@ -88,15 +86,14 @@ def train_epochs(
             tokens_per_second=round(int(train.lengths.sum()) / seconds, 1),
         )
         history.epochs.append(epoch)
-        state = states[0]._replace(metrics=jax.tree.map(jnp.zeros_like, states[0].metrics))
+        state = state._replace(metrics=jax.tree.map(jnp.zeros_like, state.metrics))
         stopwatch.lap("evaluation")
         remaining = (stopwatch.seconds.total - before) * (training.epochs - number)
         compiled = stopwatch.compilations - compiled_before
         best = history.best(training.monitor) is epoch
         log.info(epoch_line(epoch, training.epochs, remaining, best, compiled))
         keep(state, history)
-        states = model.place(state)  # copies: training consumes them while the state is being written
-        del state  # one copy less in memory as soon as it is written
+        state = replicas.place(state)  # a copy: training consumes it while the one that was kept is being written
         if signum := stop.asked():
             raise Interrupted(signum)
 

@@ -13,7 +13,7 @@ from imdb_jax.data.batches import Split
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import batches, build_learner, build_model
-from imdb_jax.training.parallel import MeshReplicas, replicate
+from imdb_jax.training.parallel import Replicas, replicate
 from scripts.peers.protocol import Task, serve
 
 
@@ -46,11 +46,11 @@ class Trainer:
         if devices is None:
             self.replicas = replicate(learner, state.params, batch_size)
         else:
-            self.replicas = MeshReplicas(learner, devices)
-        self.states = self.replicas.place(state)
+            self.replicas = Replicas(learner, devices)
+        self.state = self.replicas.place(state)
 
     def reset(self) -> None:
-        self.states = self.replicas.place(self.build()[1])
+        self.state = self.replicas.place(self.build()[1])
 
     def step(self) -> None:
         self.train(steps=1)
@@ -60,9 +60,9 @@ class Trainer:
         share = self.replicas.share(self.batches.batch_size)
         epochs = (self.batches.shuffled(self.seed, number, share=share) for number in self.epochs)
         some = next(epochs) if steps is None else itertools.islice(itertools.chain.from_iterable(epochs), steps)
-        for shards in self.replicas.send(some):
-            self.states = self.replicas.step(self.states, shards)
-        jax.block_until_ready(self.states)
+        for state in self.replicas.steps(self.state, some):
+            self.state = state
+        jax.block_until_ready(self.state)
 
 
 class Ours(Trainer):
@@ -77,7 +77,7 @@ class Ours(Trainer):
 
     def infer(self) -> np.ndarray:
         """Logits of the test reviews."""
-        return self.replicas.logits(self.replicas.eval_models(self.states), self.test_batches)
+        return self.replicas.logits(self.replicas.eval_model(self.state), self.test_batches)
 
 
 if __name__ == "__main__":

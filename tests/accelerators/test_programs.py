@@ -26,7 +26,7 @@ from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models.recurrence import ACCELERATOR_LOOP, CPU_LOOP
 from imdb_jax.training.build import build_learner, build_model
-from imdb_jax.training.parallel import MeshReplicas
+from imdb_jax.training.parallel import Replicas
 from imdb_jax.training.step import Learner, TrainState
 from tests.accelerators.hlo import Program
 from tests.accelerators.targets import COMPILERS, ENVIRONMENT, describe
@@ -64,7 +64,7 @@ def lower(
     learner: Learner, state: TrainState, config: Config, devices: Sequence[Any]
 ) -> Iterator[tuple[str, int, jax.stages.Lowered]]:
     """Name, rows and program of what `python -m imdb_jax.train`, `evaluate` and `predict`, for one review, run."""
-    replicas = MeshReplicas(dataclasses.replace(learner, frozen={}), devices)  # a description can't hold arrays
+    replicas = Replicas(dataclasses.replace(learner, frozen={}), devices)  # a description can't hold arrays
     model = partial(learner.eval_model, folded=False)
     reader = described(jax.eval_shape(model, state.eval_params, learner.frozen), replicas.everywhere)
     weights = described((state, learner.frozen), replicas.everywhere)

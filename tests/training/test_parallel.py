@@ -15,7 +15,7 @@ from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
 from imdb_jax.training.build import build_learner
 from imdb_jax.training.clock import Stopwatch
-from imdb_jax.training.parallel import MOST_EXCHANGED, MeshReplicas, Replicas, replicate
+from imdb_jax.training.parallel import MOST_EXCHANGED, CoreReplicas, Replicas, replicate
 from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import CONFIGS, build_model, random_split, small
 
@@ -34,14 +34,13 @@ def train(config: Config, devices: int) -> TrainState:
     """
     learner, state = build_learner(build_model(config), config, STEPS)
     learner = dataclasses.replace(learner, dtype="float64", frozen=doubled(learner.frozen))
-    replicas = MeshReplicas(learner, jax.devices()[:devices])
+    replicas = Replicas(learner, jax.devices()[:devices])
     batches = Batches(random_split([*range(1, 31)] * 2), 6, 24)
-    states = replicas.place(state._replace(params=doubled(state.params), opt_state=doubled(state.opt_state)))
+    state = replicas.place(state._replace(params=doubled(state.params), opt_state=doubled(state.opt_state)))
     for epoch in range(STEPS // len(batches)):
-        for batch in replicas.send(batches.shuffled(0, epoch, share=replicas.share(6))):
-            states = replicas.step(states, batch)
-    assert int(states[0].step) == STEPS
-    return jax.device_get(states[0]._replace(key=0))
+        *_, state = replicas.steps(state, batches.shuffled(0, epoch, share=replicas.share(6)))
+    assert int(state.step) == STEPS
+    return jax.device_get(state._replace(key=0))
 
 
 def doubled(tree: PyTree) -> PyTree:
@@ -60,33 +59,30 @@ def test_one_two_and_eight_devices_agree(config: Config) -> None:
 def test_one_compilation_per_shape_and_no_hidden_transfer(config: Config) -> None:
     batches = Batches(random_split([*range(1, 25)] * 4), 8, 24, buckets=(8,))
     learner, state = build_learner(build_model(config), config, STEPS)
-    replicas = MeshReplicas(learner, jax.devices()[:2])
-    states = replicas.place(state)
-    with Stopwatch() as stopwatch:
+    replicas = Replicas(learner, jax.devices()[:2])
+    state = replicas.place(state)
+    with Stopwatch() as stopwatch, jax.transfer_guard("disallow"):
         for epoch in range(2):
-            for batch in replicas.send(batches.shuffled(seed=0, epoch=epoch)):
-                with jax.transfer_guard("disallow"):
-                    states = replicas.step(states, batch)
+            *_, state = replicas.steps(state, batches.shuffled(seed=0, epoch=epoch))
             assert stopwatch.compilations == 2
 
 
 def test_rows_of_a_batch_that_does_not_divide(config: Config) -> None:
     learner, _ = build_learner(build_model(config), config, STEPS)
-    assert MeshReplicas(learner, jax.devices()).share(6) == (0, 8)
-    assert MeshReplicas(learner, jax.devices()).share(32) == (0, 32)
-    assert MeshReplicas(learner, jax.devices()[:3]).share(32) == (0, 33)
+    assert Replicas(learner, jax.devices()).share(6) == (0, 8)
+    assert Replicas(learner, jax.devices()).share(32) == (0, 32)
+    assert Replicas(learner, jax.devices()[:3]).share(32) == (0, 33)
 
 
-@pytest.mark.parametrize("kind", [Replicas, MeshReplicas])
-def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], config: Config) -> None:
+@pytest.mark.parametrize("kind", [Replicas, CoreReplicas])
+def test_a_placed_state_is_a_copy(kind: type[Replicas], config: Config) -> None:
     """Steps consume the states they are given, while a checkpoint of them may still be on its way to the disk."""
     learner, state = build_learner(build_model(config), config, STEPS)
     before = jax.device_get(state.params)
     replicas = kind(learner, jax.devices()[:2])
-    states = replicas.place(state)
-    saved = states[0]
+    saved = replicas.place(state)
     batch = next(Batches(random_split([5] * 8), 8, 8).shuffled(0, 0))
-    jax.block_until_ready(replicas.step(replicas.place(saved), next(replicas.send([batch]))))
+    jax.block_until_ready([*replicas.steps(replicas.place(saved), [batch])])
     for kept in (saved, state):
         jax.tree.map(np.testing.assert_array_equal, jax.device_get(kept.params), before)
 
@@ -94,7 +90,7 @@ def test_a_placed_state_is_a_copy(kind: type[Replicas] | type[MeshReplicas], con
 def devices_for(weights: int, batch_size: int) -> list[Any]:
     learner, _ = Learner.create(nnx.Linear(1, 1, rngs=nnx.Rngs(0)), optax.sgd(1.0), seed=0)
     replicas = replicate(learner, {"table": jnp.zeros(weights)}, batch_size)
-    assert isinstance(replicas, Replicas)
+    assert isinstance(replicas, CoreReplicas)
     return list(replicas.devices)
 
 

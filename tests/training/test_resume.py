@@ -31,7 +31,7 @@ from imdb_jax.runs import experiment
 from imdb_jax.runs.experiment import Keeper, run_experiment
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
-from imdb_jax.training.parallel import Replicas
+from imdb_jax.training.parallel import CoreReplicas
 from imdb_jax.training.signals import Interrupted, StopSignal
 
 CONFIG = Config(
@@ -57,7 +57,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     """What must be equal: metrics, results, weights."""
     metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     predictor = Predictor(Run(folder))
-    return metrics, without_times(dump(Run(folder).results())), jax.device_get(predictor._models[0])
+    return metrics, without_times(dump(Run(folder).results())), jax.device_get(predictor._eval_model)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +75,15 @@ def uninterrupted(whole: Path) -> tuple[list[dict], dict, dict]:
 
 def stop_after(steps: int, action, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets training take some steps, then acts in the middle of the next."""
-    original, taken = Replicas.step, 0
+    original, taken = CoreReplicas.steps, itertools.count(1)
 
-    def step(self, states, shards):
-        nonlocal taken
-        taken += 1
-        if taken > steps:
-            action()
-        return original(self, states, shards)
+    def act(self, state, batches):
+        for after in original(self, state, batches):
+            if next(taken) > steps:
+                action()
+            yield after
 
-    monkeypatch.setattr(Replicas, "step", step)
+    monkeypatch.setattr(CoreReplicas, "steps", act)
 
 
 class PowerCutError(Exception):
@@ -197,14 +196,15 @@ def test_the_test_split_decides_nothing(uninterrupted, tmp_path: Path, monkeypat
 
 def test_compilations_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line of each epoch tells them, those that come after the first too."""
-    original, steps = Replicas.step, itertools.count()
+    original, taken = CoreReplicas.steps, itertools.count(1)
 
-    def step(self, states, shards):
-        if next(steps) == 8:  # in the second epoch of 6
-            jax.clear_caches()
-        return original(self, states, shards)
+    def forget(self, state, batches):
+        for after in original(self, state, batches):
+            if next(taken) == 8:  # in the second epoch of 6
+                jax.clear_caches()
+            yield after
 
-    monkeypatch.setattr(Replicas, "step", step)
+    monkeypatch.setattr(CoreReplicas, "steps", forget)
     run_experiment(SIMPLE, tmp_path)
     log = (tmp_path / "train.log").read_text()
     assert "compiled 0" not in log.partition("epoch  2/2")[0]
