@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
+from imdb_jax.runtime import HEAPS
 
 jax.config.update("jax_num_cpu_devices", 8)
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,7 +44,28 @@ SMALL = {"dim": 8, "bigram_buckets": 64, "hidden_dim": 8, "features": 8, "kernel
 Section = TypeVar("Section")
 
 
+QUICK = "jax_disable_most_optimizations"  # setting: machine code is made quickly, from the same operations
+
 LONGEST_FILES = ("test_faults.py", "test_laws.py", "test_artefact.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests, and the commands that they start, compile quickly and take memory from two heaps; --slow: as users do."""
+    os.environ["MALLOC_ARENA_MAX"] = str(HEAPS)  # as commands do; the processes of pytest-xdist start after this
+    if config.option.markexpr:
+        os.environ[QUICK.upper()] = "1"
+        jax.config.update(QUICK, True)
+
+
+@pytest.fixture(scope="module")
+def compiled_as_for_users() -> Iterator[None]:
+    """Whatever a module compiles is what users get."""
+    before = jax.config.values[QUICK]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(QUICK.upper(), raising=False)
+        jax.config.update(QUICK, False)
+        yield
+    jax.config.update(QUICK, before)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is slow

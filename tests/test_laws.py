@@ -36,7 +36,8 @@ def start(config: Config) -> Start:
 @pytest.fixture(scope="module")
 def replicas(start: Start) -> Callable[[int], Replicas]:
     """The learner on so many devices; what they have compiled serves all tests of a config."""
-    return functools.cache(lambda devices: CoreReplicas(start[0], jax.devices()[:devices]))
+    kind = CoreReplicas if jax.default_backend() == "cpu" else Replicas
+    return functools.cache(lambda devices: kind(start[0], jax.devices()[:devices]))
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,9 @@ def pictures(notebook: nbformat.NotebookNode) -> int:
     return sum("image/png" in each.get("data", {}) for cell in notebook.cells for each in cell.get("outputs", ()))
 
 
+pytestmark = pytest.mark.usefixtures("compiled_as_for_users")
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> nbformat.NotebookNode:
     """The English one on generated reviews, with vectors that know half of their words."""

@@ -19,6 +19,7 @@ REVIEWS = Path(os.environ.get("TFDS_DATA_DIR") or Path.home() / "tensorflow_data
 VECTORS = cache_dir() / "vectors"  # the user's, before tests get a cache of their own
 
 pytestmark = [
+    pytest.mark.usefixtures("compiled_as_for_users"),
     pytest.mark.skipif(
         not (REVIEWS / "imdb_reviews").is_dir(), reason="no imdb_reviews in $TFDS_DATA_DIR or ~/tensorflow_datasets"
     ),

@@ -15,6 +15,7 @@ from tests.conftest import CONFIGS
 from tests.test_imports import COMMANDS as FILES_OF_COMMANDS
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("compiled_as_for_users")
 SHORT = ("--config.data.limit=100", "--config.training.epochs=1")
 
 

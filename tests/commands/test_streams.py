@@ -11,6 +11,7 @@ import pytest
 from imdb_jax import cli, vocabulary
 from imdb_jax.runs.run import Run
 from imdb_jax.training.logs import progress_bar
+from tests.commands import command_line
 from tests.commands.command_line import ROOT
 
 SHORT = ("--config", "quickstart", "--config.data.limit=50", "--config.training.epochs=1")
@@ -32,6 +33,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in folder.rglob("*"):  # what a library writes to stream 2 is in no file of the run
         assert path.name == "train.log" or not path.is_file() or b"reviews/s" not in path.read_bytes()
     return folder
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> Path:
+    path = run.parent / "model.zip"
+    assert command_line.run("imdb_jax.export", "--workdir", run, "--out", path).returncode == 0
+    return path
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&-"])
@@ -79,7 +87,7 @@ def test_a_terminal_that_is_gone_does_not_end_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", [pytest.param("cp1252", marks=pytest.mark.slow), "euc-kr", "ascii"])
-def test_a_terminal_of_few_letters(run: Path, tmp_path: Path, encoding: str) -> None:
+def test_a_terminal_of_few_letters(run: Path, model: Path, encoding: str) -> None:
     variables = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     told = shell("", "predict", "--workdir", run, "좋은 é 🍿", **variables)
     assert told.returncode == 0, told.stderr
@@ -87,8 +95,6 @@ def test_a_terminal_of_few_letters(run: Path, tmp_path: Path, encoding: str) -> 
     assert shell("", "train", "--help", **variables).returncode == 0
     wrong = shell("", "train", *SHORT, "--workdir", run, "--nonsense", **variables)
     assert wrong.stderr == b"error: Unrecognized options: --nonsense\n"
-    model = tmp_path / "model.zip"
-    assert shell("", "export", "--workdir", run, "--out", model, **variables).returncode == 0
     told = shell("", "inference.reader", model, "좋은 é 🍿", **variables)
     assert told.returncode == 0, told.stderr
     assert "🍿".encode("ascii", "backslashreplace") in told.stdout
