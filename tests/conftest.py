@@ -1,9 +1,11 @@
 """One cache for all tests of a process, and small models of each kind to try the laws on."""
 
+import ctypes
 import dataclasses
 import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +19,6 @@ from hypothesis import HealthCheck, settings
 from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.models import TextClassifier
-from imdb_jax.runtime import HEAPS
 
 jax.config.update("jax_num_cpu_devices", 8)
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -50,8 +51,7 @@ LONGEST_FILES = ("test_faults.py", "test_laws.py", "test_artefact.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests, and the commands that they start, compile quickly and take memory from two heaps; --slow: as users do."""
-    os.environ["MALLOC_ARENA_MAX"] = str(HEAPS)  # as commands do; the processes of pytest-xdist start after this
+    """Tests, and the commands that they start, compile quickly; --slow: as for users."""
     if config.option.markexpr:
         os.environ[QUICK.upper()] = "1"
         jax.config.update(QUICK, True)
@@ -110,10 +110,12 @@ def _package_log() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _free_memory() -> Iterator[None]:
-    """Each module drops the programs it has loaded."""
+    """Each module drops the programs it has loaded, and gives back what compiling them has left free in between."""
     yield
     jax.clear_caches()
     gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # of glibc alone
+        trim(0)
 
 
 def shrunk(section: Section) -> Section:

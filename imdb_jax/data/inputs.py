@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from imdb_jax.data.encoded import LONGEST_REVIEW, MOST_INVALID, file_errors, is_utf8, text_lines
 from imdb_jax.data.places import Format, enter, table, text_files, told
-from imdb_jax.data.rows import TABLES, holds_table
+from imdb_jax.data.rows import TABLES, holds_table, is_table
 from imdb_jax.errors import MISSING_INPUT, UserError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,8 @@ def _in_file(argument: str, form: Format, as_table: bool | None) -> Iterator[tup
     if place.is_dir() and as_table is not None:
         raise UserError(f"--input and --text_column: only for files, {argument} is a folder")
     if as_table is None and not place.is_dir():
-        as_table = holds_table(argument, form.text_column, form.encoding)
+        with open(argument, "rb") as file:  # one that is named as a table is always one
+            as_table = is_table(argument) or holds_table(file, form.text_column, form.encoding)
     with file_errors(argument), contextlib.ExitStack() as opened:
         if as_table:
             found = table(opened.enter_context(open(argument, "rb")), argument, form)
@@ -78,6 +79,8 @@ def _on_stdin(form: Format, as_table: bool | None) -> Iterator[tuple[str, bytes]
         texts = text_lines(stdin, "stdin", form.encoding)
     count = invalid = 0
     for text in texts:
+        if not count and as_table is None and text.strip() and holds_table(io.BytesIO(text), form.text_column):
+            log.warning("stdin: begins as a table does, and is read as lines; --text_column reads a table")
         count, invalid = count + 1, invalid + (not is_utf8(text))
         yield "", text
     if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now

@@ -153,16 +153,13 @@ def is_table(name: str) -> bool:
     return bare(name).endswith(TABLES)
 
 
-def holds_table(path: str, column: str, encoding: str | None = None) -> bool:
-    """Whether a file is a table with a column; any other is read as lines. A file named as a table is always one."""
-    if is_table(path):
-        return True
+def holds_table(file: io.BufferedIOBase, column: str, encoding: str | None = None) -> bool:
+    """Whether what stands in a file is a table with a column."""
     try:
-        with open(path, "rb") as file:
-            table = Table(file, path, (column,), encoding)
-            if "JSON" in table.kind:
-                next(iter(table), None)  # a review may begin with a bracket too
-            table.close()
+        table = Table(file, "", (column,), encoding)
+        if "JSON" in table.kind:
+            next(iter(table), None)  # a review may begin with a bracket too
+        table.close()
     except UserError:
         return False
     return True

@@ -174,6 +174,16 @@ def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> No
     assert (process.returncode, len(process.stdout.splitlines())) == (0, 1)
 
 
+@pytest.mark.parametrize("start", [b"id,text\n1,fine", b'{"text": "fine"}'])
+def test_a_table_on_standard_input_that_is_read_as_lines_is_told(trained: Path, start: bytes) -> None:
+    told = b"stdin: begins as a table does, and is read as lines; --text_column reads a table\n"
+    process = run("imdb_jax.predict", "--workdir", trained, stdin=start + b"\n")
+    assert (process.returncode, process.stderr) == (0, told)
+    assert len(process.stdout.splitlines()) == start.count(b"\n") + 1
+    asked = run("imdb_jax.predict", "--workdir", trained, "--text_column", "text", stdin=start + b"\n")
+    assert (len(asked.stdout.splitlines()), asked.stderr) == (1, b"")
+
+
 def test_predict_answers_every_line_and_flags_the_odd_ones(trained: Path) -> None:
     lines = [b"", b"  !?  ", b"xyzzy", b"\xff\xfe broken", b"good " * 100, "<b>great</b> 🙂".encode(), b"fine\x00"]
     process = run("imdb_jax.predict", "--workdir", trained, stdin=b"\n".join(lines) + b"\n")
