@@ -8,6 +8,7 @@ from typing import Literal
 import tyro
 
 from imdb_jax import cli
+from imdb_jax.errors import UserError
 from imdb_jax.runs.mixture import Mix
 from imdb_jax.storage import local_path
 
@@ -38,12 +39,15 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.runtime import set_up_process
 
     out = local_path(args.out, "--out")
+    reader = None if args.reader is None else local_path(args.reader, "--reader")
+    if reader is not None and reader.resolve() == out.resolve():
+        raise UserError(f"--reader: {args.reader!r}; is --out too, name another")
     set_up_process()
     classifier = open_classifier(args.mixed.with_first(args.workdir))
     write_artefact(out, classifier.members, args.table, classifier.weights)
     sys.stdout.write(f"{out}\n")
-    if args.reader is not None:
-        write_reader(reader := local_path(args.reader, "--reader"))
+    if reader is not None:
+        write_reader(reader)
         sys.stdout.write(f"{reader}\n")
 
 

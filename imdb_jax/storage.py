@@ -44,9 +44,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def output_file(path: Path) -> Iterator[BinaryIO]:
+def output_file(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
     """An `atomic_file` whose place was named on the command line: that it can't be written is a `UserError` (73)."""
-    with os_errors_told(path, "choose another --out"), atomic_file(path) as file:
+    with os_errors_told(path, f"choose another {option}"), atomic_file(path) as file:
         yield file
 
 

@@ -72,7 +72,7 @@ def write_reader(path: Path) -> None:
     Raises:
       UserError: a place that can't be written to (73).
     """
-    with output_file(path) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
+    with output_file(path, "--reader") as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in READER:
             archive.writestr(f"{PACKAGE.name}/{name}", (PACKAGE / name).read_bytes())
         archive.writestr("__main__.py", "from imdb_jax.inference import reader\n\nreader.run()\n")

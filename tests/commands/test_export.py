@@ -137,7 +137,11 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
     assert "none/model.zip: No such file or directory; choose another --out" in fails(
         73, *export, "none/model.zip", notices=True
     )
+    same = fails(2, *export, tmp_path / "model.zip", "--reader", tmp_path / "model.zip")
+    assert "model.zip'; is --out too, name another" in same
     assert "'float32', 'float16'" in fails(2, *export, tmp_path / "model.zip", "--table", "int8")
+    nowhere = fails(73, *export, folder / "again.zip", "--reader", "none/reader.pyz", notices=True)
+    assert "none/reader.pyz: No such file or directory; choose another --reader" in nowhere
     out = ("--workdir", tmp_path, "--out", tmp_path / "model.zip")
     assert "manifest.json: no such file" in fails(66, *export[:1], *out)
     assert not [*tmp_path.iterdir()]
