@@ -191,7 +191,7 @@ def test_prediction_does_not_depend_on_devices(
     state = moved(start, replicas)
     batches = Batches(random_split([*range(1, 25)]), 5, 24)
     one, *others = (
-        each.logits(each.eval_model(each.place(state)), batches)
+        each.logits(each.eval_models(each.place(state)), batches)
         for each in (replicas(1), replicas(2), Replicas(learner, jax.devices()[:2]))
     )
     for other in others:

@@ -143,7 +143,7 @@ class Predictor(Ensemble):
         self.step = int(state.step)
         self.model: TextClassifier = nnx.merge(learner.graph, state.eval_params, learner.frozen)
         self._replicas = replicate(learner, state.eval_params, self.config.training.eval_batch_size)
-        self._eval_model = self._replicas.eval_model(self._replicas.place(state))
+        self._models = self._replicas.eval_models(self._replicas.place(state))
 
     def read(self, texts: Sequence[bytes]) -> tuple[list[list[bytes]], Split]:
         """The words of reviews, and the reviews encoded."""
@@ -154,7 +154,7 @@ class Predictor(Ensemble):
     def logits(self, split: Split, batch_size: int | None = None) -> Float[np.ndarray, " N"]:
         """Logits of encoded reviews, in their order."""
         split_batches = batches(split, self.config, batch_size or self.config.training.eval_batch_size)
-        return self._replicas.logits(self._eval_model, split_batches)
+        return self._replicas.logits(self._models, split_batches)
 
 
 def open_classifier(mixture: Mixture) -> Ensemble:

@@ -123,7 +123,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
 
     chosen = history.best(config.training.monitor)
     best = keeper.best(chosen)
-    trained = replicas.eval_model(replicas.place(best))
+    trained = replicas.eval_models(replicas.place(best))
     predictions = {
         "validation": Predictions(replicas.logits(trained, validation), dataset.validation.labels),
         "test": Predictions(replicas.logits(trained, test), dataset.test.labels),

@@ -73,7 +73,7 @@ def train_epochs(
         )
         averages = state.metrics.compute()
         stopwatch.lap("train")
-        scores = score(replicas.logits(replicas.eval_model(state), validation), validation.split.labels)
+        scores = score(replicas.logits(replicas.eval_models(state), validation), validation.split.labels)
         _check_finite("validation loss", scores.loss, step, history)
         seconds = stopwatch.seconds.train - sum(epoch.seconds for epoch in history.epochs)
         epoch = Epoch(

@@ -1,6 +1,6 @@
 """Data parallel training and prediction: a model on devices that share the rows of each batch.
 
-Every device has the whole state, and all run the same programs, each of which is compiled once for all.
+Every device has the whole state. In training all run the same programs, each of which is compiled once for all.
 
 `Replicas` is for accelerators, of one process or of several. A step adds up gradients and metrics of all devices once,
 in one all-reduce after the backward pass; there is no other communication.
@@ -10,6 +10,7 @@ for a thread that a busy machine may never give it, and then ends the process. G
 added on every device in the same order, so that the copies of the state stay equal to the bit.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -88,20 +89,21 @@ class Replicas:
             state = self.train_step(state, self._frozen, *shares)
             yield state
 
-    def eval_model(self, state: TrainState) -> EvalModel:
-        """The model for prediction on all devices, by the weights that are evaluated."""
-        return self._eval_model(state.eval_params, self._frozen)
+    def eval_models(self, state: TrainState) -> list[EvalModel]:
+        """The model for prediction by the weights that are evaluated: for each who reads batches by itself."""
+        return [self._eval_model(state.eval_params, self._frozen)]
 
-    def logits(self, model: EvalModel, batches: Batches) -> Float[np.ndarray, " N"]:
+    def logits(self, models: list[EvalModel], batches: Batches) -> Float[np.ndarray, " N"]:
         """Logits of a whole split in its own order, in every process."""
         logits = np.empty(len(batches.lengths), np.float32)
-        begun = (
-            (rows, self.evaluate(model, *self._put((batch.tokens, batch.lengths))))
-            for rows, batch in batches.sorted(self.share(batches.batch_size))
-        )
-        for rows, output in _ahead(begun, DEPTH):
+        for rows, output in _ahead(self._read(models, batches), DEPTH * len(models)):
             logits[rows] = np.asarray(output)[: len(rows)]
         return logits
+
+    def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
+        """Rows of a split and their logits, still being computed."""
+        for rows, batch in batches.sorted(self.share(batches.batch_size)):
+            yield rows, self.evaluate(models[0], *self._put((batch.tokens, batch.lengths)))
 
     def _share_out(self, batch: Batch) -> tuple[Any, ...]:
         """What a step takes of a batch, on the devices."""
@@ -145,7 +147,7 @@ class CoreReplicas(Replicas):
         self._update = self._compiled(update, donate_argnums=0)
         # a row of a table is cheaper than a product here; an accelerator would rather multiply
         self._eval_model = self._compiled(partial(learner.eval_model, folded=True))
-        self.evaluate = self._compiled(evaluate, (EVERYWHERE, SHARED, SHARED), SHARED)
+        self.evaluate = jax.jit(evaluate, compiler_options=CPU_OPTIONS)
 
     @override
     def _compiled(
@@ -165,6 +167,19 @@ class CoreReplicas(Replicas):
             shares = next(shared_out, None)  # made while the devices compute: starting an update waits for them
             state = self._update(state, self._exchanged(gradients))
             yield state
+
+    @override
+    def eval_models(self, state: TrainState) -> list[EvalModel]:
+        (whole,) = super().eval_models(state)
+        return [jax.tree.map(lambda x, k=k: x.addressable_shards[k].data, whole) for k in range(len(self.devices))]
+
+    @override
+    def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
+        """Each core has a whole batch in turn, so that a single review keeps one of them busy."""
+        for (rows, batch), (device, model) in zip(
+            batches.sorted(), itertools.cycle(zip(self.devices, models, strict=True)), strict=False
+        ):
+            yield rows, self.evaluate(model, *jax.device_put((batch.tokens, batch.lengths), device))
 
     @override
     def _put(self, arrays: T) -> T:

@@ -77,7 +77,7 @@ class Ours(Trainer):
 
     def infer(self) -> np.ndarray:
         """Logits of the test reviews."""
-        return self.replicas.logits(self.replicas.eval_model(self.state), self.test_batches)
+        return self.replicas.logits(self.replicas.eval_models(self.state), self.test_batches)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_a_run_is_read_and_trained_the_same(
     finished: Path, probabilities: list[float], setting: None, tmp_path: Path
 ) -> None:
     predictor = Predictor(finished)
-    assert {leaf.dtype for leaf in jax.tree.leaves(predictor._eval_model)} <= {np.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(predictor._models)} <= {np.dtype("float32")}
     np.testing.assert_allclose([each.probability for each in predictor.predict(TEXTS)], probabilities, atol=1e-6)
     run_experiment(CONFIG, tmp_path)
     found = [json.loads((folder / "results.json").read_text()) for folder in (finished, tmp_path)]

@@ -57,7 +57,7 @@ def outcome(folder: Path) -> tuple[list[dict], dict, dict]:
     """What must be equal: metrics, results, weights."""
     metrics = [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     predictor = Predictor(Run(folder))
-    return metrics, without_times(dump(Run(folder).results())), jax.device_get(predictor._eval_model)
+    return metrics, without_times(dump(Run(folder).results())), jax.device_get(predictor._models[0])
 
 
 @pytest.fixture(scope="module")
