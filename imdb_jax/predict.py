@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.inputs import names_file, read_inputs
+from imdb_jax.data.inputs import name_files, read_inputs
 from imdb_jax.data.places import Format
-from imdb_jax.errors import UserError
 from imdb_jax.runs.mixture import Mix
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
@@ -47,11 +46,8 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    files = [review for review in args.reviews if names_file(review)]
-    if args.reviews and not files:
-        for option in ("input", "text_column", "encoding"):
-            if (value := getattr(args, option)) is not None:
-                raise UserError(f"--{option}: {value!r}; only for files and standard input, not for typed reviews")
+    asked = {"input": args.input, "text_column": args.text_column, "encoding": args.encoding}
+    from_files = name_files(args.reviews, asked)
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
@@ -61,8 +57,8 @@ def main(arguments: Sequence[str]) -> None:
     form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)
     kind = args.input or ("csv" if args.text_column is not None else None)
     reviews = read_inputs(args.reviews, form, None if kind is None else kind != "lines")
-    output = args.output or ("jsonl" if files or not args.reviews else "table")
-    batch_size = len(args.reviews) if args.reviews and not files else classifier.config.training.eval_batch_size
+    output = args.output or ("jsonl" if from_files else "table")
+    batch_size = classifier.config.training.eval_batch_size if from_files else len(args.reviews)
     while chunk := list(itertools.islice(reviews, batch_size)):
         predictions = classifier.predict([text for _, text in chunk], batch_size)
         for (where, text), prediction in zip(chunk, predictions, strict=True):

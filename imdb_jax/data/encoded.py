@@ -72,7 +72,7 @@ def unpack(file: io.BufferedIOBase, name: str) -> io.BufferedReader:
         raise UserError(f"{name}: {WORKBOOK}", BAD_DATA)
     inside = [member for member in archive.namelist() if not is_hidden(member) and not member.endswith("/")]
     if len(inside) != 1:
-        allowed = "must hold one table, or folders of reviews of each class, such as neg/ and pos/"
+        allowed = "must hold one table, or, if it is given by its path, folders of reviews such as neg/ and pos/"
         raise UserError(f"{name}: holds {len(inside)} files; {allowed}", BAD_DATA)
     return unpack(cast(Any, archive.open(inside[0])), name)
 

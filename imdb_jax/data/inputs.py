@@ -38,6 +38,16 @@ def names_file(argument: str) -> bool:
     return False
 
 
+def name_files(arguments: Sequence[str], options: Mapping[str, str | None]) -> bool:
+    """Whether reviews come from files or standard input; if not, options for those that are given are refused."""
+    if not arguments or sum(map(names_file, arguments)):
+        return True
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"--{name}: {value!r}; only for files and standard input, not for typed reviews")
+    return False
+
+
 def read_inputs(arguments: Sequence[str], form: Format, as_table: bool | None = None) -> Iterator[tuple[str, bytes]]:
     """The reviews that arguments are or name, or without any those on standard input; with their place in a file.
 

@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 
-from imdb_jax.data.inputs import read_inputs, texts_of
+from imdb_jax.data.inputs import name_files, read_inputs, texts_of
 from imdb_jax.data.ngrams import ngram_tokens
 from imdb_jax.data.places import Format
 from imdb_jax.data.text import split_words
@@ -250,10 +250,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "reviews", nargs="*", help="reviews, or files; without any, standard input: its lines, or a table"
     )
-    parser.add_argument("--text_column", help="of a table: the column or JSON key of the review")
+    parser.add_argument("--text_column", help="of a table, on standard input too: the column or JSON key of the review")
     parser.add_argument("--encoding", help="of text without a byte-order mark; as the run was trained with")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_intermixed_args(arguments)
+    name_files(args.reviews, {"text_column": args.text_column, "encoding": args.encoding})
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
     form = reader.form
     form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)

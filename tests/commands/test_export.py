@@ -91,8 +91,9 @@ def test_a_copy_of_the_reader_says_what_predict_says(options: list[str], folder:
         ("cp949.csv", 65, "cp949.csv:2: not UTF-8, as 1 of 1 reviews; save as UTF-8 or set --encoding="),
         ("header.csv", 65, "header.csv: holds no review"),
         ("nowhere.csv", 66, "nowhere.csv: no such file"),
+        ("--text_column=review", 2, "--text_column: 'review'; only for files and standard input, not for typed"),
     ):
-        refused = read(tmp_path, *options, "model.zip", name)
+        refused = read(tmp_path, *options, "model.zip", name, *(["fine"] if code == 2 else []))
         assert refused.returncode == code
         assert refused.stderr.decode().startswith(f"error: {said}")
     piped = read(tmp_path, *options, "model.zip", stdin=b"\xef\xbb\xbfword7 word8, word9\n\n")

@@ -283,7 +283,7 @@ REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
     ("real.xlsx", workbook(), {}, r"real\.xlsx: a workbook of a spreadsheet; save it as CSV"),
     ("packed.bz2", bz2.compress(table().encode()), {}, r"packed\.bz2: packed by bzip2; \.gz and \.zip are read"),
     ("packed.xz", lzma.compress(table().encode()), {}, r"packed\.xz: packed by xz"),
-    ("empty.zip", b"PK\5\6" + bytes(18), {}, r"empty\.zip: holds 0 files; must hold one table, or folders of"),
+    ("empty.zip", b"PK\5\6" + bytes(18), {}, r"empty\.zip: holds 0 files; must hold one table, or, if it is"),
     ("utf16be.csv", table().encode("utf-16-be"), {}, r"utf16be\.csv: not text; .*its encoding is utf-16-be"),
     (
         "no_name_for_index.csv",
