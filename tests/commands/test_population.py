@@ -58,13 +58,6 @@ def output(*arguments: str | Path, cwd: Path | None = None) -> str:
     return process.stdout.decode()
 
 
-def test_a_config_of_the_package_is_found_by_name(tmp_path: Path) -> None:
-    options = ["--config.seeds=3", "--config.training.epochs=1", "--config.data.limit=50"]
-    process = run("imdb_jax.train", "--config", "quickstart", "--workdir", tmp_path / "run", *options)
-    assert process.returncode == 0, process.stderr.decode()
-    assert len(Population(tmp_path / "run").chosen()) == 1
-
-
 def test_train_goes_on_and_tells_little(folder: Path) -> None:
     process = run("imdb_jax.train", "--workdir", folder / "seeds")
     told = process.stderr.decode()
