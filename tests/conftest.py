@@ -86,9 +86,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The cache folder of all tests of this process and of the commands that they start, never the user's.
 
-    A program that was compiled once, by whichever of them, is read from it.
+    A program that was compiled once, by whichever of them or by the tests of another worker, is read from it.
     """
     folder = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()  # of this worker; that of all workers holds it
+    programs = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compilation"
+    programs.mkdir(exist_ok=True)
+    (folder / "compilation").symlink_to(programs)
     jax.config.update("jax_compilation_cache_dir", str(folder / "compilation"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     with pytest.MonkeyPatch.context() as patch:
