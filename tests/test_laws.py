@@ -14,11 +14,11 @@ import pytest
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batch, Batches
 from imdb_jax.models.classifier import ENCODERS
-from imdb_jax.training.clock import Stopwatch
+from imdb_jax.training.history import Stopwatch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.parallel import CoreReplicas, Replicas
-from imdb_jax.training.step import Learner, Shard, TrainState, evaluate
+from imdb_jax.training.step import Learner, TrainState, evaluate
 from tests.conftest import CONFIGS, ONE_OF_EACH_ENCODER, ONE_OF_EACH_KIND, build_model, random_split
 
 LENGTHS = [1, 2, 3, 5, 8, 8, 7, 4]
@@ -48,12 +48,12 @@ def logits(start: Start) -> Callable[..., jax.Array]:
 
 def test_it_trains_and_predicts_where_ranks_must_agree(start: Start) -> None:
     learner, state = start
-    shard = Shard(first_batch(), np.int32(0), np.float32(8))
+    batch = first_batch()
     with jax.numpy_rank_promotion("raise"):
-        jax.eval_shape(learner.train_step, state, learner.frozen, shard)
+        jax.eval_shape(learner.train_step, state, learner.frozen, batch)
         for folded in (False, True):
             model = learner.eval_model(state.eval_params, learner.frozen, folded=folded)
-            jax.eval_shape(evaluate, model, shard.batch.tokens, shard.batch.lengths)
+            jax.eval_shape(evaluate, model, batch.tokens, batch.lengths)
 
 
 def first_batch(lengths: list[int] = LENGTHS, width: int = 8) -> Batch:
@@ -116,7 +116,7 @@ def test_row_order_never_matters(
     batch = first_batch()
     order = np.random.default_rng(1).permutation(len(batch.tokens))
     found = logits(state.params, batch)
-    permuted = logits(state.params, Batch(*(x[order] for x in batch)))
+    permuted = logits(state.params, batch._replace(tokens=batch.tokens[order], lengths=batch.lengths[order]))
     all_close(permuted, found[order], atol=1e-6)
     assert np.ptp(found) > 1e-4  # a model that says the same of every review would pass
 

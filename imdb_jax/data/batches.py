@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     lengths: Int[np.ndarray, " B"]
     labels: Float[np.ndarray, " B"]
     weights: Float[np.ndarray, " B"]
+    total: Float[np.ndarray, ""]
+    """Sum of the weights of all rows of the batch, in whichever processes they are; at least 1."""
 
 
 class Batches:
@@ -112,6 +114,7 @@ class Batches:
     def _batch(self, rows: np.ndarray, share: tuple[int, int] | None) -> Batch:
         width = self._width(rows)
         first, size = share or (0, self.batch_size)
+        total = np.array(len(rows), np.float32)
         rows = rows[first : first + size]
 
         lengths = np.ones(size, np.int32)  # a filling row is one padding token: no model divides by zero
@@ -127,4 +130,4 @@ class Batches:
             columns = np.arange(width)
             valid = columns < lengths[: len(rows), None]
             tokens[: len(rows)][valid] = self.split.ids[(starts[:, None] + columns)[valid]]
-        return Batch(tokens, lengths, labels, weights)
+        return Batch(tokens, lengths, labels, weights, total)

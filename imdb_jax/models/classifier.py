@@ -109,11 +109,6 @@ class TextClassifier(nnx.Module):
             tokens = jnp.where(dropped, self.unknown, tokens)
         return tokens, of_numbers, of_features
 
-    @property
-    def reads_few(self) -> bool:
-        """Whether logits are a function of few numbers of the encoder's kernel, those of `winners`."""
-        return isinstance(self.embedding, OneHot) and isinstance(self.encoder, Conv1D)
-
     def winners(
         self, tokens: Int[Array, "B T"], lengths: Int[Array, " B"], keys: Key[Array, " B"]
     ) -> tuple[Int[Array, "K B F"], Callable[["TextClassifier"], Float[Array, " B"]]]:

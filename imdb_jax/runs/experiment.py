@@ -20,9 +20,8 @@ from imdb_jax.runtime import device, environment, start_backend, versions
 from imdb_jax.storage import sha256
 from imdb_jax.training import build
 from imdb_jax.training.checkpoint import Checkpoints
-from imdb_jax.training.clock import Stopwatch
 from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.history import Epoch, History, Stopwatch
 from imdb_jax.training.logs import RunLog, log_file, shown_in_cell
 from imdb_jax.training.loop import train_epochs
 from imdb_jax.training.metrics import score
@@ -135,7 +134,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
         seed=config.seed,
         best_epoch=chosen.epoch,
         epochs=len(history.epochs),
-        seconds=history.seconds.rounded(),
+        seconds=history.seconds,
         versions=versions(),
         device=device(),
         data=dataset.fingerprint,
@@ -232,12 +231,12 @@ class Keeper(contextlib.ExitStack):
         def restore() -> tuple[TrainState, History] | None:
             self._checkpoints = self.enter_context(Checkpoints(self.run.checkpoints, self.run.origin(), environment()))
             found = self._checkpoints.restore_latest(self._like)
-            history = History.from_json(found[1]) if found else History()
+            history = History.of(found[1]) if found else History()
             self._log = self.enter_context(RunLog(self.run.folder, history.epochs))
             return (found[0], history) if found else None
 
         state, history = by_first(restore) or (fresh, History())
-        return broadcast_state(state, self._like), History.from_json(broadcast(history.to_json()))
+        return broadcast_state(state, self._like), History.of(broadcast(dump(history)))
 
     def keep(self, state: TrainState, history: History) -> None:
         """Begins to save a state; where it ends an epoch, the epoch's figures are written first."""
@@ -247,7 +246,7 @@ class Keeper(contextlib.ExitStack):
         if history.epochs and history.epochs[-1].step == int(state.step):
             self._log.write(history.epochs)
             rank = history.epochs[-1].rank(self._config.training.monitor)
-        self._checkpoints.save(state, history.to_json(), rank)
+        self._checkpoints.save(state, dump(history), rank)
 
     def wait(self) -> None:
         """Waits until what `keep` began is on the disk."""

@@ -22,7 +22,7 @@ from imdb_jax.data.batches import Batches, Split
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.errors import UserError
-from imdb_jax.models import TextClassifier
+from imdb_jax.models import Conv1D, OneHot, TextClassifier
 from imdb_jax.models.recurrence import CPU_LOOP
 from imdb_jax.training.fingerprint import differing, fingerprints
 from imdb_jax.training.optimizer import build_optimizer
@@ -157,5 +157,8 @@ def vector_coverage(vectors: str, dataset: Dataset) -> Coverage:
 
 def build_learner(model: TextClassifier, config: Config, steps: int) -> tuple[Learner, TrainState]:
     """How a model learns under a config, and its state before the first of `steps` updates over all epochs."""
-    optimizer = build_optimizer(config.optimizer, steps)
-    return Learner.create(model, optimizer, config.seed, dtype=config.model.dtype, ema_decay=config.optimizer.ema_decay)
+    rule, dtype = config.optimizer, config.model.dtype
+    by_itself = rule.name == "adagrad" and rule.clip_norm is None and rule.ema_decay is None  # each weight
+    sparse = by_itself and isinstance(model.embedding, OneHot) and isinstance(model.encoder, Conv1D)
+    optimizer = build_optimizer(rule, steps)
+    return Learner.create(model, optimizer, config.seed, dtype=dtype, ema_decay=rule.ema_decay, sparse=sparse)

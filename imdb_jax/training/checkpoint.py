@@ -86,7 +86,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
         """Starts writing a checkpoint, a large one to its end; when that fails, training goes on, the log says so."""
         self.wait()
         self._writing = self._writer.submit(self._save, state, history, score)
-        if sum(leaf.nbytes for leaf in jax.tree.leaves(state.plain())) > LARGE:
+        if sum(leaf.nbytes for leaf in jax.tree.leaves(state)) > LARGE:
             self.wait()
 
     def wait(self) -> None:
@@ -229,7 +229,7 @@ def _reason(error: Exception) -> str:
 
 def write_checkpoint(path: Path, state: TrainState, metadata: Metadata) -> None:
     """Writes a checkpoint that is whole or not there; raises some exception where it can't, as on a full disk."""
-    arrays = jax.device_get(state.plain())
+    arrays = jax.device_get(state)
     with atomic_folder(path) as draft:
         if shutil.disk_usage(draft).free < ROOM + sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -258,7 +258,8 @@ def read_metadata(path: Path) -> Metadata:
         raise ValueError("its metadata has changed")
     fields = {"files": {}, **json.loads(found["record"])}
     fields.setdefault("environment", fields.pop("surroundings", None))  # as version 0.1 called it
-    fields["leaves"] = {name: tuple(leaf) for name, leaf in fields["leaves"].items()}
+    older = {"key<fry>[]": "uint32[2]"}  # what version 0.1 called the numbers of a key
+    fields["leaves"] = {name: (older.get(kind, kind), mark) for name, (kind, mark) in fields["leaves"].items()}
     if str(fields["step"]) != path.name:
         raise ValueError(f"its metadata is of step {fields['step']}")
     return Metadata(**fields)
@@ -268,12 +269,11 @@ def read_state(path: Path, metadata: Metadata, like: TrainState) -> TrainState:
     """The arrays of a checkpoint that another state has, placed like its; raises some exception if one has changed."""
     for name in differing(metadata.files, _checksums(path)):
         raise ValueError(f"{name} has changed")
-    wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), jax.eval_shape(TrainState.plain, like))._asdict()
+    wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)._asdict()
     with _alone():
         parts = {name: part for name, part in wanted.items() if part is not None}
         arrays: Any = v1.load(str(path / ARRAYS if metadata.files else path), parts)
-    state = TrainState.of_plain(TrainState(**wanted | arrays))
-    state = jax.tree.map(lambda x, wanted: jax.device_put(x, wanted.sharding), state, like)
+    state = jax.tree.map(lambda like, x: jax.device_put(x, like.sharding), like, TrainState(**wanted | arrays))
     marks = fingerprints(state)
     for name in differing({name: metadata.leaves.get(name) for name in marks}, marks):
         raise ValueError(f"{name} has changed")

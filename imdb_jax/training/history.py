@@ -1,11 +1,14 @@
-"""The epochs of a run so far, the seconds they took, and which epoch is best."""
+"""The epochs of a run so far, where its seconds go, and which epoch is best."""
 
 import dataclasses
 import math
-from typing import Any
+import time
+from typing import Any, Literal
+
+import jax
 
 from imdb_jax.config import TrainingConfig
-from imdb_jax.config.checked import dump, load
+from imdb_jax.config.checked import load
 from imdb_jax.training.metrics import Figure, Scores, TrainScores
 
 LARGEST_GAP = 0.1  # between the accuracy on training and validation reviews
@@ -51,9 +54,36 @@ class Seconds:
         for phase, seconds in dataclasses.asdict(other).items():
             setattr(self, phase, getattr(self, phase) + seconds)
 
-    def rounded(self) -> "Seconds":
-        """To milliseconds."""
-        return Seconds(**{phase: round(seconds, 3) for phase, seconds in dataclasses.asdict(self).items()})
+
+class Stopwatch:
+    """Inside `with`, sums up the seconds of each phase, and counts compilations.
+
+    The first phase counts from `started` on, a `time.perf_counter()`; from now on, unless given.
+    """
+
+    def __init__(self, started: float | None = None) -> None:
+        self.seconds = Seconds()
+        self.compilations = 0
+        self._mark = time.perf_counter() if started is None else started
+
+    def __enter__(self) -> "Stopwatch":
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        jax.monitoring.unregister_event_duration_listener(self._listen)
+
+    def lap(self, phase: Literal["start", "data", "train", "evaluation"]) -> None:
+        """Gives a phase the time since the last lap."""
+        now = time.perf_counter()
+        setattr(self.seconds, phase, getattr(self.seconds, phase) + now - self._mark)
+        self.seconds.total += now - self._mark
+        self._mark = now
+
+    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds.compile += duration_secs
+            self.compilations += 1
 
 
 @dataclasses.dataclass
@@ -86,11 +116,7 @@ class History:
         stale = len(self.epochs) - self.best(config.monitor).epoch
         return len(self.epochs) >= config.epochs or (config.patience is not None and stale >= config.patience)
 
-    def to_json(self) -> Any:
-        """As checkpoints hold it."""
-        return dump(self)
-
     @classmethod
-    def from_json(cls, content: Any) -> "History":
-        """What `to_json` gave, or the list of epochs alone that version 0.1 wrote."""
+    def of(cls, content: Any) -> "History":
+        """What a checkpoint holds: what `dump` gave, or the list of epochs alone that version 0.1 wrote."""
         return load(cls, {"epochs": content} if isinstance(content, list) else content, "history")

@@ -12,8 +12,7 @@ import numpy as np
 from imdb_jax.config import Config
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.training.clock import Stopwatch
-from imdb_jax.training.history import Epoch, History
+from imdb_jax.training.history import Epoch, History, Stopwatch
 from imdb_jax.training.logs import epoch_line, progress_bar
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import Replicas

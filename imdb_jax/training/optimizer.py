@@ -7,13 +7,6 @@ from imdb_jax.config import OptimizerConfig
 EPSILON = 1e-7  # Keras' default for every optimizer here but Adagrad
 
 
-class Sparse(optax.GradientTransformation):
-    """An update that treats each weight by itself and leaves those without a gradient, and what it keeps of them.
-
-    A step may then give it only weights that have a gradient (`Learner.sparse`).
-    """
-
-
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
     """The learning rate by step, over `steps` in all."""
     peak = config.learning_rate
@@ -37,7 +30,7 @@ def build_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransf
     elif config.name == "adam":
         update = optax.adam(rate, eps=EPSILON)
     elif config.name == "adagrad":
-        update = Sparse(*optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-10))
+        update = optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-10)
     else:
         update = optax.adamw(rate, eps=EPSILON, weight_decay=config.weight_decay)
     if config.clip_norm is None:

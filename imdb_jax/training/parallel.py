@@ -21,11 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 from typing_extensions import override
 
 from imdb_jax.data.batches import Batch, Batches
-from imdb_jax.training.step import EvalModel, Learner, Shard, TrainState, evaluate
+from imdb_jax.training.step import EvalModel, Learner, TrainState, evaluate
 
 T = TypeVar("T")
 
@@ -33,7 +33,9 @@ DEPTH = 2  # batches sent ahead of their use: copies run while the devices compu
 CORE_ROWS = 16  # of a batch that keep one core busy
 MOST_EXCHANGED = 400_000  # trained weights above which exchanging gradients between cores costs more than it gains
 AXIS = "rows"  # of the mesh
-EVERYWHERE, SHARED = PartitionSpec(), PartitionSpec(AXIS)
+EVERYWHERE: Any = PartitionSpec()
+SHARED: Any = PartitionSpec(AXIS)
+OF_BATCH = Batch(SHARED, SHARED, SHARED, SHARED, EVERYWHERE)  # how each of its arrays is shared
 
 # Orders a program's steps for little memory: configs/conv1d.py then takes 17 MB at a time, not 30, which malloc keeps
 # from one training step to the next, so that the system need not clear it each time (LOG.md).
@@ -47,19 +49,17 @@ class Replicas:
         # the rows of a process lie side by side, whatever the numbers of its devices
         self.devices = sorted(devices, key=lambda device: (device.process_index, device.id))
         self._mesh = Mesh(np.array(self.devices), (AXIS,))
-        self.everywhere, self.shared = NamedSharding(self._mesh, EVERYWHERE), NamedSharding(self._mesh, SHARED)
-        self._frozen = self._everywhere(learner.cast_frozen())
+        self.everywhere = NamedSharding(self._mesh, EVERYWHERE)
+        self.of_batch = jax.tree.map(partial(NamedSharding, self._mesh), OF_BATCH)
+        self._frozen = self.place(learner.cast_frozen())
 
         def step(state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
-            """By the rows of one device; sums are divided after the all-reduce, so that one is enough."""
-            sums, metrics = jax.lax.psum(learner.gradients(state, frozen, _shard(batch, 1)), AXIS)
-            gradients = jax.tree.map(lambda total: total / jnp.maximum(metrics.weight, 1), sums)
-            return learner.update(state, [(gradients, metrics)])
+            return learner.update(state, [jax.lax.psum(learner.gradients(state, frozen, batch, _row(batch)), AXIS)])
 
         def logits(model: EvalModel, tokens: Array, lengths: Array) -> Float[Array, " B"]:
             return jax.lax.all_gather(evaluate(model, tokens, lengths), AXIS, tiled=True)
 
-        self.train_step = self._compiled(step, (EVERYWHERE, EVERYWHERE, SHARED), donate_argnums=0)
+        self.train_step = self._compiled(step, (EVERYWHERE, EVERYWHERE, OF_BATCH), donate_argnums=0)
         self._eval_model = self._compiled(partial(learner.eval_model, folded=False))
         self.evaluate = self._compiled(logits, (EVERYWHERE, SHARED, SHARED))
 
@@ -79,14 +79,21 @@ class Replicas:
         mine = [k for k, device in enumerate(self.devices) if device.process_index == jax.process_index()]
         return each * mine[0], each * len(mine)
 
-    def place(self, state: TrainState) -> TrainState:
-        """A copy of a state that every device has whole."""
-        return self._everywhere(state)
+    def place(self, tree: T) -> T:
+        """A copy of arrays that every device has whole."""
+
+        def whole(x: Array) -> Array:
+            # a device may take its own array as it is, and steps consume what they are given
+            own = x.addressable_data(0)
+            copies = [jax.device_put(jnp.copy(own), device) for device in self._mesh.local_devices]
+            return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
+
+        return jax.tree.map(whole, tree)
 
     def steps(self, state: TrainState, batches: Iterable[Batch]) -> Iterator[TrainState]:
         """The state after a step on each batch; each step consumes the one before."""
-        for shares in _ahead(map(self._share_out, batches), DEPTH):
-            state = self.train_step(state, self._frozen, *shares)
+        for batch in _ahead(map(self._put, batches), DEPTH):
+            state = self.train_step(state, self._frozen, batch)
             yield state
 
     def eval_models(self, state: TrainState) -> list[EvalModel]:
@@ -103,24 +110,12 @@ class Replicas:
     def _read(self, models: list[EvalModel], batches: Batches) -> Iterator[tuple[Any, Float[Array, " B"]]]:
         """Rows of a split and their logits, still being computed."""
         for rows, batch in batches.sorted(self.share(batches.batch_size)):
-            yield rows, self.evaluate(models[0], *self._put((batch.tokens, batch.lengths)))
+            shared = self._put(batch)
+            yield rows, self.evaluate(models[0], shared.tokens, shared.lengths)
 
-    def _share_out(self, batch: Batch) -> tuple[Any, ...]:
-        """What a step takes of a batch, on the devices."""
-        return (self._put(batch),)
-
-    def _put(self, arrays: T) -> T:
-        """Arrays of this process's rows, shared by its devices."""
-        return jax.tree.map(partial(jax.make_array_from_process_local_data, self.shared), arrays)
-
-    def _everywhere(self, tree: T) -> T:
-        def whole(x: Array) -> Array:
-            # a device may take its own array as it is, and steps consume what they are given
-            own = x.addressable_data(0)
-            copies = [jax.device_put(jnp.copy(own), device) for device in self._mesh.local_devices]
-            return jax.make_array_from_single_device_arrays(x.shape, self.everywhere, copies)
-
-        return jax.tree.map(whole, tree)
+    def _put(self, batch: Batch) -> Batch:
+        """This process's rows of a batch, shared by its devices."""
+        return jax.tree.map(jax.make_array_from_process_local_data, self.of_batch, batch)
 
 
 class CoreReplicas(Replicas):
@@ -130,20 +125,17 @@ class CoreReplicas(Replicas):
     def __init__(self, learner: Learner, devices: Sequence[Any]) -> None:
         super().__init__(learner, devices)
 
-        def step(state: TrainState, frozen: PyTree[Array], batch: Batch, total: Array) -> TrainState:
-            return learner.train_step(state, frozen, _shard(batch, total))
-
         # gradients and metrics travel as one vector, faster than as many small arrays
-        def gradients(state: TrainState, frozen: PyTree[Array], batch: Batch, total: Array) -> Float[Array, " N"]:
-            return ravel_pytree(learner.gradients(state, frozen, _shard(batch, total)))[0]
+        def gradients(state: TrainState, frozen: PyTree[Array], batch: Batch) -> Float[Array, " N"]:
+            return ravel_pytree(learner.gradients(state, frozen, batch, _row(batch)))[0]
 
         def update(state: TrainState, parts: list[Array]) -> TrainState:
             _, unravel = ravel_pytree((state.params, state.metrics))
             return learner.update(state, [unravel(part) for part in parts])
 
-        of_batch = (EVERYWHERE, EVERYWHERE, SHARED, EVERYWHERE)
-        self.train_step = self._compiled(step, of_batch, donate_argnums=0)
-        self._gradients = self._compiled(gradients, of_batch, SHARED)
+        of_step = (EVERYWHERE, EVERYWHERE, OF_BATCH)
+        self.train_step = self._compiled(learner.train_step, of_step, donate_argnums=0)
+        self._gradients = self._compiled(gradients, of_step, SHARED)
         self._update = self._compiled(update, donate_argnums=0)
         # a row of a table is cheaper than a product here; an accelerator would rather multiply
         self._eval_model = self._compiled(partial(learner.eval_model, folded=True))
@@ -160,11 +152,11 @@ class CoreReplicas(Replicas):
         if len(self.devices) == 1:
             yield from super().steps(state, batches)
             return
-        shared_out = _ahead(map(self._share_out, batches), DEPTH)
-        shares = next(shared_out, None)
-        while shares is not None:
-            gradients = self._gradients(state, self._frozen, *shares)
-            shares = next(shared_out, None)  # made while the devices compute: starting an update waits for them
+        shared = _ahead(map(self._put, batches), DEPTH)
+        batch = next(shared, None)
+        while batch is not None:
+            gradients = self._gradients(state, self._frozen, batch)
+            batch = next(shared, None)  # made while the devices compute: starting an update waits for them
             state = self._update(state, self._exchanged(gradients))
             yield state
 
@@ -181,15 +173,6 @@ class CoreReplicas(Replicas):
         ):
             yield rows, self.evaluate(model, *jax.device_put((batch.tokens, batch.lengths), device))
 
-    @override
-    def _put(self, arrays: T) -> T:
-        return jax.device_put(arrays, self.shared)
-
-    @override
-    def _share_out(self, batch: Batch) -> tuple[Any, ...]:
-        total = np.float32(max(batch.weights.sum(), 1))
-        return *super()._share_out(batch), jax.device_put(total, self.everywhere)
-
     def _exchanged(self, gradients: Array) -> list[Array]:
         """The part of each device, on every device."""
         own = [shard.data for shard in gradients.addressable_shards]
@@ -200,10 +183,9 @@ class CoreReplicas(Replicas):
         ]
 
 
-def _shard(batch: Batch, total_weight: Any) -> Shard:
-    """The rows of the device that runs this."""
-    rows = jnp.asarray(batch.weights).shape[0]
-    return Shard(batch, rows * jax.lax.axis_index(AXIS), jnp.float32(total_weight))
+def _row(batch: Batch) -> Int[Array, ""]:
+    """The number, in the whole batch, of the first row that the device which runs this has."""
+    return len(batch.weights) * jax.lax.axis_index(AXIS)
 
 
 def _ahead(begun: Iterable[T], depth: int) -> Iterator[T]:

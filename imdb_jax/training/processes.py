@@ -125,11 +125,8 @@ def broadcast_state(state: TrainState | None, like: TrainState) -> TrainState:
     """The state of process 0, bit for bit, in all processes; they know its shapes and dtypes from another."""
     if is_alone() and state is not None:
         return state
-    shapes = jax.eval_shape(TrainState.plain, like)
-    arrays = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes) if state is None else state.plain()
+    arrays = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like) if state is None else state
     # as bytes: an exchange adds up what all have, and -0.0 + 0.0 is 0.0
     sent = jax.tree.map(lambda x: np.frombuffer(np.asarray(x).tobytes(), np.uint8), arrays)
     received = multihost_utils.broadcast_one_to_all(sent)
-    return TrainState.of_plain(
-        jax.tree.map(lambda x, found: jnp.asarray(found.view(x.dtype).reshape(x.shape)), shapes, received)
-    )
+    return jax.tree.map(lambda x, found: jnp.asarray(found.view(x.dtype).reshape(x.shape)), like, received)

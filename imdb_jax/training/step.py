@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt32
 
 from imdb_jax.data.batches import Batch
 from imdb_jax.training.metrics import TrainScores
-from imdb_jax.training.optimizer import Sparse
 
 Params = PyTree[Array]
 
@@ -26,11 +24,6 @@ class Metrics(NamedTuple):
     loss: Float[Array, ""]
     correct: Float[Array, ""]
     weight: Float[Array, ""]
-
-    @classmethod
-    def zero(cls) -> "Metrics":
-        """Sums over nothing."""
-        return cls(*jnp.zeros(3, jnp.float32))
 
     @classmethod
     def of(cls, logits: Float[Array, " B"], labels: Float[Array, " B"], weights: Float[Array, " B"]) -> "Metrics":
@@ -56,8 +49,8 @@ class TrainState(NamedTuple):
     params: Params
     """Trained weights, float32."""
     opt_state: Any
-    key: Key[Array, ""]
-    """Fixed; each step folds its number in."""
+    key: UInt32[Array, "2"]
+    """The numbers of a JAX key. Fixed; each step folds its number in."""
     metrics: Metrics
     """Sums over the current epoch."""
     ema: Params | None
@@ -73,16 +66,6 @@ class TrainState(NamedTuple):
         rest = dict.fromkeys(("opt_state", "key", "metrics", "params" if self.ema is not None else "ema"))
         return self._replace(**rest)
 
-    def plain(self) -> "TrainState":
-        """The state with its key as numbers, [2] uint32: what files and other processes take."""
-        return self._replace(key=None if self.key is None else jax.random.key_data(self.key))
-
-    @classmethod
-    def of_plain(cls, arrays: "TrainState") -> "TrainState":
-        """What `plain` was made of."""
-        key = arrays.key
-        return arrays._replace(key=None if key is None else jax.random.wrap_key_data(jnp.asarray(key), impl=PRNG))
-
 
 EvalModel = tuple[nnx.GraphDef, Any]  # a model for prediction alone, and its weights
 
@@ -91,16 +74,6 @@ def evaluate(eval_model: EvalModel, tokens: Array, lengths: Array) -> Float[Arra
     """Logits of a batch."""
     model: Any = nnx.merge(*eval_model)
     return model(tokens, lengths)
-
-
-class Shard(NamedTuple):
-    """Rows of a batch on one device."""
-
-    batch: Batch
-    first_row: np.int32 | Int[Array, ""]
-    """The number of the first of them in the batch."""
-    total_weight: np.float32 | Float[Array, ""]
-    """Sum of the weights of all rows of the batch, at least 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,11 +101,13 @@ class Learner:
         *,
         dtype: str = "float32",
         ema_decay: float | None = None,
+        sparse: bool = False,
     ) -> tuple["Learner", TrainState]:
         """Splits a model into what is trained and what is not, and starts its state.
 
         The model may be any module called as `model(tokens, lengths, keys)` that returns logits [B]; the seed is that
-        of dropout.
+        of dropout. A sparse one has `winners`, and an optimizer that treats each weight by itself and leaves those
+        without a gradient.
         """
         graph, trained, frozen = nnx.split(model, nnx.Param, ...)
         params = nnx.to_pure_dict(trained)
@@ -140,11 +115,10 @@ class Learner:
             step=jnp.zeros((), jnp.int32),
             params=params,
             opt_state=optimizer.init(params),
-            key=jax.random.key(seed, impl=PRNG),
-            metrics=Metrics.zero(),
+            key=jax.random.key_data(jax.random.key(seed, impl=PRNG)),
+            metrics=Metrics(*jnp.zeros(3, jnp.float32)),
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
         )
-        sparse = isinstance(optimizer, Sparse) and ema_decay is None and getattr(model, "reads_few", False)
         return cls(graph, nnx.to_pure_dict(frozen), optimizer, dtype, ema_decay, sparse), state
 
     def cast_frozen(self) -> PyTree[Array]:
@@ -168,14 +142,16 @@ class Learner:
         cast = {name: each if name == "embedding" else _cast(each, self.dtype) for name, each in params.items()}
         return nnx.merge(self.graph, cast, _cast(frozen, self.dtype))
 
-    def gradients(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> tuple[Params, Metrics]:
-        """What the rows of a shard add to the gradient of the batch's mean loss, and to the metrics.
+    def gradients(
+        self, state: TrainState, frozen: PyTree[Array], batch: Batch, first_row: int | Int[Array, ""] = 0
+    ) -> tuple[Params, Metrics]:
+        """What these rows, from `first_row` of the whole batch on, add to the gradient of its mean loss and to metrics.
 
         Dropout is drawn for each row by its number in the batch, so it does not depend on how rows are shared out.
         """
-        tokens, lengths = map(jnp.asarray, (shard.batch.tokens, shard.batch.lengths))
-        keys = _keys(state, shard)
-        return _gradients(state, shard, lambda params: self.logits(params, frozen, tokens, lengths, keys))
+        tokens, lengths = map(jnp.asarray, (batch.tokens, batch.lengths))
+        keys = _keys(state, batch, first_row)
+        return _gradients(state, batch, lambda params: self.logits(params, frozen, tokens, lengths, keys))
 
     def update(self, state: TrainState, parts: Sequence[tuple[Params, Metrics]]) -> TrainState:
         """The state after a step, from the gradients and metrics of all shards, added in their order."""
@@ -197,23 +173,23 @@ class Learner:
             ema=ema,
         )
 
-    def train_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
-        """The state after a step on a shard that is the whole batch."""
+    def train_step(self, state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
+        """The state after a step on a whole batch."""
         if self.sparse:
-            return self._sparse_step(state, frozen, shard)
-        return self.update(state, [self.gradients(state, frozen, shard)])
+            return self._sparse_step(state, frozen, batch)
+        return self.update(state, [self.gradients(state, frozen, batch)])
 
-    def _sparse_step(self, state: TrainState, frozen: PyTree[Array], shard: Shard) -> TrainState:
+    def _sparse_step(self, state: TrainState, frozen: PyTree[Array], batch: Batch) -> TrainState:
         """The same by the numbers that the batch reads, of the encoder's kernel and of what the optimizer keeps of it.
 
         These are gathered, updated as if there were no others, and put back in their places.
         """
-        tokens, lengths = map(jnp.asarray, (shard.batch.tokens, shard.batch.lengths))
-        words, logits = self._model(state.params, frozen).winners(tokens, lengths, _keys(state, shard))
+        tokens, lengths = map(jnp.asarray, (batch.tokens, batch.lengths))
+        words, logits = self._model(state.params, frozen).winners(tokens, lengths, _keys(state, batch))
         size, _, features = words.shape
         places = jnp.arange(size)[:, None, None], words, jnp.arange(features)[None, None]
         read = _at_kernel(lambda kernel: kernel.at[places].get(mode="fill", fill_value=0), state)
-        parts = _gradients(read, shard, lambda params: logits(self._model(params, frozen)))
+        parts = _gradients(read, batch, lambda params: logits(self._model(params, frozen)))
         # a number that several reviews read gets the sum of their gradients in each of its places
         same = words[:, :, None] == words[:, None]
         parts = _at_kernel(lambda gradient: jnp.where(same, gradient[:, None], 0).sum(axis=2), parts)
@@ -221,19 +197,20 @@ class Learner:
         return _at_kernel(lambda kernel, read: kernel.at[places].set(read, mode="drop"), state, after)
 
 
-def _keys(state: TrainState, shard: Shard) -> Key[Array, " B"]:
-    rows = shard.first_row + jnp.arange(len(shard.batch.tokens), dtype=jnp.int32)
-    return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, state.step), rows)
+def _keys(state: TrainState, batch: Batch, first_row: int | Int[Array, ""] = 0) -> Key[Array, " B"]:
+    rows = first_row + jnp.arange(len(batch.tokens), dtype=jnp.int32)
+    of_step = jax.random.fold_in(jax.random.wrap_key_data(state.key, impl=PRNG), state.step)
+    return jax.vmap(jax.random.fold_in, (None, 0))(of_step, rows)
 
 
 def _gradients(
-    state: TrainState, shard: Shard, logits: Callable[[Params], Float[Array, " B"]]
+    state: TrainState, batch: Batch, logits: Callable[[Params], Float[Array, " B"]]
 ) -> tuple[Params, Metrics]:
-    labels, weights = map(jnp.asarray, (shard.batch.labels, shard.batch.weights))
+    labels, weights = map(jnp.asarray, (batch.labels, batch.weights))
 
     def loss(params: Params) -> tuple[Array, Metrics]:
         metrics = Metrics.of(logits(params), labels, weights)
-        return metrics.loss / shard.total_weight, metrics
+        return metrics.loss / batch.total, metrics
 
     return jax.grad(loss, has_aux=True)(state.params)
 

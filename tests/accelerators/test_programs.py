@@ -72,7 +72,8 @@ def lower(
     for name, size in sizes.items():
         rows = len(devices) * math.ceil(size / len(devices))
         tokens, lengths = np.zeros((rows, config.data.max_length), np.int32), np.zeros(rows, np.int32)
-        batch = described(Batch(tokens, lengths, *[np.zeros(rows, np.float32)] * 2), replicas.shared)
+        batch = Batch(tokens, lengths, *[np.zeros(rows, np.float32)] * 2, np.float32(rows))
+        batch = jax.tree.map(described, batch, replicas.of_batch)
         if name == "train":
             yield name, rows, replicas.train_step.lower(*weights, batch)
         else:

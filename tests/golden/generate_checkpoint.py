@@ -50,8 +50,8 @@ def filled() -> TrainState:
     draw = np.random.Generator(np.random.Philox(key=20240229))
 
     def fill(leaf: jax.Array) -> jax.Array:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(jnp.asarray(draw.integers(2**32, size=2, dtype=np.uint32)))
+        if leaf.dtype == jnp.uint32:  # a key
+            return jnp.asarray(draw.integers(2**32, size=leaf.shape, dtype=np.uint32))
         bits = draw.integers(2**23, size=leaf.shape, dtype=np.uint32)
         if jnp.issubdtype(leaf.dtype, jnp.integer):
             return jnp.asarray(bits.astype(leaf.dtype))

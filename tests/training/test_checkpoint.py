@@ -156,7 +156,7 @@ def older(folder: Path, state: TrainState, score: float) -> None:
     }
     text = json.dumps(said)
     custom = {"record": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
-    v1.save(str(folder / str(step)), jax.device_get(state.plain()), custom_metadata=custom)
+    v1.save(str(folder / str(step)), jax.device_get(state), custom_metadata=custom)
 
 
 def test_flipped_numbers_of_older_checkpoints_are_noticed(

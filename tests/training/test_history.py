@@ -6,9 +6,9 @@ import json
 import pytest
 
 from imdb_jax.config import TrainingConfig
-from imdb_jax.training import clock
-from imdb_jax.training.clock import Stopwatch
-from imdb_jax.training.history import Epoch, History, Seconds
+from imdb_jax.config.checked import dump
+from imdb_jax.training import history as figures
+from imdb_jax.training.history import Epoch, History, Seconds, Stopwatch
 from imdb_jax.training.metrics import Scores, TrainScores
 
 NAN = float("nan")
@@ -64,25 +64,25 @@ def test_patience_counts_epochs_without_a_better_one() -> None:
 def test_a_history_is_read_as_it_was_written() -> None:
     written = history(0.5, 0.75)
     written.seconds = Seconds(train=2.5, total=4.0)
-    content = json.loads(json.dumps(written.to_json(), allow_nan=False))
-    read = History.from_json(content)
-    assert read.to_json() == content
+    content = json.loads(json.dumps(dump(written), allow_nan=False))
+    read = History.of(content)
+    assert dump(read) == content
     assert read.seconds == written.seconds
     assert read.epochs[1].validation.accuracy == 0.75
     assert str(read.epochs[1].validation.auc) == "nan"
 
 
 def test_the_list_of_epochs_that_older_checkpoints_hold_is_read() -> None:
-    old = history(0.5, 0.75).to_json()["epochs"]
+    old = dump(history(0.5, 0.75))["epochs"]
     old[0]["validation"]["auc"] = NAN  # as Python's json reads it
-    read = History.from_json(old)
+    read = History.of(old)
     assert [epoch.epoch for epoch in read.epochs] == [1, 2]
     assert read.seconds == Seconds()
 
 
 def test_each_second_belongs_to_one_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([10.0, 13.0, 14.5])
-    monkeypatch.setattr(clock.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(figures.time, "perf_counter", lambda: next(times))
     with Stopwatch(started=9.0) as stopwatch:
         stopwatch.lap("start")
         stopwatch.lap("train")

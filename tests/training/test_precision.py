@@ -19,7 +19,7 @@ from imdb_jax.config import (
 from imdb_jax.data.batches import Batch
 from imdb_jax.models import TextClassifier
 from imdb_jax.training.optimizer import build_optimizer
-from imdb_jax.training.step import Learner, Shard
+from imdb_jax.training.step import Learner
 
 OFTEN = 5  # an id
 
@@ -39,7 +39,7 @@ def test_a_frequent_word_learns_as_in_float32(encoder: Encoder, buckets: int) ->
     tokens = np.random.default_rng(0).integers(2, 20, (rows, width)).astype(np.int32)
     tokens[:, ::2] = OFTEN
     ones = np.ones(rows, np.float32)
-    batch = Batch(tokens, np.full(rows, width, np.int32), ones, ones)
+    batch = Batch(tokens, np.full(rows, width, np.int32), ones, ones, np.float32(rows))
     config = ModelConfig(
         embedding=LearnedEmbedding(dim=8, bigram_buckets=buckets), encoder=encoder, dropout=0.0, embedding_dropout=0.2
     )
@@ -47,7 +47,7 @@ def test_a_frequent_word_learns_as_in_float32(encoder: Encoder, buckets: int) ->
     for dtype in ("float32", "bfloat16"):
         model = TextClassifier(dataclasses.replace(config, dtype=dtype), 20, rngs=nnx.Rngs(0))
         learner, state = Learner.create(model, build_optimizer(OptimizerConfig(), 1), 0, dtype=dtype)
-        gradients, _ = jax.jit(learner.gradients)(state, learner.frozen, Shard(batch, np.int32(0), np.float32(rows)))
+        gradients, _ = jax.jit(learner.gradients)(state, learner.frozen, batch)
         assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(gradients))
         found.append(np.asarray(gradients["embedding"]["table"][OFTEN]))
     assert np.linalg.norm(found[1] - found[0]) < 0.03 * np.linalg.norm(found[0])

@@ -9,7 +9,7 @@ import pytest
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
 from imdb_jax.training.build import build_learner
-from imdb_jax.training.step import Learner, Shard, TrainState
+from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import VOCABULARY_SIZE, build_model, random_split, small
 
 CONFIG = small(load_file("onehot_conv1d"))
@@ -20,7 +20,7 @@ def after(learner: Learner, state: TrainState, epochs: int = 3) -> TrainState:
     step = jax.jit(learner.train_step)
     for epoch in range(epochs):
         for batch in Batches(random_split(LENGTHS), 10, 24).shuffled(seed=0, epoch=epoch):
-            state = step(state, learner.frozen, Shard(batch, np.int32(0), np.float32(batch.weights.sum())))
+            state = step(state, learner.frozen, batch)
     return state
 
 
@@ -29,7 +29,7 @@ def test_it_equals_the_dense_update() -> None:
     learner, state = build_learner(build_model(config), config, steps=100)
     assert learner.sparse
     sparse, dense = (after(dataclasses.replace(learner, sparse=each), state) for each in (True, False))
-    for found, wanted in zip(*map(jax.tree.leaves, (sparse.plain(), dense.plain())), strict=True):
+    for found, wanted in zip(*map(jax.tree.leaves, (sparse, dense)), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -38,7 +38,7 @@ def test_words_that_no_review_has_stay_as_they_are() -> None:
     split = random_split(LENGTHS)
     absent = np.setdiff1d(np.arange(VOCABULARY_SIZE), [1, *split.ids % 30])
     batch = next(Batches(split._replace(ids=split.ids % 30), 10, 24).shuffled(seed=0, epoch=0))
-    moved = jax.jit(learner.train_step)(state, learner.frozen, Shard(batch, np.int32(0), np.float32(10)))
+    moved = jax.jit(learner.train_step)(state, learner.frozen, batch)
     before, now = (np.asarray(each.params["encoder"]["kernel"]) for each in (state, moved))
     np.testing.assert_array_equal(now[:, absent], before[:, absent])
     assert not np.array_equal(now[:, 2:30], before[:, 2:30])
@@ -54,8 +54,8 @@ def test_no_copy_of_the_kernel_is_made() -> None:
 
     batch = next(Batches(random_split(LENGTHS), 10, 24).shuffled(seed=0, epoch=0))
     step = jax.jit(learner.train_step, donate_argnums=0)
-    shapes = jax.tree.map(wide, state._replace(key=None))._replace(key=state.key)
-    memory = step.lower(shapes, learner.frozen, Shard(batch, np.int32(0), np.float32(10))).compile().memory_analysis()
+    shapes = jax.tree.map(wide, state)
+    memory = step.lower(shapes, learner.frozen, batch).compile().memory_analysis()
     assert memory is not None
     assert memory.temp_size_in_bytes < 3 * size * 8
     assert memory.output_size_in_bytes - memory.alias_size_in_bytes < 3 * size * 8
