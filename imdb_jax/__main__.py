@@ -5,8 +5,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from imdb_jax import __version__, cli
-from imdb_jax.errors import UserError
+from imdb_jax import __version__
+from imdb_jax.errors import UserError, run_command
 
 COMMANDS = {
     "train": "trains a model, or many",
@@ -40,7 +40,7 @@ def dispatch(arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """The console command `imdb-jax`."""
-    cli.run(dispatch)
+    run_command(dispatch)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.config import Config
 from imdb_jax.data.text import split_words
-from imdb_jax.errors import UserError
+from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.population import config_in
 
 
@@ -75,4 +75,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.errors import UserError
+from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.mixture import Mix, check_same_reviews
 
 
@@ -76,4 +76,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -5,12 +5,13 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.config.moved import Moved
+from imdb_jax.config import MovedData
+from imdb_jax.errors import log, run_command
 from imdb_jax.runs.mixture import Mix, check_same_reviews
 
 
@@ -28,13 +29,13 @@ class Args:
     mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     split: Literal["validation", "test"] = "validation"
     """Which reviews to score."""
-    config: Moved = dataclasses.field(default_factory=Moved)
+    moved: Annotated[MovedData, tyro.conf.arg(name="config.data")] = dataclasses.field(default_factory=MovedData)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Evaluates; see `Args`."""
     args = cli.parse(Args, arguments, "evaluate")
-    cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
+    log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
     from imdb_jax.config.checked import dump
     from imdb_jax.data.dataset import load_dataset
     from imdb_jax.inference.predictor import open_classifier
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         check_same_reviews([args.workdir, *args.mixed.mix], mixture.runs, args.split, "mix runs that share them")
     classifier = open_classifier(mixture)
     configs = dict.fromkeys(member.config.data for member in classifier.members)
-    datasets = {data: load_dataset(args.config.data.applied_to(data)) for data in configs}
+    datasets = {data: load_dataset(args.moved.applied_to(data)) for data in configs}
     for member in classifier.members:
         member.run.check_data(datasets[member.config.data])
     if args.split == "test":
@@ -69,4 +70,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

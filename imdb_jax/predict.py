@@ -12,6 +12,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.data.inputs import name_files, read_inputs
 from imdb_jax.data.places import Format
+from imdb_jax.errors import run_command
 from imdb_jax.runs.mixture import Mix
 
 if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
@@ -75,4 +76,4 @@ def _line(where: str, text: bytes, prediction: "Prediction", output: str) -> str
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.config.moved import Moved
-from imdb_jax.errors import UserError
+from imdb_jax.config import MovedData
+from imdb_jax.errors import UserError, log, run_command
 from imdb_jax.runs.mixture import Mix
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
@@ -37,14 +37,14 @@ class Args:
     out: str | None = None
     """The .html file, whose figures go into a folder of its name; default report.html in the run, or comparison.html
     here."""
-    config: Moved = dataclasses.field(default_factory=Moved)
+    moved: Annotated[MovedData, tyro.conf.arg(name="config.data")] = dataclasses.field(default_factory=MovedData)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Reports; see `Args`."""
     started = time.perf_counter()
     args = cli.parse(Args, arguments, "report")
-    cli.log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
+    log.setLevel(logging.WARNING)  # how the reviews are read has been told by training
     given = [folder for folder in (args.workdir, *args.runs) if folder is not None]
     folders = [local_path(folder, "--workdir") for folder in (*given, *args.mixed.mix)]
     if not given:
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str]) -> None:
     else:
         from imdb_jax.reporting.run_page import write_run_page
 
-        write_run_page(path, Run(folders[0]), args.split, args.config.data)
+        write_run_page(path, Run(folders[0]), args.split, args.moved)
     sys.stdout.write(f"{path}  ({time.perf_counter() - started:.1f} s)\n")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

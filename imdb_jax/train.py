@@ -9,7 +9,7 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
-from imdb_jax.errors import UserError
+from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.population import Population, config_in, members
 from imdb_jax.storage import local_path
 
@@ -82,4 +82,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -10,7 +10,7 @@ import tyro
 from jaxtyping import Float32
 
 from imdb_jax import cli
-from imdb_jax.errors import UserError
+from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.run import Run
 from imdb_jax.storage import local_path
 from imdb_jax.wordvectors.published import find_vectors
@@ -87,4 +87,4 @@ def _of_run(workdir: str) -> tuple[Sequence[bytes], Float32[np.ndarray, "N D"]]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

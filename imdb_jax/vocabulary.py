@@ -8,6 +8,7 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.data.vocabulary import write_word_index
+from imdb_jax.errors import run_command
 from imdb_jax.runs.run import Run
 from imdb_jax.storage import local_path
 
@@ -66,4 +67,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -10,7 +10,7 @@ import pytest
 from imdb_jax import cli
 from imdb_jax.audit import Args
 from imdb_jax.config import OptimizerConfig, TrainingConfig, fields, load_file
-from imdb_jax.errors import IO_FAILED, UserError
+from imdb_jax.errors import IO_FAILED, UserError, run_command
 from tests.conftest import CONFIGS
 
 
@@ -51,6 +51,6 @@ def test_a_folder_of_somebody_else_is_one_line(
         raise PermissionError(errno.EACCES, "Permission denied", "theirs/population.json")
 
     with pytest.raises(SystemExit) as ended:
-        cli.run(command)
+        run_command(command)
     assert ended.value.code == IO_FAILED
     assert capfd.readouterr().err == "error: theirs/population.json: Permission denied\n"

@@ -1,6 +1,7 @@
 """Configs: checked when built, JSON both ways, files that define one."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -29,11 +30,11 @@ from imdb_jax.config import (
     TrainingConfig,
     ValidationConfig,
     differences,
-    from_json,
+    dump,
+    load,
     load_file,
-    to_json,
 )
-from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, USAGE, UserError
 from tests.conftest import CONFIGS
 
 EMBEDDINGS = [
@@ -192,13 +193,13 @@ configs = section(
 
 @given(configs)
 def test_json_gives_back_an_equal_config(config: Config) -> None:
-    assert from_json(to_json(config), "config.json") == config
+    assert load(Config, dump(config), "config.json") == config
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_json_gives_back_the_config_of_each_file(path: Path) -> None:
     config = load_file(path)
-    assert from_json(to_json(config), "config.json") == config
+    assert load(Config, dump(config), "config.json") == config
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_json_gives_back_the_config_of_each_file(path: Path) -> None:
 )
 def test_json_keeps_the_kind_of_embedding_and_encoder(model: dict[str, Any]) -> None:
     config = Config(model=ModelConfig(**model))
-    assert from_json(to_json(config), "config.json") == config
+    assert load(Config, dump(config), "config.json") == config
 
 
 WRONG = [
@@ -287,19 +288,18 @@ def test_error_names_field_value_and_what_is_allowed(cls: type, fields: dict, gi
         ('{"model": {"encoder": {"kind": "gru"}}}', "model.encoder: {'kind': 'gru'}; "),
         ('{"model": {"encoder": {}}}', "model.encoder: {}; "),
         ("[]", "config: []; input should be an object"),
-        ('{"seed": 1', "invalid JSON: "),
     ],
 )
 def test_json_errors_name_the_file_and_the_field(text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        from_json(text, "runs/a/config.json")
+        load(Config, json.loads(text), "runs/a/config.json")
     assert str(caught.value).startswith(f"runs/a/config.json: {message}")
-    assert caught.value.exit_code == USAGE
+    assert caught.value.exit_code == BAD_DATA
 
 
 def test_json_of_an_unknown_kind_lists_those_there_are() -> None:
     with pytest.raises(UserError, match=r"'gru' .*'lstm', 'simple_rnn', 'conv1d'"):
-        from_json('{"model": {"encoder": {"kind": "gru"}}}', "config.json")
+        load(Config, {"model": {"encoder": {"kind": "gru"}}}, "config.json")
 
 
 @pytest.mark.parametrize("part", [Config(), DataConfig(), *EMBEDDINGS, *ENCODERS], ids=lambda part: type(part).__name__)
@@ -314,13 +314,13 @@ def test_replace_checks_too() -> None:
         dataclasses.replace(TrainingConfig(), epochs=0)
 
 
-def load(tmp_path: Path, text: str) -> Config:
+def loaded(tmp_path: Path, text: str) -> Config:
     (tmp_path / "mine.py").write_text(text)
     return load_file(tmp_path / "mine.py")
 
 
 def test_a_file_defines_config(tmp_path: Path) -> None:
-    assert load(tmp_path, "from imdb_jax.config import Config\nconfig = Config(seed=7)\n") == Config(seed=7)
+    assert loaded(tmp_path, "from imdb_jax.config import Config\nconfig = Config(seed=7)\n") == Config(seed=7)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_a_file_defines_config(tmp_path: Path) -> None:
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        load(tmp_path, text)
+        loaded(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'mine.py'}{message}")
     assert caught.value.exit_code == USAGE
 
@@ -394,15 +394,9 @@ def test_import_leaves_jax_alone(module: str) -> None:
     assert subprocess.run([sys.executable, "-W", "error", "-c", code]).returncode == 0
 
 
-def test_a_broken_json_file_is_not_printed_whole() -> None:
-    with pytest.raises(UserError) as refused:
-        from_json(to_json(Config())[:-30], "config.json")
-    assert len(str(refused.value)) < 120
-
-
 def test_json_errors_name_the_field_as_it_is_typed() -> None:
     with pytest.raises(UserError, match=r"^config\.json: model\.encoder\.hidden_dim: 0; "):
-        from_json('{"model": {"encoder": {"kind": "lstm", "hidden_dim": 0}}}', "config.json")
+        load(Config, {"model": {"encoder": {"kind": "lstm", "hidden_dim": 0}}}, "config.json")
 
 
 @pytest.mark.parametrize("fields", [{"data_dir": "\udcff"}, {"source": "files", "path": "a\udcff"}])

@@ -24,8 +24,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from imdb_jax import audit, cli
-from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, to_json
-from imdb_jax.config.checked import dump
+from imdb_jax.config import Config, DataConfig, TextConfig, dump, fields, load
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
 from imdb_jax.data.inputs import read_inputs
@@ -136,12 +135,16 @@ def overrides(path: Path) -> None:
     arguments = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):  # --help
         parsed = cli.parse(audit.Args, arguments, "audit", audit.Args(Config()))
-        assert from_json(to_json(parsed.config), "config.json") == parsed.config
+        assert load(Config, dump(parsed.config), "config.json") == parsed.config
 
 
 def config_json(path: Path) -> None:
-    config = from_json(path.read_bytes(), "config.json")
-    assert from_json(to_json(config), "config.json") == config
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):  # which a run's checksum tells
+        return
+    config = load(Config, content, "config.json")
+    assert load(Config, dump(config), "config.json") == config
 
 
 def vocabulary(path: Path) -> None:
@@ -199,7 +202,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "archive": Parser([gzip.compress(each, mtime=0) for each in tars], archive),
         "tar": Parser(tars, tar),
         "overrides": Parser(typed, overrides),
-        "config": Parser([to_json(Config()).encode()], config_json),
+        "config": Parser([json.dumps(dump(Config())).encode()], config_json),
         "vocabulary": Parser([b"".join(token + b"\n" for token in TOKENS)], vocabulary),
         "word_index": Parser([b'{"the": 1, "film": 3, "caf\\u00e9": 2}\n'], word_index),
         "results": Parser([(folder / "results.json").read_bytes()], results),

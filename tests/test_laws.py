@@ -14,7 +14,7 @@ import pytest
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batch, Batches
 from imdb_jax.models.classifier import ENCODERS
-from imdb_jax.training.history import Stopwatch
+from imdb_jax.training.loop import Stopwatch
 from imdb_jax.training.metrics import score
 from imdb_jax.training.optimizer import build_optimizer
 from imdb_jax.training.parallel import CoreReplicas, Replicas

@@ -62,8 +62,6 @@ def describe(error: ValidationError, path: str = "") -> str:
     first = error.errors(include_url=False)[0]
     complaint = first["msg"][0].lower() + first["msg"][1:]
     where = ".".join(str(part) for part in (path, *first["loc"]) if part not in TAGS)
-    if first["type"] == "json_invalid":
-        return complaint
     if first["type"] == "value_error":  # a check of ours: it says itself what was given
         return f"{where}.{first['msg'].removeprefix('Value error, ')}".removeprefix(".")
     given = "" if first["type"] == "missing" else f" {first['input']!r};"  # of what is missing, the whole section
@@ -75,13 +73,13 @@ def dump(record: Any) -> Any:
     return json.loads(_adapter(type(record)).dump_json(record))
 
 
-def load(kind: type[T], content: Any, where: str) -> T:
-    """What `dump` gave; keys that the class does not know are left alone.
+def load(kind: type[T], content: Any, where: str, exit_code: int = BAD_DATA) -> T:
+    """What `dump` gave; keys that the class does not know are left alone, but those of a config are refused.
 
     Raises:
-      UserError: a key is missing or holds something else; it names `where`, a file or a file and line (65).
+      UserError: a key is missing or holds something else; it names `where`, a file or a file and line.
     """
     try:
         return _adapter(kind).validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}", BAD_DATA) from None
+        raise UserError(f"{where}: {describe(error)}".removeprefix(": "), exit_code) from None

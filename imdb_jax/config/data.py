@@ -1,7 +1,7 @@
 """Where reviews come from and how they become token ids: fields of `data`, checked as those of `schema` are."""
 
 import itertools
-from dataclasses import field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +13,8 @@ OF_FILES = (
     *("test_path", "validation_path", "text_column", "label_column", "encoding", "quotes", "lines_are_reviews"),
     *("negative_labels", "positive_labels", "left_out_labels"),
 )
+# These fields say where reviews lie and how they are read. What they are is decided by their content.
+READING = ("path", "data_dir", *OF_FILES)
 
 
 @section("data.text")
@@ -126,3 +128,21 @@ class DataConfig:
         if self.buckets and any(low >= high for low, high in itertools.pairwise(self.buckets)):
             raise ValueError(f"buckets: {self.buckets}; must ascend")
         return self
+
+
+@dataclass(frozen=True)
+class MovedData:
+    """Where the run's reviews lie now, unless that is where training read them; their content must be the same."""
+
+    path: str | None = None
+    test_path: str | None = None
+    validation_path: str | None = None
+    data_dir: str | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
+
+    def applied_to(self, config: DataConfig) -> DataConfig:
+        """The config that reads them there."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(config, **given)

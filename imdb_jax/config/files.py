@@ -1,22 +1,17 @@
-"""A config as a Python file that names one `config`, as JSON, and as fields by their names on the command line."""
+"""A config as a Python file that names one `config`, and as fields by their names on the command line."""
 
 import difflib
 import functools
-import json
 import runpy
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from imdb_jax.config.checked import describe
+from imdb_jax.config.checked import dump, load
 from imdb_jax.config.schema import Config
-from imdb_jax.errors import MISSING_INPUT, UserError
+from imdb_jax.errors import MISSING_INPUT, USAGE, UserError
 from imdb_jax.storage import local_path
-
-_ADAPTER = TypeAdapter(Config)
 
 
 def load_file(path: str | Path) -> Config:
@@ -64,35 +59,22 @@ def _shipped(name: Path) -> Path:
     )
 
 
-def to_json(config: Config) -> str:
-    """Writes a config as indented JSON that `from_json` reads back to an equal config."""
-    return _ADAPTER.dump_json(config, indent=2).decode() + "\n"
-
-
-def from_json(text: str | bytes, where: str = "") -> Config:
-    """Reads what `to_json` wrote; errors name the file `where` it came from."""
-    try:
-        return _ADAPTER.validate_json(text)
-    except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}".removeprefix(": ")) from None
-
-
 def fields(config: Config) -> dict[str, Any]:
     """Every field's value by its name on the command line, such as `model.encoder.hidden_dim`."""
-    return dict(_leaves(_ADAPTER.dump_python(config, mode="json")))
+    return dict(_leaves(dump(config)))
 
 
 def with_fields(config: Config, values: Mapping[str, Any]) -> Config:
     """A config with some fields set by their names on the command line."""
     known = fields(config)
-    tree = _ADAPTER.dump_python(config, mode="json")
+    tree = dump(config)
     for field_name, value in values.items():
         if field_name not in known:
             near = difflib.get_close_matches(field_name, known, n=1)
             raise UserError(f"{field_name}: no such field" + (f"; did you mean {near[0]}?" if near else ""))
         *path, name = field_name.split(".")
         functools.reduce(dict.__getitem__, path, tree)[name] = value
-    return from_json(json.dumps(tree))
+    return load(Config, tree, "", USAGE)
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -16,9 +16,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int
 
-from imdb_jax.config import Config, to_json
+from imdb_jax.config import Config, dump
 from imdb_jax.errors import UserError
 from imdb_jax.inference import reader
+from imdb_jax.inference.numpy_model import steps_needed
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.models import TextClassifier
 from imdb_jax.runtime import versions
@@ -32,6 +33,7 @@ READER = (  # its files: what `reader` imports
     *(f"data/{name}.py" for name in ("encoded", "inputs", "ngrams", "places", "rows", "text")),
     *("inference/numpy_model.py", "inference/reader.py"),
 )
+MAIN = "from imdb_jax.inference.reader import main, run_command\n\nrun_command(main)\n"
 LINES_OF_CODE = "jax_traceback_in_locations_limit"  # setting: how many a program names with each operation
 Weights = dict[str, Float32[Array, "..."]]
 TableDtype = Literal["float32", "float16"]
@@ -75,7 +77,7 @@ def write_reader(path: Path) -> None:
     with output_file(path, "--reader") as output, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in READER:
             archive.writestr(f"{PACKAGE.name}/{name}", (PACKAGE / name).read_bytes())
-        archive.writestr("__main__.py", "from imdb_jax.inference import reader\n\nreader.run()\n")
+        archive.writestr("__main__.py", MAIN)
 
 
 def _model_in_mixture(member: tuple[Predictor, float]) -> tuple[Config, float, Hashable]:
@@ -87,7 +89,7 @@ def _model_in_mixture(member: tuple[Predictor, float]) -> tuple[Config, float, H
 def _model(predictors: Sequence[Predictor], table: TableDtype) -> bytes:
     """The model of members that differ in their seeds alone."""
     config, vocabulary = predictors[0].config, predictors[0].vocabulary
-    text, special = config.data.text, vocabulary.special
+    special = vocabulary.special
     members = [_weights(predictor.model) for predictor in predictors]
     contents = {
         reader.MODEL_VOCABULARY: b"".join(token + b"\n" for token in vocabulary.tokens),
@@ -100,19 +102,14 @@ def _model(predictors: Sequence[Predictor], table: TableDtype) -> bytes:
             contents[f"weights/{number}/{name}.npy"] = _npy(weight)
     manifest = {
         "format": reader.FORMAT,
-        "text": {
-            "break_tags_as_spaces": text.break_tags_as_spaces,
-            "keep_apostrophes": text.keep_apostrophes,
-            "punctuation": text.punctuation,
-            "unit": text.unit,
-        },
+        "text": dataclasses.asdict(config.data.text),
         "special_tokens": {"count": len(special.tokens), "unknown": special.unknown, "start": list(special.start)},
         "max_length": config.data.max_length,
         "keep": config.data.keep,
         "encoder": dataclasses.asdict(config.model.encoder),
         "hidden_layers": len(config.model.hidden_dims),
         "steps": [predictor.step for predictor in predictors],
-        "configs": [json.loads(to_json(predictor.config)) for predictor in predictors],
+        "configs": [dump(predictor.config) for predictor in predictors],
         "versions": versions(),
     }
     return _packed(manifest, contents)
@@ -156,7 +153,7 @@ def _program(model: TextClassifier, members: list[Weights]) -> bytes:
     graph, state = nnx.split(model)
     structure = jax.tree.structure(nnx.to_pure_dict(state))
     names = [*members[0]]
-    more = max(0, reader.steps_needed(dataclasses.asdict(model.config.encoder)) - reader.SHORTEST)
+    more = max(0, steps_needed(dataclasses.asdict(model.config.encoder)) - reader.SHORTEST)
 
     def logits(members: list[Weights], tokens: Int[Array, "B T"], lengths: Int[Array, " B"]) -> Float[Array, " B"]:
         tokens = jnp.pad(tokens, ((0, 0), (0, more))) if more else tokens

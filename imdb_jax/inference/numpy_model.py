@@ -11,6 +11,11 @@ import numpy as np
 Weights = dict[str, np.ndarray]
 
 
+def steps_needed(encoder: dict[str, Any]) -> int:
+    """Steps that convolutions of these sizes take at least; shorter reviews are padded."""
+    return encoder.get("kernel_size", 1) * (encoder.get("pool_size", 0) + 1)
+
+
 def logits(weights: Weights, manifest: dict[str, Any], tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Logits [B] of encoded reviews by the weights of one member, of the encoder and layers that the manifest names."""
     table = weights.get("embedding.table")

@@ -27,8 +27,6 @@ import hashlib
 import io
 import itertools
 import json
-import logging
-import os
 import re
 import sys
 import types
@@ -43,7 +41,7 @@ from imdb_jax.data.inputs import name_files, read_inputs, texts_of
 from imdb_jax.data.ngrams import ngram_tokens
 from imdb_jax.data.places import Format
 from imdb_jax.data.text import split_words
-from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
+from imdb_jax.errors import BAD_DATA, MISSING_INPUT, UserError, run_command
 from imdb_jax.inference import numpy_model
 
 FORMAT = 2  # 1 has neither n-grams, nor punctuation as words, nor characters, nor mixtures, and is read too
@@ -52,13 +50,6 @@ MODEL_NGRAMS = "ngrams.npy"
 SHORTEST = 64  # steps that the program takes at least
 READ_TOGETHER = 64  # reviews
 TEXT = {"punctuation": "delete", "unit": "words"}  # what older versions did
-
-
-class ModelError(UserError):
-    """A file is no model that can be read here."""
-
-    def __init__(self, message: str, exit_code: int = BAD_DATA) -> None:
-        super().__init__(message, exit_code)
 
 
 class ModelReader(abc.ABC):
@@ -70,43 +61,44 @@ class ModelReader(abc.ABC):
       mixed: of a mixture what each model counts, and the model.
 
     Raises:
-      ModelError: there is no such file (66), or it isn't what `python -m imdb_jax.export` wrote (65).
+      UserError: there is no such file (66), or it isn't what `python -m imdb_jax.export` wrote (65).
     """
 
     def __init__(self, path: Path | str, content: bytes | None = None) -> None:
         self.path = path
         if content is None and not Path(path).is_file():
-            raise ModelError(f"{path}: no such file", MISSING_INPUT)
+            raise UserError(f"{path}: no such file", MISSING_INPUT)
         try:
             with zipfile.ZipFile(path if content is None else io.BytesIO(content)) as archive:
                 self._read(archive)
-        except ModelError:
+        except UserError:
             raise
         except Exception as error:  # of zipfile, json and NumPy: a dozen types
-            raise ModelError(f"{path}: not a model of imdb_jax ({type(error).__name__}: {error})") from None
+            raise UserError(f"{path}: not a model of imdb_jax ({type(error).__name__}: {error})", BAD_DATA) from None
         if self.mixed:
             return
         special = self.manifest["special_tokens"]
         self._ids = {token: i for i, token in enumerate(self.tokens) if i >= special["count"]}
         self._unknown, self._start = special["unknown"], special["start"]
         self._text: Any = types.SimpleNamespace(**TEXT | self.manifest["text"])
+        self._open()
 
     def _read(self, archive: zipfile.ZipFile) -> None:
         """Reads the file, each part compared with its checksum."""
-        self.manifest = json.loads(self._content(archive, MODEL_MANIFEST))
+        self.manifest = json.loads(archive.read(MODEL_MANIFEST))
         checksum = self.manifest.pop("seal")
         if not 1 <= (found := self.manifest["format"]) <= FORMAT:
             message = f"format {found}, this reader knows format {FORMAT}; take the reader of the version that wrote it"
-            raise ModelError(f"{self.path}: {MODEL_MANIFEST}: {message}")
+            raise UserError(f"{self.path}: {MODEL_MANIFEST}: {message}", BAD_DATA)
         if checksum != checksum_of(self.manifest):
-            raise ModelError(f"{self.path}: {MODEL_MANIFEST}: has changed since it was written")
+            raise UserError(f"{self.path}: {MODEL_MANIFEST}: has changed since it was written", BAD_DATA)
         self.members = [{} for _ in self.manifest.get("steps", [])]
         self.mixed = []
         self.ngrams = None
         for name, file in self.manifest["files"].items():
-            content = self._content(archive, name)
+            content = archive.read(name)
             if hashlib.sha256(content).hexdigest() != file["sha256"]:
-                raise ModelError(f"{self.path}: {name}: has changed since it was written")
+                raise UserError(f"{self.path}: {name}: has changed since it was written", BAD_DATA)
             if name == MODEL_VOCABULARY:
                 *self.tokens, _ = content.split(b"\n")
             elif name == MODEL_PROGRAM:
@@ -119,11 +111,6 @@ class ModelReader(abc.ABC):
                 _, member, weight = name.removesuffix(".npy").split("/")
                 array = np.load(io.BytesIO(content), allow_pickle=False)
                 self.members[int(member)][weight] = array.astype(np.float32, copy=False)
-
-    def _content(self, archive: zipfile.ZipFile, name: str) -> bytes:
-        if name not in archive.namelist():
-            raise ModelError(f"{self.path}: has no {name}; `python -m imdb_jax.export` writes models")
-        return archive.read(name)
 
     @property
     def form(self) -> Format:
@@ -168,6 +155,10 @@ class ModelReader(abc.ABC):
         return ids[-most:] if self.manifest["keep"] == "tail" else ids[:most]
 
     @abc.abstractmethod
+    def _open(self) -> None:
+        """Makes ready what computes."""
+
+    @abc.abstractmethod
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
         """Logits [B] of encoded reviews, from the longest to the shortest."""
 
@@ -175,11 +166,6 @@ class ModelReader(abc.ABC):
 def checksum_of(manifest: dict[str, Any]) -> str:
     """SHA-256 of a manifest without its own checksum, which stands there as "seal"."""
     return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
-
-
-def steps_needed(encoder: dict[str, Any]) -> int:
-    """Steps that convolutions of these sizes take at least; shorter reviews are padded."""
-    return encoder.get("kernel_size", 1) * (encoder.get("pool_size", 0) + 1)
 
 
 def padded(reviews: list[list[int]], rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -196,22 +182,20 @@ class JaxReader(ModelReader):
     Each shape compiles once: lengths are padded to 64, 128, 256 and so on, numbers of reviews to powers of two.
     """
 
-    def __init__(self, path: Path | str, content: bytes | None = None) -> None:
-        super().__init__(path, content)
-        if self.mixed:
-            return
+    def _open(self) -> None:
         import jax
         import jax.export
 
+        where = f"{self.path}: {MODEL_PROGRAM}"
         try:
             program = jax.export.deserialize(bytearray(self.program))
             outside = calls_outside(program.mlir_module())
         except ImportError:
-            raise ModelError(f"{path}: {MODEL_PROGRAM}: reading it takes flatbuffers; install that package") from None
+            raise UserError(f"{where}: reading it takes flatbuffers; install that package", BAD_DATA) from None
         except Exception as error:  # whatever JAX's own parsers raise
-            raise ModelError(f"{path}: {MODEL_PROGRAM}: can't be read by JAX {jax.__version__} ({error})") from None
+            raise UserError(f"{where}: can't be read by JAX {jax.__version__} ({error})", BAD_DATA) from None
         if outside:
-            raise ModelError(f"{path}: {MODEL_PROGRAM}: calls what is outside of it ({outside[0]})")
+            raise UserError(f"{where}: calls what is outside of it ({outside[0]})", BAD_DATA)
         self._call: Callable[..., Any] = jax.jit(program.call)
         self.members = jax.device_put(self.members)
 
@@ -230,15 +214,12 @@ def calls_outside(program: str) -> list[str]:
 class NumpyReader(ModelReader):
     """Computes with NumPy, where there is no JAX. It knows the encoders that come with imdb_jax."""
 
-    def __init__(self, path: Path | str, content: bytes | None = None) -> None:
-        super().__init__(path, content)
-        if self.mixed:
-            return
+    def _open(self) -> None:
         if (kind := self.manifest["encoder"]["kind"]) not in numpy_model.FEATURES:
-            raise ModelError(f"{path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it")
+            raise UserError(f"{self.path}: encoder {kind!r} is unknown to NumpyReader; JaxReader reads it", BAD_DATA)
 
     def _logits(self, reviews: list[list[int]]) -> np.ndarray:
-        width = max(len(reviews[0]), SHORTEST, steps_needed(self.manifest["encoder"]))
+        width = max(len(reviews[0]), SHORTEST, numpy_model.steps_needed(self.manifest["encoder"]))
         batch = padded(reviews, len(reviews), width)
         return np.mean([numpy_model.logits(member, self.manifest, *batch) for member in self.members], axis=0)
 
@@ -247,9 +228,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command line: a line for each review, its probability and how it begins."""
     parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
-    parser.add_argument(
-        "reviews", nargs="*", help="reviews, or files; without any, standard input: its lines, or a table"
-    )
+    parser.add_argument("reviews", nargs="*", help="texts or files; without any, standard input: lines, or a table")
     parser.add_argument("--text_column", help="of a table, on standard input too: the column or JSON key of the review")
     parser.add_argument("--encoding", help="of text without a byte-order mark; as the run was trained with")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
@@ -265,23 +244,5 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.write(f"{probability:.6f}  {start}\n")
 
 
-def run() -> None:
-    """The command, whose mistakes are one line; it tells what it reads of files as `predict` does."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore  (of a terminal that knows few letters)
-    log = logging.getLogger("imdb_jax")  # JAX tells of its own devices
-    log.setLevel(logging.INFO)
-    log.addHandler(logging.StreamHandler())
-    try:
-        main(sys.argv[1:])
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-    except PermissionError as error:  # a folder of somebody else
-        sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
-        sys.exit(IO_FAILED)
-
-
 if __name__ == "__main__":
-    run()
+    run_command(main)

@@ -7,8 +7,7 @@ from typing import Literal
 import numpy as np
 from flax import nnx
 
-from imdb_jax.config import fields
-from imdb_jax.config.moved import MovedData
+from imdb_jax.config import MovedData, fields
 from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
 from imdb_jax.inference.predictor import Predictor
 from imdb_jax.reporting.calibration import calibration, confusion

@@ -9,8 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding, to_json
-from imdb_jax.config.checked import dump, load
+from imdb_jax.config import Config, LogCountRatioEmbedding, PretrainedEmbedding, dump, load
 from imdb_jax.data.dataset import Dataset, load_dataset
 from imdb_jax.errors import BAD_DATA, IO_FAILED, UserError
 from imdb_jax.models import TextClassifier
@@ -21,9 +20,9 @@ from imdb_jax.storage import sha256
 from imdb_jax.training import build
 from imdb_jax.training.checkpoint import Checkpoints
 from imdb_jax.training.fingerprint import fingerprints
-from imdb_jax.training.history import Epoch, History, Stopwatch
+from imdb_jax.training.history import Epoch, History
 from imdb_jax.training.logs import RunLog, log_file, shown_in_cell
-from imdb_jax.training.loop import train_epochs
+from imdb_jax.training.loop import Stopwatch, train_epochs
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import replicate
 from imdb_jax.training.processes import agree, broadcast, broadcast_state, by_first, exchange, with_peers
@@ -139,7 +138,7 @@ def _train(model: TextClassifier, dataset: Dataset, config: Config, keeper: "Kee
         device=device(),
         data=dataset.fingerprint,
         reviews=dataset.reviews,
-        config=json.loads(to_json(config)),
+        config=dump(config),
         first_weights=history.first_weights,
     )
     keeper.conclude(history, results, predictions)

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from imdb_jax.config import Config, differences
-from imdb_jax.config.checked import dump, load
-from imdb_jax.config.moved import READING
+from imdb_jax.config import Config, differences, dump, load
+from imdb_jax.config.data import READING
 from imdb_jax.errors import BAD_DATA, LOCKED, UserError
 from imdb_jax.storage import atomic_file, local_path, sha256
 

@@ -17,9 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from imdb_jax import cli
-from imdb_jax.config import Config, from_json, run_file, to_json
-from imdb_jax.errors import INTERNAL, UserError
+from imdb_jax.config import Config, dump, load, run_file
+from imdb_jax.errors import INTERNAL, UserError, run_command
 from imdb_jax.runtime import set_up_process, usable_cores
 
 # what `find_devices` asks, in a process of its own, since an accelerator belongs to the process that looks for it
@@ -88,7 +87,7 @@ class Member:
             env=os.environ | place.environment,
             start_new_session=True,  # a Ctrl-C in the terminal goes to the process that watches, which passes it on
         )
-        order = {"config": to_json(config), "folder": str(folder), "cores": list(place.cores), "code": list(code)}
+        order = {"config": dump(config), "folder": str(folder), "cores": list(place.cores), "code": list(code)}
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):  # it has ended already; `check` tells how
             self._process.stdin.write(json.dumps(order) + "\n")
@@ -127,7 +126,7 @@ def main(_: Sequence[str]) -> None:
     from imdb_jax.runs.experiment import run_experiment  # after the cores are chosen: JAX starts a thread for each
 
     set_up_process(cpu_devices=len(cores))
-    config = from_json(order["config"], f"{order['folder']}: config")
+    config = load(Config, order["config"], f"{order['folder']}: config")
     run_experiment(config, order["folder"], started=started)
 
 
@@ -137,4 +136,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, quiet=True)
+    run_command(main, quiet=True)

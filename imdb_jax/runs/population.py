@@ -6,15 +6,13 @@ with their spread.
 
 import dataclasses
 import itertools
-import json
 import logging
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from imdb_jax.config import Config, fields, from_json, to_json, with_fields
+from imdb_jax.config import Config, fields, with_fields
 from imdb_jax.errors import MISSING_INPUT, UserError
 from imdb_jax.runs.folder import POPULATION, Folder
 from imdb_jax.runs.run import RESULTS, Run
@@ -32,21 +30,8 @@ Values = dict[str, int | float]  # of the fields in which the members of a popul
 class Members:
     """population.json: the config that the members share, and the fields in which each differs, by its name."""
 
-    config: dict[str, Any]
+    config: Config
     members: dict[str, Values]
-
-
-@dataclasses.dataclass(frozen=True)
-class MemberResults:
-    """A member that has ended."""
-
-    name: str
-    fields: Values
-    best_epoch: int
-    epochs: int
-    validation: Scores
-    test: Scores
-    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +56,13 @@ class EnsembleResults:
 
 @dataclasses.dataclass(frozen=True)
 class PopulationResults:
-    """results.json of a population."""
+    """results.json of a population; that of each member is in its own directory."""
 
-    members: list[MemberResults]
     points: list[Point]
     ensemble: EnsembleResults | None
     """Of the point that validation chose; None where each point has a member that failed."""
     failed: dict[str, str]  # why, by the name of the member
     seconds: float
-    versions: dict[str, str]
-    device: dict[str, Any]
 
 
 class Population(Folder):
@@ -107,13 +89,13 @@ class Population(Folder):
         return {**old, **members}
 
     def begin(self, config: Config, members: dict[str, Values]) -> None:
-        """Writes who belongs to it."""
-        self.write_record(POPULATION, Members(json.loads(to_json(config)), members))
+        """Writes who belongs to it; results of fewer members are none of it."""
+        (self.folder / RESULTS).unlink(missing_ok=True)
+        self.write_record(POPULATION, Members(config, members))
 
     def config(self) -> Config:
         """What all members share."""
-        config = self.read_record(POPULATION, Members).config
-        return from_json(json.dumps(config), str(self.folder / POPULATION))
+        return self.read_record(POPULATION, Members).config
 
     def members(self) -> dict[str, Values]:
         """The fields in which members differ, by their names."""
@@ -129,11 +111,7 @@ class Population(Folder):
 
     def results(self) -> PopulationResults | None:
         """What training wrote at its end, or None while members are still to be trained."""
-        if not (self.folder / RESULTS).exists():
-            return None
-        results = self.read_record(RESULTS, PopulationResults)
-        known = {*results.failed, *(member.name for member in results.members)}
-        return results if known == self.members().keys() else None
+        return self.read_record(RESULTS, PopulationResults) if (self.folder / RESULTS).exists() else None
 
     def chosen(self) -> list[Run]:
         """The members of the point that validation chose, once all have ended: all of them where only seeds differ."""

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int8
 
-from imdb_jax.config import Config, from_json, to_json
-from imdb_jax.config.checked import load
+from imdb_jax.config import Config, dump, load
 from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import json_lines
 from imdb_jax.data.vocabulary import NGRAMS, Vocabulary
@@ -88,7 +87,7 @@ class Run(Folder):
 
         A pretrained embedding starts from the vectors, float32 [V, D], which know a part of the vocabulary (coverage).
         """
-        self.write_text("config.json", to_json(config))
+        self.write_text("config.json", json.dumps(dump(config), indent=2, ensure_ascii=False) + "\n")
         self.write_text("audit.json", json.dumps(dataset.audit, indent=2) + "\n")
         dataset.vocabulary.save(self.folder / "vocabulary.txt")
         names = [*BEGINNING[:3]]
@@ -106,7 +105,7 @@ class Run(Folder):
 
     def config(self) -> Config:
         """The config that the run was begun with."""
-        return from_json(self._read("config.json"), str(self.folder / "config.json"))
+        return load(Config, json.loads(self._read("config.json")), str(self.folder / "config.json"))
 
     def vocabulary(self) -> Vocabulary:
         """The vocabulary that the run was trained with."""

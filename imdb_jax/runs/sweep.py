@@ -9,18 +9,9 @@ from imdb_jax.config import Config, with_fields
 from imdb_jax.data.dataset import load_dataset
 from imdb_jax.errors import UserError
 from imdb_jax.runs.member import Member, Place, find_devices, places_for
-from imdb_jax.runs.population import (
-    EnsembleResults,
-    MemberResults,
-    Point,
-    Population,
-    PopulationResults,
-    Values,
-    name_of,
-)
+from imdb_jax.runs.population import EnsembleResults, Point, Population, PopulationResults, Values, name_of
 from imdb_jax.runs.run import RESULTS, Results
 from imdb_jax.runs.statistics import Spreads, mean_logits, seeds_together
-from imdb_jax.runtime import versions
 from imdb_jax.training.history import rank
 from imdb_jax.training.metrics import score
 from imdb_jax.training.signals import StopSignal
@@ -61,20 +52,21 @@ def run_sweep(
         members = population.joined(config, members)
         same = population.begun and population.members() == members
         results = population.results() if same else None
-        whole = all(population.run(name).results() for name in members)  # a folder may be gone
-        if results is None or results.failed or not whole:
+        found = {name: ended for name in members if (ended := population.run(name).results())}
+        if results is None or results.failed or len(found) < len(members):  # a folder may be gone
             configs = {name: with_fields(config, values) for name, values in members.items()}
             for data in {each.data for each in configs.values()}:
                 load_dataset(data)  # once for all members, who find it in the cache; bad data ends all at once
             if not same:
                 population.begin(next(iter(configs.values())), members)
-            found, failed = _train(population, configs, places or places_for(len(members), *find_devices()), code)
+            places = places or places_for(len(members), *find_devices())
+            found, failed = _train(population, configs, found, places, code)
             seconds = round(time.perf_counter() - started, 3)
             results = _results(population, config, members, found, failed, seconds)
             population.write_record(RESULTS, results)
         else:
             log.info(f"{population.folder} is finished; give it more seeds, or choose another --workdir")
-        log.info(results_table(results))
+        log.info(results_table(results, found))
     if failed:
         why = "; ".join(f"{name}: {error}" for name, error in failed.items())
         exit_code = next(iter(failed.values())).exit_code
@@ -82,10 +74,14 @@ def run_sweep(
 
 
 def _train(
-    population: Population, configs: Mapping[str, Config], places: Sequence[Place], code: Sequence[str]
+    population: Population,
+    configs: Mapping[str, Config],
+    found: Mapping[str, Results],
+    places: Sequence[Place],
+    code: Sequence[str],
 ) -> tuple[dict[str, Results], dict[str, UserError]]:
     """Trains each member that has not ended; the results of all that have, and what the others failed by."""
-    results = {name: found for name in configs if (found := population.run(name).results())}
+    results = {**found}
     failed: dict[str, UserError] = {}
     waiting = [name for name in configs if name not in results]
     training: dict[str, Member] = {}
@@ -153,27 +149,14 @@ def _results(
                 run.record_test_reading({"command": "train", "ensemble": chosen.members})
             scores[split] = score(mean_logits([each.logits for each in kept]), kept[0].labels)
         ensemble = EnsembleResults(chosen.name, chosen.members, **scores)
-    return PopulationResults(
-        members=[
-            MemberResults(
-                name, members[name], each.best_epoch, each.epochs, each.validation, each.test, each.seconds.total
-            )
-            for name, each in found.items()
-        ],
-        points=points,
-        ensemble=ensemble,
-        failed={name: str(error) for name, error in failed.items()},
-        seconds=seconds,
-        versions=versions(),
-        device=next((each.device for each in found.values()), {}),
-    )
+    return PopulationResults(points, ensemble, {name: str(error) for name, error in failed.items()}, seconds)
 
 
-def results_table(results: PopulationResults) -> str:
+def results_table(results: PopulationResults, found: Mapping[str, Results]) -> str:
     """A row for each member, each point of the grid and the ensemble, as text."""
     members = [
-        [each.name, f"{each.best_epoch}/{each.epochs}", *_cells(each), f"{each.seconds:.1f}"]
-        for each in results.members
+        [name, f"{each.best_epoch}/{each.epochs}", *_cells(each), f"{each.seconds.total:.1f}"]
+        for name, each in found.items()
     ]
     sections = [members]
     for point in results.points:
@@ -191,6 +174,6 @@ def results_table(results: PopulationResults) -> str:
     return text_table(f"{len(members)} members", columns, *sections, caption=caption)
 
 
-def _cells(of: MemberResults | Point | EnsembleResults) -> list[str]:
+def _cells(of: Results | Point | EnsembleResults) -> list[str]:
     """Accuracy on both splits, and loss on test."""
     return [f"{of.validation.accuracy:.2%}", f"{of.test.accuracy:.2%}", f"{of.test.loss:.4f}"]

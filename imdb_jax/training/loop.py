@@ -2,8 +2,9 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from imdb_jax.config import Config
 from imdb_jax.data.batches import Batches
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.training.history import Epoch, History, Stopwatch
+from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.logs import epoch_line, progress_bar
 from imdb_jax.training.metrics import score
 from imdb_jax.training.parallel import Replicas
@@ -23,6 +24,37 @@ from imdb_jax.training.step import TrainState
 log = logging.getLogger(__name__)
 
 LOOK = 50  # steps between looks at the loss, each of which waits for the device
+
+
+class Stopwatch:
+    """Inside `with`, sums up the seconds of each phase, and counts compilations.
+
+    The first phase counts from `started` on, a `time.perf_counter()`; from now on, unless given.
+    """
+
+    def __init__(self, started: float | None = None) -> None:
+        self.seconds = Seconds()
+        self.compilations = 0
+        self._mark = time.perf_counter() if started is None else started
+
+    def __enter__(self) -> "Stopwatch":
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        jax.monitoring.unregister_event_duration_listener(self._listen)
+
+    def lap(self, phase: Literal["start", "data", "train", "evaluation"]) -> None:
+        """Gives a phase the time since the last lap."""
+        now = time.perf_counter()
+        setattr(self.seconds, phase, getattr(self.seconds, phase) + now - self._mark)
+        self.seconds.total += now - self._mark
+        self._mark = now
+
+    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds.compile += duration_secs
+            self.compilations += 1
 
 
 def train_epochs(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imdb_jax import cli
+from imdb_jax.errors import run_command
 from imdb_jax.runs.statistics import Spread
 from imdb_jax.runtime import device, versions
 from imdb_jax.storage import cache_dir
@@ -77,4 +77,4 @@ def peer(name: str) -> Timed:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

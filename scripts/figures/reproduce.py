@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imdb_jax import cli
 from imdb_jax.config import SimpleRNNConfig, load_file
+from imdb_jax.errors import run_command
 from imdb_jax.runs.statistics import Spread
 from scripts.commands import accuracy, results, run
 from scripts.environment import ROOT
@@ -109,4 +109,4 @@ def with_cells(text: str, first: str, cells: dict[int, dict[int, str]]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -13,9 +13,9 @@ from functools import partial
 
 import jax
 
-from imdb_jax import cli
 from imdb_jax.config import load_file
 from imdb_jax.data.dataset import load_dataset
+from imdb_jax.errors import run_command
 from imdb_jax.runtime import set_up_process
 from scripts.commands import head, row
 from scripts.peers.ours import Trainer
@@ -61,4 +61,4 @@ def worked(trainer: Trainer, steps: int) -> float:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

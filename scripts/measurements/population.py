@@ -5,7 +5,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 
-from imdb_jax import cli
+from imdb_jax.errors import run_command
 from scripts.commands import head, row, run
 
 CONFIGS = [f"configs/{name}.py" for name in ("embedding_rnn_tuned", "lstm", "glove_bilstm", "max_pool")]
@@ -39,4 +39,4 @@ def train(file: str, epochs: int, commands: Sequence[str]) -> tuple[float, float
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -16,6 +16,7 @@ import jax
 from imdb_jax import audit, cli
 from imdb_jax.config import load_file
 from imdb_jax.data.dataset import load_dataset
+from imdb_jax.errors import run_command
 from imdb_jax.runtime import set_up_process
 from scripts.peers.ours import Trainer
 
@@ -70,4 +71,4 @@ def summarize(trace: jax.profiler.ProfileData, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -8,8 +8,8 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 
-from imdb_jax import cli
 from imdb_jax.config import Config, load_file
+from imdb_jax.errors import run_command
 from scripts.commands import epochs, head, row, run
 
 
@@ -56,4 +56,4 @@ def epoch(file: str, rounds: int, reviews: int, *options: str) -> tuple[float, f
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from imdb_jax import cli
+from imdb_jax.errors import run_command
 from scripts.commands import say
 from scripts.environment import ROOT
 from scripts.peers import report
@@ -60,4 +60,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_command(main)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-from imdb_jax import cli, runtime
+from imdb_jax import runtime
+from imdb_jax.errors import run_command
 from imdb_jax.models import OWN_ENCODERS
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def run(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> 
         mock.patch.dict(OWN_ENCODERS),
     ):
         try:
-            cli.run(command.main)
+            run_command(command.main)
         except SystemExit as end:
             code = end.code
     return Done([name, *rest], code, out.buffer.getvalue(), err.buffer.getvalue())

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imdb_jax.config import Config, DataConfig, from_json
+from imdb_jax.config import Config, DataConfig, load
 from imdb_jax.data.dataset import load_dataset, open_corpus
 from imdb_jax.inference.predictor import Predictor, word_vectors
 from imdb_jax.runs.run import Run
@@ -61,7 +61,7 @@ def test_a_run_directory_holds_all_that_it_promises(trained: Path) -> None:
     assert {"start", "data", "compile", "train", "evaluation"} <= results["seconds"].keys()
     assert {"jax", "flax", "optax", "numpy"} <= results["versions"].keys()
     assert results["device"]["platform"]
-    assert from_json(json.dumps(results["config"]), "results.json") == Run(trained).config()
+    assert load(Config, results["config"], "results.json") == Run(trained).config()
     metrics = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [(record["epoch"], record["step"]) for record in metrics] == [(1, 50), (2, 100)]
     assert {"accuracy", "loss", "auc", "f1"} <= metrics[0]["validation"].keys()

@@ -17,7 +17,8 @@ ALLOWED = shutil.which("unshare") and subprocess.run([*CONTAINER, "true"], stder
 @pytest.mark.skipif(not ALLOWED, reason="unshare is not there, or this user may not start a container")
 def test_two_containers_start_on_one_empty_cache(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("text,label\n" + "a fine film,1\na dull film,0\n" * 2_000)
-    code = "import os, sys; from imdb_jax import audit, cli; print(os.getpid(), file=sys.stderr); cli.run(audit.main)"
+    typed = "from imdb_jax.audit import main; from imdb_jax.errors import run_command"
+    code = f"import os, sys; {typed}; print(os.getpid(), file=sys.stderr); run_command(main)"
     data = ["--config=quickstart", "--config.data.source=files", f"--config.data.path={tmp_path / 'mine.csv'}"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "IMDB_JAX_CACHE": str(tmp_path / "cache")}
     started = [

@@ -114,14 +114,15 @@ def test_a_population(folder: Path) -> None:
     config = ROOT / "configs" / "quickstart.py"
     run(folder, ("train", "--config", config, "--workdir", workdir, "--config.seeds=0,1", *SHORT))
     found = json.loads((workdir / "results.json").read_text())
-    assert [each["name"] for each in found["members"]] == ["seed=0", "seed=1"]
+    assert found["ensemble"]["members"] == ["seed=0", "seed=1"]
     assert not found["failed"]
 
 
 def test_imdb_without_array_record_is_one_line(folder: Path, tmp_path: Path) -> None:
     paths = os.pathsep.join([str(folder), str(ROOT)])
     environment = os.environ | {"PYTHONPATH": paths, "TFDS_DATA_DIR": str(tmp_path)}
-    code = "import sys; del sys.modules['tensorflow_datasets']; from imdb_jax import cli, audit; cli.run(audit.main)"
+    typed = "from imdb_jax.audit import main; from imdb_jax.errors import run_command; run_command(main)"
+    code = f"import sys; del sys.modules['tensorflow_datasets']; {typed}"
     command = [sys.executable, "-W", "ignore", "-c", code, "--config", "lstm"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 66, done.stderr

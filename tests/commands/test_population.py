@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from imdb_jax.errors import UserError
-from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader
+from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.runs.mixture import Mix
 from imdb_jax.runs.population import Population
 from imdb_jax.runs.run import Run
@@ -198,7 +198,7 @@ def test_each_command_reads_a_mixture(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(kind(tmp_path / "model.zip").probabilities(reviews), predicted, atol=1e-6)
     damaged = (tmp_path / "model.zip").read_bytes().replace(b"[UNK]", b"[unk]", 1)
     (tmp_path / "model.zip").write_bytes(damaged)
-    with pytest.raises(ModelError, match=r"0\.zip: has changed since it was written|not a model of imdb_jax"):
+    with pytest.raises(UserError, match=r"0\.zip: has changed since it was written|not a model of imdb_jax"):
         NumpyReader(tmp_path / "model.zip")
 
     compared = output("imdb_jax.compare", "seeds", "seeds", "--mix", "run", "--weights=3,1", cwd=folder)

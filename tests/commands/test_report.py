@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imdb_jax.config import DataConfig, from_json, to_json
-from imdb_jax.config.moved import MovedData
+from imdb_jax.config import Config, DataConfig, MovedData, dump, load
 from imdb_jax.data.dataset import open_corpus
 from imdb_jax.reporting.run_page import write_run_page
 from imdb_jax.runs.run import Run
@@ -133,9 +132,9 @@ def test_comparison_groups_seeds_and_writes_into_runs_that_it_has_seen_their_tes
     for name, field, value in (("a-0", "seed", 0), ("a-1", "seed", 1), ("b", "dropout", 0.25)):
         shutil.copytree(reported, tmp_path / name, ignore=shutil.ignore_patterns("report*"))
         run = Run(tmp_path / name)
-        config = json.loads(to_json(run.config()))
+        config = dump(run.config())
         (config["model"] if field == "dropout" else config)[field] = value
-        begin(run, from_json(json.dumps(config), ""), run.vocabulary(), run.load_vectors())
+        begin(run, load(Config, config, ""), run.vocabulary(), run.load_vectors())
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/**/*")}
     assert report("a-0", "a-1", "b", cwd=tmp_path).startswith("comparison.html  (")
     assert {path.name for path in (tmp_path / "comparison").iterdir()} == {"loss.png", "accuracy.png"}

@@ -136,7 +136,9 @@ def test_the_first_signal_of_a_command_saves_a_checkpoint(signum: signal.Signals
     """Those of closed terminals and of schedulers come again and again."""
     pressed = [signum] * (1 if signum == signal.SIGINT else 3)
     default = f"signal.signal({int(signum)}, signal.default_int_handler if {int(signum)} == 2 else signal.SIG_DFL)"
-    start = f"press(*{[int(each) for each in pressed]})\nfrom imdb_jax import cli, train\ncli.run(train.main)"
+    start = (
+        f"press(*{[int(each) for each in pressed]})\nfrom imdb_jax.train import main, run_command\nrun_command(main)"
+    )
     code = f"{PRESS}\n{default}  # nohup ignores some\n{start}"
     command = [sys.executable, "-c", code, "--config", "quickstart", "--workdir", tmp_path / "run"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -42,7 +42,7 @@ from imdb_jax.errors import UserError
 from imdb_jax.inference import reader
 from imdb_jax.inference.artefact import write_artefact
 from imdb_jax.inference.predictor import Predictor
-from imdb_jax.inference.reader import JaxReader, ModelError, NumpyReader
+from imdb_jax.inference.reader import JaxReader, NumpyReader
 from imdb_jax.models import OWN_ENCODERS, Embedding, Words
 from imdb_jax.runs.run import Run
 from imdb_jax.training.build import build_learner, build_model
@@ -286,7 +286,7 @@ def test_an_encoder_of_ones_own_takes_jax(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         JaxReader(tmp_path / "model.zip").probabilities(REVIEWS), predicted(predictor), atol=1e-6
     )
-    with pytest.raises(ModelError, match="encoder 'own' is unknown to NumpyReader; JaxReader reads it"):
+    with pytest.raises(UserError, match="encoder 'own' is unknown to NumpyReader; JaxReader reads it"):
         NumpyReader(tmp_path / "model.zip")
 
 
@@ -319,7 +319,7 @@ def manifest(model: bytes, **changes: object) -> bytes:
 PARTS = ["vocabulary.txt", "model.stablehlo", "weights/0/embedding.table.npy", "weights/0/output.bias.npy"]
 BROKEN = {
     **{f"{name} changed": (name, b"other", f"{name}: has changed since it was written") for name in PARTS},
-    **{f"{name} gone": (name, None, f"has no {name}") for name in [*PARTS, "manifest.json"]},
+    **{f"{name} gone": (name, None, f"no item named '{name}'") for name in [*PARTS, "manifest.json"]},
     "no JSON": ("manifest.json", b"[" * 100_000, "not a model of imdb_jax"),
     "no object": ("manifest.json", b"[]", "not a model of imdb_jax"),
     "no seal": ("manifest.json", b"{}", "not a model of imdb_jax"),
@@ -334,7 +334,7 @@ def test_what_has_changed_is_named(name: str, content: bytes | None, said: str, 
 
 def refused(path: Path, said: str, exit_code: int = 65) -> None:
     for kind in (JaxReader, NumpyReader):
-        with pytest.raises(ModelError) as error:
+        with pytest.raises(UserError) as error:
             kind(path)
         assert said in str(error.value)
         assert str(error.value).startswith(f"{path}: ")
@@ -358,7 +358,7 @@ def test_files_of_other_kinds_are_refused(model: bytes, tmp_path: Path) -> None:
         (b"", "not a model of imdb_jax"),
         (b"PK\x03\x04 and so on", "not a model of imdb_jax"),
         (model[:-50], "not a model of imdb_jax"),
-        (repacked(b"PK\x05\x06" + bytes(18), {"data.pkl": b"cos\nsystem\n"}), "has no manifest.json"),
+        (repacked(b"PK\x05\x06" + bytes(18), {"data.pkl": b"cos\nsystem\n"}), "no item named 'manifest.json'"),
         (repacked(model, {"manifest.json": manifest(model, format=3)}), "format 3, this reader knows format 2"),
         (repacked(model, {"vocabulary.txt": b"x" * 9_999}), "vocabulary.txt: has changed since it was written"),
     ):
@@ -395,7 +395,7 @@ def test_a_program_that_calls_something_is_not_run(model: bytes, tmp_path: Path)
     """LAPACK is harmless, but a callback holds the address of a function, and XLA calls whatever is there."""
     program = jax.export.export(jax.jit(jnp.linalg.cholesky))(jax.ShapeDtypeStruct((2, 2), np.float32))
     forged(model, "model.stablehlo", bytes(program.serialize()), tmp_path)
-    with pytest.raises(ModelError, match=r"model.stablehlo: calls what is outside of it \(custom_call @lapack"):
+    with pytest.raises(UserError, match=r"model.stablehlo: calls what is outside of it \(custom_call @lapack"):
         JaxReader(tmp_path / "model.zip")
     assert NumpyReader(tmp_path / "model.zip").probabilities(["word7"]).shape == (1,)
 
@@ -403,7 +403,7 @@ def test_a_program_that_calls_something_is_not_run(model: bytes, tmp_path: Path)
 @pytest.mark.parametrize("program", [b"", b"no program"])
 def test_a_program_that_is_none_is_named(program: bytes, model: bytes, tmp_path: Path) -> None:
     forged(model, "model.stablehlo", program, tmp_path)
-    with pytest.raises(ModelError, match=r"model.stablehlo: can't be read by JAX"):
+    with pytest.raises(UserError, match=r"model.stablehlo: can't be read by JAX"):
         JaxReader(tmp_path / "model.zip")
 
 
@@ -419,7 +419,7 @@ def test_damage_anywhere_is_noticed_or_does_not_matter(
     folder.mkdir(exist_ok=True)
     (folder / "model.zip").write_bytes(damaged[: data.draw(st.sampled_from([len(model), len(model) // 2]))])
     (folder / "whole.zip").write_bytes(model)
-    with contextlib.suppress(ModelError):
+    with contextlib.suppress(UserError):
         found = NumpyReader(folder / "model.zip")
         whole = NumpyReader(folder / "whole.zip")
         assert (found.manifest, found.tokens, found.program) == (whole.manifest, whole.tokens, whole.program)

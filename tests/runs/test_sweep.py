@@ -21,7 +21,7 @@ from imdb_jax.config import (
     OptimizerConfig,
     PoolConfig,
     TrainingConfig,
-    to_json,
+    dump,
     with_fields,
 )
 from imdb_jax.data.dataset import load_dataset
@@ -65,10 +65,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Population:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Seed 1 as `imdb_jax.train` trains it where it may use a single core."""
     folder = tmp_path_factory.mktemp("alone")
-    (folder / "config.json").write_text(to_json(dataclasses.replace(CONFIG, seed=1)))
+    (folder / "config.json").write_text(json.dumps(dump(dataclasses.replace(CONFIG, seed=1))))
     (folder / "config.py").write_text(
-        "from pathlib import Path\nfrom imdb_jax.config import from_json\n"
-        "config = from_json(Path(__file__).with_name('config.json').read_text(), 'config.json')\n"
+        "import json\nfrom pathlib import Path\nfrom imdb_jax.config import Config, load\n"
+        "content = json.loads(Path(__file__).with_name('config.json').read_text())\n"
+        "config = load(Config, content, 'config.json')\n"
     )
     start = f"""
 import os, runpy
@@ -125,14 +126,12 @@ def test_results_are_those_of_the_members(trained: Population) -> None:
     results = trained.results()
     assert results is not None
     accuracies = [found.test.accuracy for name in SEEDS if (found := trained.run(name).results())]
-    assert [each.test.accuracy for each in results.members] == accuracies
     (point,) = results.points
     assert results.ensemble is not None
     assert point.members == results.ensemble.members == list(SEEDS)
     assert point.test.accuracy.mean == pytest.approx(np.mean(accuracies))
     assert point.test.accuracy.std == pytest.approx(np.std(accuracies, ddof=1))
     assert results.failed == {}
-    assert results.device["platform"] == "cpu"
 
 
 def test_the_ensemble_decides_by_the_mean_logit(trained: Population) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from imdb_jax.config import TrainingConfig
 from imdb_jax.config.checked import dump
-from imdb_jax.training import history as figures
-from imdb_jax.training.history import Epoch, History, Seconds, Stopwatch
+from imdb_jax.training import loop
+from imdb_jax.training.history import Epoch, History, Seconds
+from imdb_jax.training.loop import Stopwatch
 from imdb_jax.training.metrics import Scores, TrainScores
 
 NAN = float("nan")
@@ -82,7 +83,7 @@ def test_the_list_of_epochs_that_older_checkpoints_hold_is_read() -> None:
 
 def test_each_second_belongs_to_one_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([10.0, 13.0, 14.5])
-    monkeypatch.setattr(figures.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: next(times))
     with Stopwatch(started=9.0) as stopwatch:
         stopwatch.lap("start")
         stopwatch.lap("train")

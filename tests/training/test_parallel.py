@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Batches
 from imdb_jax.training.build import build_learner
-from imdb_jax.training.history import Stopwatch
+from imdb_jax.training.loop import Stopwatch
 from imdb_jax.training.parallel import MOST_EXCHANGED, CoreReplicas, Replicas, replicate
 from imdb_jax.training.step import Learner, TrainState
 from tests.conftest import CONFIGS, build_model, random_split, small
