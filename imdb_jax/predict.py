@@ -5,7 +5,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
@@ -14,9 +14,6 @@ from imdb_jax.data.inputs import name_files, read_inputs
 from imdb_jax.data.places import Format
 from imdb_jax.errors import run_command
 from imdb_jax.runs.mixture import Mix
-
-if TYPE_CHECKING:  # JAX takes a second to import: not before the arguments are known to be right
-    from imdb_jax.inference.predictor import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +60,15 @@ def main(arguments: Sequence[str]) -> None:
     while chunk := list(itertools.islice(reviews, batch_size)):
         predictions = classifier.predict([text for _, text in chunk], batch_size)
         for (where, text), prediction in zip(chunk, predictions, strict=True):
-            sys.stdout.write(_line(where, text, prediction, output) + "\n")
+            if output == "jsonl":
+                line = json.dumps(({"where": where} if where else {}) | prediction._asdict())
+            else:
+                start = " ".join(text[:400].decode("utf-8", "replace").split())[:60]
+                of_label = max(prediction.probability, 1 - prediction.probability)
+                flags = "".join(f"  [{flag}]" for flag in prediction.flags)
+                line = f"{prediction.label}  {100 * of_label:5.1f} %  {start}{flags}"
+            sys.stdout.write(line + "\n")
         sys.stdout.flush()
-
-
-def _line(where: str, text: bytes, prediction: "Prediction", output: str) -> str:
-    if output == "jsonl":
-        return json.dumps(({"where": where} if where else {}) | prediction._asdict())
-    start = " ".join(text[:400].decode("utf-8", "replace").split())[:60]
-    of_label = max(prediction.probability, 1 - prediction.probability)
-    return f"{prediction.label}  {100 * of_label:5.1f} %  {start}" + "".join(f"  [{f}]" for f in prediction.flags)
 
 
 if __name__ == "__main__":

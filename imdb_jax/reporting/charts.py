@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.rcsetup import cycler
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from imdb_jax.reporting.calibration import Calibration
 from imdb_jax.training.history import History
+from imdb_jax.training.metrics import Calibration
 
 WIDTH, HEIGHT = 4.8, 3.2  # inches
 CLASSES = ("negative", "positive")

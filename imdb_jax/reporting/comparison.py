@@ -80,10 +80,10 @@ def write_comparison(path: Path, folders: Sequence[Path], mixture: Mixture | Non
         [overlay("loss", curves), overlay("accuracy", curves)],
         columns=list(COLUMNS),
         groups=list(groups),
-        rows=[row for name, members in groups.items() for row in rows(name, members)]
+        rows=[row for name, members in groups.items() for row in _rows_of(name, members)]
         + _ensembles(folders, above)
-        + ([] if mixture is None else [_mixed(mixture, above)]),
-        entrants=[row for entrant in entrants for row in rows(entrant.name, [entrant])],
+        + ([] if mixture is None else _mixed(mixture, above)),
+        entrants=[row for entrant in entrants for row in _rows_of(entrant.name, [entrant])],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
         machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
@@ -130,24 +130,18 @@ def _ensembles(folders: Sequence[Path], above: str) -> list[Row]:
             figures = _figures("test", ensemble.test) | _figures("validation", ensemble.validation)
             name = f"{os.path.relpath(population.folder, above)}, ensemble, {ensemble.name}".removesuffix(", ")
             seeds = [int(population.members()[member]["seed"]) for member in ensemble.members]
-            found.append(_together(name, seeds, figures))
+            found += rows(name, seeds, [figures])
     return found
 
 
-def _together(name: str, seeds: list[int], figures: Figures) -> Row:
-    """The row of several runs that are read as one."""
-    (row,) = rows(name, [Entrant(name, {"seed": None}, History(), None, figures)])
-    return row._replace(seeds=seeds)
-
-
-def _mixed(mixture: Mixture, above: str) -> Row:
+def _mixed(mixture: Mixture, above: str) -> list[Row]:
     """The row of a mixture."""
     names = [_name(run, above) for run in mixture.runs]
     check_same_reviews(names, mixture.runs, "validation", "mix runs that share them")
     figures: Figures = {}
     for split in ("validation", "test"):
         figures |= _figures(split, score(mixture.kept_logits(split), mixture.runs[0].predictions(split).labels))
-    return _together(mixture.formula, [], figures)
+    return rows(mixture.formula, [], [figures])
 
 
 def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
@@ -165,13 +159,17 @@ def grouped(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:
     return named
 
 
-def rows(name: str, members: Sequence[Entrant]) -> list[Row]:
+def _rows_of(name: str, members: Sequence[Entrant]) -> list[Row]:
+    return rows(name, [member.config["seed"] for member in members], [member.figures for member in members])
+
+
+def rows(name: str, seeds: Sequence[int], figures: Sequence[Figures]) -> list[Row]:
     """Figures as the mean, with the standard deviation and below it the intervals of scores where there are several."""
-    known = {column: [each.figures[column] for each in members if column in each.figures] for column in COLUMNS}
+    known = {column: [each[column] for each in figures if column in each] for column in COLUMNS}
     spreads = {column: Spread.of(values) for column, values in known.items() if values}
     cells = [format(spreads[column], form) if column in spreads else ABSENT for column, form in COLUMNS.items()]
-    found = [Row(name, [member.config["seed"] for member in members], cells)]
-    if len(members) > 1:
+    found = [Row(name, seeds, cells)]
+    if len(figures) > 1:
         scores = {column: spread for column, spread in spreads.items() if column.startswith(("test", "validation"))}
         ends = [scores[column].interval(form) if column in scores else "" for column, form in COLUMNS.items()]
         found.append(Row("95 % interval of the mean", [], ends))

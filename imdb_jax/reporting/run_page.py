@@ -10,12 +10,11 @@ from flax import nnx
 from imdb_jax.config import MovedData, fields
 from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
 from imdb_jax.inference.predictor import Predictor
-from imdb_jax.reporting.calibration import calibration, confusion
 from imdb_jax.reporting.charts import confusion_matrix, curve, lengths, reliability
 from imdb_jax.reporting.mistakes import explain, surest_mistakes
 from imdb_jax.reporting.page import write_page
 from imdb_jax.runs.run import Run
-from imdb_jax.training.metrics import score
+from imdb_jax.training.metrics import calibration, confusion, score
 from imdb_jax.training.tables import parameters, score_cells
 
 MISTAKES = 10  # of each kind

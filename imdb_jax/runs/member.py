@@ -62,12 +62,9 @@ def places_for(members: int, platform: str, count: int) -> list[Place]:
     if platform == "tpu":
         one = {"TPU_CHIPS_PER_PROCESS_BOUNDS": "1,1,1", "TPU_PROCESS_BOUNDS": "1,1,1"}
         return [Place(cores, {"TPU_VISIBLE_CHIPS": str(number), **one}) for number in range(count)]
-    numbers = [str(number) for number in range(count)]
-    shown = {  # of NVIDIA and AMD; each may show a part of the machine's devices already
-        name: [each for each in os.environ.get(name, "").split(",") if each] or numbers
-        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
-    }
-    return [Place(cores, {name: seen[number] for name, seen in shown.items()}) for number in range(count)]
+    name = "CUDA_VISIBLE_DEVICES"  # which may show a part of the machine's devices already
+    shown = [each for each in os.environ.get(name, "").split(",") if each] or [str(each) for each in range(count)]
+    return [Place(cores, {name: each}) for each in shown[:count]]
 
 
 class Member:

@@ -167,16 +167,12 @@ class Run(Folder):
 
     def predictions(self, split: str) -> Predictions:
         """What a finished run predicted for a split, validation or test; refused where that has changed since."""
-        path, results = self.folder / PREDICTIONS, self.results()
+        results = self.results()
         if results is None:
             self.config()  # tells of a folder that holds no run
             raise UserError(f"{self.folder}: not a finished run; let training end", MISSING_INPUT)
-        if not path.exists():
-            raise UserError(f"{path}: no such file; the run can't be compared without it", MISSING_INPUT)
-        found = path.read_bytes()
-        if results.predictions != sha256(found):
-            raise UserError(f"{path}: has changed since the run has ended", BAD_DATA)
-        with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
+        found = io.BytesIO(self._as_written(PREDICTIONS, results.predictions))
+        with np.load(found, allow_pickle=False) as arrays:
             return Predictions(arrays[f"{split}_logits"], arrays[f"{split}_labels"])
 
     def coverage(self) -> Coverage | None:
@@ -188,8 +184,8 @@ class Run(Folder):
     def history(self) -> History:
         """What has been reached so far; refused where it has changed since the run has ended."""
         results = self.results()
-        if results is not None and results.metrics != self._checksum(METRICS):
-            raise UserError(f"{self.folder / METRICS}: has changed since the run has ended", BAD_DATA)
+        if results is not None:
+            self._as_written(METRICS, results.metrics)
         epochs = [load(Epoch, row, where) for where, row in self._lines(METRICS)]
         return History(epochs, Seconds() if results is None else results.seconds)
 
@@ -211,12 +207,15 @@ class Run(Folder):
 
     def _read(self, name: str) -> bytes:
         """A file that `begin` wrote, as it wrote it."""
+        return self._as_written(name, self._manifest().sha256.get(name))
+
+    def _as_written(self, name: str, checksum: str | None) -> bytes:
+        """A file of the run, refused where it is gone or has changed since."""
         path = self.folder / name
-        sums = self._manifest().sha256
         with os_errors_told(path, "the run can't be read without it", MISSING_INPUT):
             found = path.read_bytes()
-        if sha256(found) != sums.get(name):
-            raise UserError(f"{path}: has changed since the run was begun; put the old file back", BAD_DATA)
+        if sha256(found) != checksum:
+            raise UserError(f"{path}: has changed since the run wrote it; put the old file back", BAD_DATA)
         return found
 
     def _manifest(self) -> Manifest:

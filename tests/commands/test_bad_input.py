@@ -197,9 +197,9 @@ def test_a_finished_run_of_other_reviews_is_refused(odd: tuple[Path, str]) -> No
     ("command", "name", "content", "said"),
     [
         (ENCODE, "manifest.json", b"[" * 100_000, "manifest.json: has changed since it was written"),
-        (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run was begun"),
-        (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run was begun"),
-        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl: has changed since the run has ended"),
+        (ENCODE, "vocabulary.txt", b"\n[UNK]\nthe\n", "vocabulary.txt: has changed since the run wrote it"),
+        (PREDICT, "vectors.npy", saved(np.array([Path()], object)), "vectors.npy: has changed since the run wrote it"),
+        (REPORT, "metrics.jsonl", b'{"epoch": 1}\n{"ep', "metrics.jsonl: has changed since the run wrote it"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

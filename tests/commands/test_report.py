@@ -123,7 +123,7 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
     assert "Predictions on test" in page
     assert [reading["command"] for reading in Run(tmp_path / "run").test_readings()] == ["train", "report"]
     (tmp_path / "run" / "vocabulary.txt").write_text("\n[UNK]\nfilm\n")
-    assert "has changed since the run was begun" in fails(65, "imdb_jax.report", "--workdir", tmp_path / "run")
+    assert "has changed since the run wrote it" in fails(65, "imdb_jax.report", "--workdir", tmp_path / "run")
 
 
 def test_comparison_groups_seeds_and_writes_into_runs_that_it_has_seen_their_test_scores(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from imdb_jax.reporting.calibration import calibration
 from imdb_jax.reporting.charts import (
     DARK,
     LIGHT,
@@ -20,7 +19,7 @@ from imdb_jax.reporting.charts import (
     reliability,
 )
 from imdb_jax.training.history import Epoch, History
-from imdb_jax.training.metrics import Scores, TrainScores
+from imdb_jax.training.metrics import Scores, TrainScores, calibration
 
 
 def history(epochs: int) -> History:

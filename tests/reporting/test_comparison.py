@@ -24,7 +24,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group() -> None:
 
 
 def test_groups_show_mean_and_standard_deviation() -> None:
-    both, interval = rows("a", [A0, A1])
+    both, interval = rows("a", [0, 1], [A0.figures, A1.figures])
     figures = dict(zip(COLUMNS, both.cells, strict=True))
     assert both.seeds == [0, 1]
     assert figures["test accuracy, %"] == "81.00 ± 1.41"
@@ -32,7 +32,7 @@ def test_groups_show_mean_and_standard_deviation() -> None:
     assert figures["test loss"] == ABSENT
     assert dict(zip(COLUMNS, interval.cells, strict=True))["test accuracy, %"] == "68.29 – 93.71"
     assert set(interval.cells[1:]) == {""}
-    (alone,) = rows("a-0", [A0])
+    (alone,) = rows("a-0", [0], [A0.figures])
     assert dict(zip(COLUMNS, alone.cells, strict=True))["test accuracy, %"] == "80.00"
 
 

@@ -117,7 +117,7 @@ def test_changed_ngrams_are_refused(run: Run) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"x")
     try:
-        with pytest.raises(UserError, match=r"ngrams.npy: has changed since the run was begun"):
+        with pytest.raises(UserError, match=r"ngrams.npy: has changed since the run wrote it"):
             Predictor(run)
     finally:
         path.write_bytes(whole)

@@ -83,10 +83,10 @@ def test_predictions_that_have_changed_or_are_gone_are_refused(finished: Run) ->
     content = path.read_bytes()
     for at in range(0, len(content), 7):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        with pytest.raises(UserError, match=r"predictions\.npz: has changed since the run has ended"):
+        with pytest.raises(UserError, match=r"predictions\.npz: has changed since the run wrote it"):
             finished.predictions("test")
     path.unlink()
-    with pytest.raises(UserError, match=r"predictions\.npz: no such file"):
+    with pytest.raises(UserError, match=r"predictions\.npz: No such file"):
         finished.predictions("test")
 
 
@@ -148,7 +148,7 @@ def test_an_epoch_without_what_a_report_shows_is_named(tmp_path: Path) -> None:
 
 def test_figures_of_a_finished_run_that_have_changed_are_refused(finished: Run) -> None:
     finished.write_text("metrics.jsonl", lines(EPOCHS[:1]))
-    with pytest.raises(UserError, match=r"metrics\.jsonl: has changed since the run has ended"):
+    with pytest.raises(UserError, match=r"metrics\.jsonl: has changed since the run wrote it"):
         finished.history()
 
 

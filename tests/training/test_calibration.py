@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdb_jax.reporting.calibration import calibration, confusion
+from imdb_jax.training.metrics import calibration, confusion
 
 # Few values, so that ties are common; 0 is called negative.
 LOGITS = st.sampled_from([-1000.0, -2.5, -1e-30, 0.0, 1e-30, 0.5, 3.0, 1000.0]) | st.floats(-50, 50)
