@@ -545,6 +545,6 @@ def test_an_exported_models_rows_refuse_it_as_well(tmp_path: Path, encoding: str
     with pytest.raises(UserError, match=encoding):
         decoded(b"text", "a.txt", encoding)
     with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
-        Table(file, "a.csv", ("text",), encoding)
+        Table(file, "a.csv", {"text": ""}, encoding)
     with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
         list(text_lines(file, "a.csv", encoding))
