@@ -24,13 +24,13 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from imdb_jax import audit, cli
-from imdb_jax.config import Config, DataConfig, TextConfig, fields, from_json, to_json
+from imdb_jax.config import Config, DataConfig, fields, from_json, to_json
 from imdb_jax.config.checked import dump
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
 from imdb_jax.data.inputs import read_inputs
 from imdb_jax.data.places import Format
-from imdb_jax.data.vocabulary import Vocabulary, read_word_index
+from imdb_jax.data.vocabulary import read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
@@ -144,13 +144,6 @@ def config_json(path: Path) -> None:
     assert from_json(to_json(config), "config.json") == config
 
 
-def vocabulary(path: Path) -> None:
-    loaded = Vocabulary.load(path, TextConfig())
-    assert len(set(loaded.tokens)) == len(loaded)
-    loaded.save(path)
-    assert Vocabulary.load(path, TextConfig()).tokens == loaded.tokens
-
-
 def word_index(path: Path) -> None:
     words = read_word_index(path)
     assert words
@@ -200,7 +193,6 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "tar": Parser(tars, tar),
         "overrides": Parser(typed, overrides),
         "config": Parser([to_json(Config()).encode()], config_json),
-        "vocabulary": Parser([b"".join(token + b"\n" for token in TOKENS)], vocabulary),
         "word_index": Parser([b'{"the": 1, "film": 3, "caf\\u00e9": 2}\n'], word_index),
         "results": Parser([(folder / "results.json").read_bytes()], results),
         "history": Parser([line, line + line], history),
@@ -239,7 +231,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Parser]:
 
 NAMES = (
     "vectors", "neighbours", "csv", "jsonl", "predict_csv", "predict_jsonl", "archive", "tar", "overrides", "config",
-    "vocabulary", "word_index", "results", "history",
+    "word_index", "results", "history",
 )  # fmt: skip
 
 
