@@ -315,6 +315,17 @@ def test_a_flipped_byte_in_a_review_is_told_in_one_line(prepared: Path) -> None:
     assert_refused(prepared.parents[2], None, f"^{prepared}: cannot be read .*delete it to prepare it again", 65)
 
 
+def test_a_label_that_imdb_does_not_have_is_told_in_one_line(prepared: Path) -> None:
+    """The checksums of a TFRecord file are not verified."""
+    as_tfrecord(prepared)
+    (file,) = prepared.glob("*-train.tfrecord*")
+    before = file.read_bytes()
+    label = b"\x0a\x05label\x12\x05\x1a\x03\x0a\x01"  # in a record: the name, and a list of one number
+    file.write_bytes(before.replace(label + b"\x01", label + b"\x02"))
+    assert file.read_bytes() != before
+    assert_refused(prepared.parents[2], None, f"^{prepared}: cannot be read .a label other than 0 and 1 in train", 65)
+
+
 def test_environment_names_the_data_dir(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared.parents[2]))
     assert_is_small_imdb(open_corpus(DataConfig()))
