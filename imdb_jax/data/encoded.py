@@ -45,12 +45,8 @@ def file_errors(name: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as e:
         raise UserError(f"{name}: not {e.encoding} ({e})", BAD_DATA) from None
-    except zipfile.BadZipFile as e:
-        raise UserError(
-            f"{name}: cannot be read; the zip file or workbook is damaged or cut off ({e})", BAD_DATA
-        ) from None
     # damaged, packed in an odd way or encrypted; LookupError is of an encoding that Python does not know
-    except (UnicodeError, OSError, EOFError, zlib.error, RuntimeError, csv.Error, LookupError) as e:
+    except (UnicodeError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, csv.Error, LookupError) as e:
         place = getattr(e, "filename", None) or name
         raise UserError(f"{place}: cannot be read ({getattr(e, 'strerror', None) or e})", BAD_DATA) from None
 
