@@ -35,7 +35,8 @@ from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
+from imdb_jax.wordvectors.formats import read_word_vectors
+from imdb_jax.wordvectors.table import neighbours, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser
 PATIENCE = 60  # seconds after which an input is taken to hang its parser
@@ -103,7 +104,8 @@ def vectors(path: Path) -> None:
 
 
 def near(path: Path) -> None:
-    nearest = neighbours(str(path), *read_all_vectors(path), b"the", 3)
+    vectors = read_word_vectors(path, None)
+    nearest = neighbours(str(path), [*vectors], np.array([*vectors.values()]), b"the", 3)
     assert len(nearest) <= 3
     assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 
