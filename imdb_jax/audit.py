@@ -12,6 +12,7 @@ import tyro
 
 from imdb_jax import cli
 from imdb_jax.config import Config
+from imdb_jax.config.checked import load
 from imdb_jax.data.text import split_words
 from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.population import config_in
@@ -39,18 +40,12 @@ def main(arguments: Sequence[str]) -> None:
     args = cli.parse(Args, rest, "audit", Args(config))
     if args.show < 0:
         raise UserError(f"--show: {args.show}; must be 0 or more")
-    from imdb_jax.data.audit import audit, refuse_unfit, table
-    from imdb_jax.data.dataset import load_dataset, number_words, open_corpus, split_corpus
+    from imdb_jax.data.audit import Audit, table
+    from imdb_jax.data.dataset import load_dataset, open_corpus, split_corpus
     from imdb_jax.training.tables import render
 
     data = args.config.data
     corpus = open_corpus(data)
-    splits = split_corpus(data, corpus)
-    words = number_words(splits, data.text)[1]
-    report = audit(splits._asdict(), {name: numbered.lengths for name, numbered in words.items()})
-    if args.output == "table":
-        sys.stdout.write(render(table(report)) + "\n")
-    refuse_unfit(report)
     dataset = load_dataset(data, corpus)
     lengths = np.diff(dataset.train.offsets)
     proposal = round(float(lengths.mean() + 2 * lengths.std()))
@@ -58,13 +53,14 @@ def main(arguments: Sequence[str]) -> None:
     shown = [
         {"text": text.decode("utf-8", "replace"), "words": [word.decode("utf-8", "replace") for word in words]}
         | {"ids": (ids := dataset.vocabulary.encode(text)), "decoded": dataset.vocabulary.decode(ids)}
-        for text in itertools.islice(splits.train.texts(), args.show)
+        for text in itertools.islice(split_corpus(data, corpus).train.texts(), args.show)
         for words in [split_words(text, data.text)]
     ]
     if args.output == "json":
-        found = {**dataclasses.asdict(report), "proposed_max_length": proposal, "share_within_max_length": fitting}
+        found = {**dataset.audit, "proposed_max_length": proposal, "share_within_max_length": fitting}
         sys.stdout.write(json.dumps(found | ({"shown": shown} if shown else {}), indent=2) + "\n")
         return
+    sys.stdout.write(render(table(load(Audit, dataset.audit, "audit"))) + "\n")
     sys.stdout.write(
         f"training reviews: {lengths.mean():.0f} tokens in the mean, standard deviation {lengths.std():.0f}; "
         f"mean + 2 standard deviations propose --config.data.max_length={proposal}; "

@@ -13,8 +13,9 @@ from imdb_jax import cli
 from imdb_jax.errors import UserError, run_command
 from imdb_jax.runs.run import Run
 from imdb_jax.storage import local_path
+from imdb_jax.wordvectors.formats import read_word_vectors
 from imdb_jax.wordvectors.published import find_vectors
-from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
+from imdb_jax.wordvectors.table import neighbours, write_vectors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,11 @@ def main(arguments: Sequence[str]) -> None:
     if (args.workdir is None) == (args.vectors is None):
         raise UserError("--workdir, --vectors: give one of them")
     name = args.workdir or str(find_vectors(args.vectors or ""))
-    words, table = _of_run(name) if args.workdir else read_all_vectors(Path(name))
+    if args.workdir:
+        words, table = _of_run(name)
+    else:
+        vectors = read_word_vectors(Path(name), None)
+        words, table = [*vectors], np.array([*vectors.values()])
     asked = [cli.utf8(word) for word in args.words]
     answers = [neighbours(name, words, table, word, args.count) for word in asked]
     for word, found in zip(asked, answers, strict=True):

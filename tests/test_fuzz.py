@@ -24,17 +24,18 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from imdb_jax import audit, cli
-from imdb_jax.config import Config, DataConfig, TextConfig, dump, fields, load
+from imdb_jax.config import Config, DataConfig, dump, fields, load
 from imdb_jax.data import aclimdb
 from imdb_jax.data.files import read_files
 from imdb_jax.data.inputs import read_inputs
-from imdb_jax.data.places import Format
-from imdb_jax.data.vocabulary import Vocabulary, read_word_index
+from imdb_jax.data.places import Format, enter
+from imdb_jax.data.vocabulary import read_word_index
 from imdb_jax.errors import LONGEST, UserError
 from imdb_jax.runs.run import Results, Run
 from imdb_jax.training.history import Epoch, Seconds
 from imdb_jax.training.metrics import Scores, TrainScores
-from imdb_jax.wordvectors.table import neighbours, read_all_vectors, read_vectors
+from imdb_jax.wordvectors.formats import read_word_vectors
+from imdb_jax.wordvectors.table import neighbours, read_vectors
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", 30))  # for each parser
 PATIENCE = 60  # seconds after which an input is taken to hang its parser
@@ -102,14 +103,15 @@ def vectors(path: Path) -> None:
 
 
 def near(path: Path) -> None:
-    nearest = neighbours(str(path), *read_all_vectors(path), b"the", 3)
+    vectors = read_word_vectors(path, None)
+    nearest = neighbours(str(path), [*vectors], np.array([*vectors.values()]), b"the", 3)
     assert len(nearest) <= 3
     assert all(-1.001 < cosine < 1.001 and word != "the" for word, cosine in nearest)
 
 
 def labelled(path: Path) -> None:
     config = DataConfig(source="files", path=str(path), encoding="utf-8")
-    reviews = read_files(path, config, "fuzzed")
+    reviews = read_files(enter(path), config, "fuzzed")
     assert all(
         isinstance(text, bytes) and label in (0, 1) for text, label in zip(reviews.texts(), reviews.labels, strict=True)
     )
@@ -147,13 +149,6 @@ def config_json(path: Path) -> None:
     assert load(Config, dump(config), "config.json") == config
 
 
-def vocabulary(path: Path) -> None:
-    loaded = Vocabulary.load(path, TextConfig())
-    assert len(set(loaded.tokens)) == len(loaded)
-    loaded.save(path)
-    assert Vocabulary.load(path, TextConfig()).tokens == loaded.tokens
-
-
 def word_index(path: Path) -> None:
     words = read_word_index(path)
     assert words
@@ -171,6 +166,17 @@ def history(path: Path) -> None:
     path.with_name("results.json").unlink(missing_ok=True)
     path.with_name("metrics.jsonl").write_bytes(path.read_bytes())
     assert all(epoch.epoch for epoch in Run(path.parent).history().epochs)
+
+
+def zips(files: dict[str, bytes]) -> list[bytes]:
+    """Files as zip files, packed in each way."""
+    found = []
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(packed := io.BytesIO(), "w", method) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        found.append(packed.getvalue())
+    return found
 
 
 def parsers(folder: Path) -> dict[str, Parser]:
@@ -197,13 +203,14 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "neighbours": Parser(files, near),
         "csv": Parser(csvs, labelled),
         "jsonl": Parser(jsonls, labelled),
+        "table_zip": Parser(zips({"reviews.csv": csvs[0]}), labelled),
+        "folders_zip": Parser(zips({"neg/1.txt": b"bad", "pos/é.txt": b"fine"}), labelled),
         "predict_csv": Parser(csvs, predicted),
         "predict_jsonl": Parser(jsonls, predicted),
         "archive": Parser([gzip.compress(each, mtime=0) for each in tars], archive),
         "tar": Parser(tars, tar),
         "overrides": Parser(typed, overrides),
         "config": Parser([json.dumps(dump(Config())).encode()], config_json),
-        "vocabulary": Parser([b"".join(token + b"\n" for token in TOKENS)], vocabulary),
         "word_index": Parser([b'{"the": 1, "film": 3, "caf\\u00e9": 2}\n'], word_index),
         "results": Parser([(folder / "results.json").read_bytes()], results),
         "history": Parser([line, line + line], history),
@@ -241,8 +248,8 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Parser]:
 
 
 NAMES = (
-    "vectors", "neighbours", "csv", "jsonl", "predict_csv", "predict_jsonl", "archive", "tar", "overrides", "config",
-    "vocabulary", "word_index", "results", "history",
+    "vectors", "neighbours", "csv", "jsonl", "table_zip", "folders_zip", "predict_csv", "predict_jsonl", "archive",
+    "tar", "overrides", "config", "word_index", "results", "history",
 )  # fmt: skip
 
 

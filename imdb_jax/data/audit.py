@@ -28,7 +28,7 @@ class SplitAudit:
     reviews: int
     bytes: int
     classes: dict[str, int]
-    """Reviews by label: neg, pos, and any other label as it is."""
+    """Reviews by label, neg and pos, where there are any."""
     longest_run: int
     """Most reviews in a row with one label: half of all or more where the data is sorted by label."""
     words: dict[str, float]
@@ -103,7 +103,7 @@ def _audit_split(reviews: Reviews, words: Int[np.ndarray, " N"]) -> tuple[SplitA
     split = SplitAudit(
         reviews=len(labels),
         bytes=size,
-        classes={CLASS_NAMES.get(label, str(label)): n for label, n in sorted(Counter(labels).items())},
+        classes={CLASS_NAMES[label]: n for label, n in sorted(Counter(labels).items())},
         longest_run=max(len(list(run)) for _, run in itertools.groupby(labels)),
         words={**lengths, "mean": float(np.mean(words)), "std": float(np.std(words))},
         duplicates=len(labels) - len(np.unique(hashes)),
@@ -118,14 +118,11 @@ def _audit_split(reviews: Reviews, words: Int[np.ndarray, " N"]) -> tuple[SplitA
 
 
 def refuse_unfit(report: Audit) -> None:
-    """Refuses what must not be trained on: a label that is neither 0 nor 1, or training reviews of one class (65)."""
-    for name, split in report.splits.items():
-        others = split.classes.keys() - set(CLASS_NAMES.values())
-        if others:
-            raise UserError(f"data: label {min(others)} among the {name} reviews; allowed: 0 and 1", BAD_DATA)
-        if name == "train" and len(split.classes) < len(CLASS_NAMES):
-            (only,) = split.classes
-            raise UserError(f"data: all {split.reviews:,} {name} reviews are {only}; both classes are needed", BAD_DATA)
+    """Refuses what must not be trained on: training reviews of one class (65)."""
+    train = report.splits["train"]
+    if len(train.classes) < len(CLASS_NAMES):
+        (only,) = train.classes
+        raise UserError(f"data: all {train.reviews:,} train reviews are {only}; both classes are needed", BAD_DATA)
 
 
 def summary(report: Audit) -> str:
@@ -162,10 +159,9 @@ def warnings(report: Audit, text: TextConfig) -> list[str]:
 def table(report: Audit) -> Table:
     """All counts, one column per split."""
     grid = Table("", *report.splits)
-    labels = sorted({label for split in report.splits.values() for label in split.classes})
     columns = [
         {"reviews": split.reviews}
-        | {f"label {label}": split.classes.get(label, 0) for label in labels}
+        | {f"label {label}": split.classes.get(label, 0) for label in CLASS_NAMES.values()}
         | {name.replace("_", " "): getattr(split, name) for name in ("bytes", "longest_run", *ODD)}
         | {"characters a word": split.characters}
         | {f"words, {name}": value for name, value in split.words.items()}

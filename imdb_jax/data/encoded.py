@@ -8,6 +8,7 @@ import contextlib
 import csv
 import gzip
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -36,6 +37,18 @@ MARKS = {  # byte-order marks, the longer before those that they begin with
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# What reading raises where a file is damaged, packed in an odd way or encrypted, or of an encoding unknown to Python.
+DAMAGE = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    csv.Error,
+    ValueError,
+    RuntimeError,
+    LookupError,
+)
 
 
 @contextlib.contextmanager
@@ -45,12 +58,7 @@ def file_errors(name: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as e:
         raise UserError(f"{name}: not {e.encoding} ({e})", BAD_DATA) from None
-    except zipfile.BadZipFile as e:
-        raise UserError(
-            f"{name}: cannot be read; the zip file or workbook is damaged or cut off ({e})", BAD_DATA
-        ) from None
-    # damaged, packed in an odd way or encrypted; LookupError is of an encoding that Python does not know
-    except (UnicodeError, OSError, EOFError, zlib.error, RuntimeError, csv.Error, LookupError) as e:
+    except DAMAGE as e:
         place = getattr(e, "filename", None) or name
         raise UserError(f"{place}: cannot be read ({getattr(e, 'strerror', None) or e})", BAD_DATA) from None
 

@@ -7,16 +7,16 @@ is. Whatever else is found there is counted and named in the log.
 import contextlib
 import io
 import logging
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.encoded import bare, file_errors, is_hidden
-from imdb_jax.data.labels import UNLABELLED, LabelRule, canonical
 from imdb_jax.data.places import FEW, Entry, Format, Place, enter, few, is_text, table, text_files, told, walk
 from imdb_jax.data.reviews import Corpus, Reviews, hold_out
 from imdb_jax.data.rows import is_table
@@ -25,9 +25,53 @@ from imdb_jax.storage import local_path
 
 log = logging.getLogger(__name__)
 
+NEGATIVE = ("0", "neg", "negative", "false")  # what people write for 0, unless a config names its own labels
+POSITIVE = ("1", "pos", "positive", "true")
+UNLABELLED = "unsup"  # the folder of IMDB's reviews without a label
 TRAIN, TEST, VALIDATION = ("train", "training"), ("test", "testing"), ("val", "valid", "validation", "dev")
 OPTION = "--config.data."  # what the options for files begin with
 NAME_THEM = f"name classes with {OPTION}negative_labels and positive_labels"
+
+
+class LabelRule(NamedTuple):
+    """Which labels are negative, which positive, and which reviews are left out; each as `canonical` spells it."""
+
+    negative: tuple[str, ...]
+    positive: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "LabelRule":
+        """The rule of a config: its own labels, or the common ones unless it names any."""
+        negative, positive, left_out = (
+            tuple(map(canonical, labels))
+            for labels in (config.negative_labels, config.positive_labels, config.left_out_labels)
+        )
+        rule = cls(negative or NEGATIVE, positive or POSITIVE, left_out)
+        named = [label for labels in rule for label in labels]
+        if twice := [label for label in named if named.count(label) > 1]:
+            advice = "name each in one of data.negative_labels, data.positive_labels, data.left_out_labels"
+            raise UserError(f"data: the label {twice[0]!r} has two meanings; {advice}")
+        return rule
+
+    def label(self, value: str) -> int | None:
+        """0, 1, or None for what is neither."""
+        return 0 if value in self.negative else 1 if value in self.positive else None
+
+    def __str__(self) -> str:
+        sides = [f"negative is {', '.join(self.negative)}", f"positive {', '.join(self.positive)}"]
+        return "; ".join([*sides, *([f"left out {', '.join(self.left_out)}"] if self.left_out else [])])
+
+
+def canonical(value: Any) -> str:
+    """One spelling of a label that files spell in several ways.
+
+    Example: `1`, `1.0`, `" 1.0 "` are "1"; `True` is "true", `None` and NaN are "".
+    """
+    if value is None or value != value:
+        return ""
+    text = str(value).strip().lower()
+    return re.sub(r"^(-?\d+)\.0*$", r"\1", text)
 
 
 def open_files(config: DataConfig) -> Corpus:
@@ -70,7 +114,8 @@ def read_files(path: Place, config: DataConfig, purpose: str) -> Reviews:
             file = opened.enter_context(cast(io.BufferedIOBase, path.open("rb")))
             found = table(file, str(path), form, config.label_column, OPTION)
         entries, values = _labelled(found.entries, rule)
-    labels = [f"label {value!r} {count:,} {rule.meaning(value)}" for value, count in values.items()]
+    meaning = {0: "negative", 1: "positive", None: "left out"}
+    labels = [f"label {value!r} {count:,} {meaning[rule.label(value)]}" for value, count in values.items()]
     found = found._replace(kind="; ".join([found.kind, *labels]), entries=entries)
     log.info(told(path, purpose, found, form.encoding, OPTION))
     _, texts, labels = map(list, zip(*entries, strict=True))

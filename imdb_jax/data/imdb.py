@@ -55,7 +55,10 @@ def prepared_reviews(builder: tfds.core.DatasetBuilder, split: str) -> Reviews:
             if len(records) != info.num_examples:
                 raise ValueError(f"{len(records):,} reviews in {split}, expected {info.num_examples:,}")
             examples = [features.deserialize_example_np(record) for record in records]
-        return [each["text"] for each in examples], np.array([each["label"] for each in examples], np.int8)
+            labels = np.array([each["label"] for each in examples])
+            if split != "unsupervised" and not np.isin(labels, (0, 1)).all():
+                raise ValueError(f"a label other than 0 and 1 in {split}")
+        return [each["text"] for each in examples], labels.astype(np.int8)
 
     def checksum() -> str:
         digest = hashlib.blake2b(digest_size=32)

@@ -1,13 +1,14 @@
 """Where reviews lie: in tables, in text files of folders, in zip files of such folders; and what was found there."""
 
-import contextlib
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from imdb_jax.data.encoded import (
+    DAMAGE,
     LONGEST_REVIEW,
     decoded,
     file_errors,
@@ -17,7 +18,7 @@ from imdb_jax.data.encoded import (
     refuse_undecoded,
     text_lines,
 )
-from imdb_jax.data.rows import ColumnError, Table, is_table, text_of
+from imdb_jax.data.rows import Table, is_table, text_of
 from imdb_jax.errors import BAD_DATA, UserError
 
 FEW = 10  # names of many in a message
@@ -52,11 +53,13 @@ def enter(path: Path) -> Place:
     if not path.is_dir():
         try:
             archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError):
+        except DAMAGE:  # of no zip file either
             return path
         names = archive.namelist()
-        if len(names) > 1 and (odd := next((name for name in names if "\\" in name), None)):
-            raise UserError(f"{path}: names a file {odd!r}, with a backslash; unpack it, or pack it anew", BAD_DATA)
+        if len(names) < 2:  # a file, packed
+            return path
+        if odd := next((name for name in names if re.search(r"\\|^/|//", name)), None):  # `zipfile.Path` may never end
+            raise UserError(f"{path}: names a file {odd!r}; unpack it, or pack it anew", BAD_DATA)
         root = zipfile.Path(archive)
         if is_workbook(root.root):
             return path
@@ -119,24 +122,15 @@ def table(file: io.BufferedIOBase, name: str, form: Format, label: str | None = 
       option: what the options of the command begin with, for advice.
     """
     text = form.text_column
-    with _columns_advised(text, option):
-        rows = Table(file, name, (text,) if label is None else (text, label), form.encoding, form.quotes)
+    columns = {text: f"name it with {option}text_column="}
+    if label is not None:
+        columns[label] = f"name it with {option}label_column=; reviews without labels are for predict alone"
+    rows = Table(file, name, columns, form.encoding, form.quotes)
 
     def entries() -> Iterator[Entry]:
-        with _columns_advised(text, option):
-            yield from ((where, text_of(row, text, where), label and row[label]) for where, row in rows)
+        yield from ((where, text_of(row, text, where), label and row[label]) for where, row in rows)
 
     return Found(f"{rows.kind}, texts in {text!r}" + ("" if label is None else f", labels in {label!r}"), entries())
-
-
-@contextlib.contextmanager
-def _columns_advised(text: str, option: str) -> Iterator[None]:
-    try:
-        yield
-    except ColumnError as error:
-        of_text = error.column == text
-        which, more = ("text", "") if of_text else ("label", "; reviews without labels are for predict alone")
-        raise UserError(f"{error}; name it with {option}{which}_column={more}", BAD_DATA) from None
 
 
 def told(place: Place, purpose: str, found: Found, encoding: str | None, option: str = "--") -> str:

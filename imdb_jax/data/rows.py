@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imdb_jax.data.encoded import LONGEST_REVIEW, bare, encoding_of, file_errors, unpack
@@ -17,21 +17,14 @@ TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 Row = dict[str, Any]
 
 
-class ColumnError(UserError):
-    """A column that a command asks for is not there."""
-
-    def __init__(self, where: str, column: str, found: Iterable[str]) -> None:
-        super().__init__(f"{where}: no column {column!r}; found: {', '.join(map(repr, found))}", BAD_DATA)
-        self.column = column
-
-
 class Table:
     """A file of rows, taken for what its content says it is; its name decides nothing.
 
     Args:
       file: is read once, from where it stands, then closed.
       name: of the file, for messages.
-      columns: that each row must have; the separator of a CSV file is the one under which the header names them all.
+      columns: that each row must have, with advice for where one is missing; the separator of a CSV file is the one
+        under which the header names them all.
       encoding: of the text where no byte-order mark names it; UTF-8 unless given.
       quotes: of a CSV file: quotes around a field may hold separators and line breaks; otherwise they are characters.
 
@@ -46,7 +39,7 @@ class Table:
         self,
         file: io.BufferedIOBase,
         name: str,
-        columns: Sequence[str],
+        columns: Mapping[str, str],
         encoding: str | None = None,
         quotes: bool = True,
     ) -> None:
@@ -156,7 +149,7 @@ def is_table(name: str) -> bool:
 def holds_table(file: io.BufferedIOBase, column: str, encoding: str | None = None) -> bool:
     """Whether what stands in a file is a table with a column."""
     try:
-        table = Table(file, "", (column,), encoding)
+        table = Table(file, "", {column: ""}, encoding)
         if "JSON" in table.kind:
             next(iter(table), None)  # a review may begin with a bracket too
         table.close()
@@ -165,7 +158,7 @@ def holds_table(file: io.BufferedIOBase, column: str, encoding: str | None = Non
     return True
 
 
-def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Iterator[tuple[str, Row]]:
+def json_lines(lines: Iterable[str], name: str, keys: Mapping[str, str] = {}) -> Iterator[tuple[str, Row]]:
     """One JSON object a line, with file and line; blank lines hold none."""
     for number, line in enumerate(lines, start=1):
         if line.isspace() or not line:
@@ -180,16 +173,17 @@ def json_lines(lines: Iterable[str], name: str, keys: Sequence[str] = ()) -> Ite
         yield where, _checked(row, keys, where)
 
 
-def check_columns(wanted: Sequence[str], found: Sequence[str], where: str) -> None:
-    """Refuses a table or an object without some column, or with two of that name."""
-    for column in wanted:
+def check_columns(wanted: Mapping[str, str], found: Sequence[str], where: str) -> None:
+    """Refuses a table or an object without some column, or with two of that name; `wanted` gives advice for each."""
+    for column, advice in wanted.items():
         if column not in found:
-            raise ColumnError(where, column, found)
+            names = ", ".join(map(repr, found))
+            raise UserError(f"{where}: no column {column!r}; found: {names}; {advice}", BAD_DATA)
         if found.count(column) > 1:
             raise UserError(f"{where}: the column {column!r} stands there twice", BAD_DATA)
 
 
-def _checked(row: Any, keys: Sequence[str], where: str) -> Row:
+def _checked(row: Any, keys: Mapping[str, str], where: str) -> Row:
     if not isinstance(row, dict):
         raise UserError(f"{where}: {type(row).__name__}; must be a JSON object", BAD_DATA)
     check_columns(keys, [*row], where)

@@ -56,12 +56,6 @@ def read_vectors(path: Path, tokens: Sequence[bytes]) -> Vectors:
     return Vectors(table, found)
 
 
-def read_all_vectors(path: Path) -> tuple[list[bytes], Float32[np.ndarray, "N D"]]:
-    """Reads all words of a file and their vectors; errors are those of `read_vectors`."""
-    vectors = read_word_vectors(path, None)
-    return [*vectors], np.array([*vectors.values()])
-
-
 def write_vectors(path: Path, words: Sequence[bytes], table: Float32[np.ndarray, "N D"]) -> None:
     """Writes a word2vec file, binary where its name ends in .bin and text otherwise.
 

@@ -85,7 +85,14 @@ def test_rows_are_padded_with_zeros_to_the_smallest_bucket_that_fits(case: Case,
 
 def test_dtypes_do_not_depend_on_those_of_the_split() -> None:
     batch = next(Case([3, 1], 2, 4, "head", ()).batches().shuffled(0, 0))
-    assert [array.dtype for array in batch] == [np.int32, np.int32, np.float32, np.float32]
+    assert [array.dtype for array in batch] == [np.int32, np.int32, np.float32, np.float32, np.float32]
+
+
+def test_the_total_is_of_the_whole_batch_in_each_share() -> None:
+    batches = Case([3, 1, 2], 2, 4, "head", ()).batches()
+    totals = [[float(batch.total) for batch in batches.shuffled(0, 0, share=(first, 1))] for first in (0, 1)]
+    assert totals[0] == totals[1]
+    assert sorted(totals[0]) == [1.0, 2.0]
 
 
 @given(cases(), seeds, epochs, st.data())

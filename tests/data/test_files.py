@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from imdb_jax.config import DataConfig
 from imdb_jax.data.encoded import LONGEST_REVIEW
-from imdb_jax.data.files import open_files, read_files
-from imdb_jax.data.labels import NEGATIVE, POSITIVE
+from imdb_jax.data.files import NEGATIVE, POSITIVE, open_files, read_files
 from imdb_jax.data.reviews import Corpus, Reviews
 from imdb_jax.errors import UserError
 

@@ -190,11 +190,20 @@ def test_missing_classes_and_wrong_counts(tmp_path: Path, write, members, messag
     assert_refused(tmp_path / "data", source, f"^{source}: .*{message}", exit_code)
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "aclImdb/../../evil.txt", "/evil.txt", "/aclImdb/train/pos/7.txt"])
-def test_unsafe_paths_are_refused_and_written_nowhere(tmp_path: Path, name: str) -> None:
-    source = write_archive(tmp_path / "a.tar.gz", {**MEMBERS, name: b"evil"})
-    assert_refused(tmp_path / "data", source, f"unsafe path in archive, '{name}'", 65)
+@pytest.mark.parametrize("name", ["../evil.txt", "aclImdb/../../evil.txt", "/evil.txt", "../train/pos/../evil.txt"])
+def test_unsafe_paths_are_left_out_and_written_nowhere(tmp_path: Path, name: str) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    source = write_archive(inside / "a.tar.gz", {**MEMBERS, name: b"evil"})
+    assert_is_small_imdb(open_imdb(inside / "data", source))
     assert not list(tmp_path.rglob("evil.txt"))
+    assert not Path("/evil.txt").exists()
+
+
+def test_a_review_with_an_unsafe_path_is_written_nowhere(tmp_path: Path) -> None:
+    source = write_archive(tmp_path / "a.tar.gz", {**MEMBERS, "../train/pos/evil.txt": b"evil"})
+    assert_refused(tmp_path / "data", source, "train/neg 3, train/pos 4", 65)
+    assert not list(tmp_path.parent.rglob("evil.txt"))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
@@ -313,6 +322,17 @@ def test_a_flipped_byte_in_a_review_is_told_in_one_line(prepared: Path) -> None:
     content[110] ^= 1  # after the file's first header, of 64 bytes, and that of a block, of 40
     file.write_bytes(content)
     assert_refused(prepared.parents[2], None, f"^{prepared}: cannot be read .*delete it to prepare it again", 65)
+
+
+def test_a_label_that_imdb_does_not_have_is_told_in_one_line(prepared: Path) -> None:
+    """The checksums of a TFRecord file are not verified."""
+    as_tfrecord(prepared)
+    (file,) = prepared.glob("*-train.tfrecord*")
+    before = file.read_bytes()
+    label = b"\x0a\x05label\x12\x05\x1a\x03\x0a\x01"  # in a record: the name, and a list of one number
+    file.write_bytes(before.replace(label + b"\x01", label + b"\x02"))
+    assert file.read_bytes() != before
+    assert_refused(prepared.parents[2], None, f"^{prepared}: cannot be read .a label other than 0 and 1 in train", 65)
 
 
 def test_environment_names_the_data_dir(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import lzma
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -264,19 +265,19 @@ REFUSED: list[tuple[str, bytes | str, dict[str, Any], str]] = [
         "two.zip",
         zipped("a/b/c.csv", table())[:50],
         {},
-        r"two\.zip: cannot be read; the zip file or workbook is damaged or cut off",
+        r"two\.zip: cannot be read \(File is not a zip file\)",
     ),
     (
         "folders.zip",
         damaged(),
         {},
-        r"neg/0\.txt: cannot be read; the zip file or workbook is damaged or cut off .*Bad CRC",
+        r"neg/0\.txt: cannot be read \(Bad CRC-32 for file .*neg/0\.txt.\)",
     ),
     (
         "no_list.zip",
         damaged().replace(b"PK\1\2", b"PK\1\3"),
         {},
-        r"no_list\.zip: cannot be read; the zip file or workbook is damaged or cut off",
+        r"no_list\.zip: cannot be read \(Bad magic number for central directory\)",
     ),
     ("book.xlsx", zipped("xl/workbook.xml", "<xml/>"), {}, r"book\.xlsx: a workbook of a spreadsheet; save it as CSV"),
     ("book.xls", b"\xd0\xcf\x11\xe0" + bytes(600), {}, r"book\.xls: a workbook of a spreadsheet"),
@@ -438,12 +439,13 @@ def test_three_splits(
     assert len(dataset.validation.labels) == 4
 
 
-def test_a_zip_whose_names_have_backslashes_is_one_line(tmp_path: Path) -> None:
-    """As old tools on Windows wrote them: Python would take each for a file in no folder."""
+@pytest.mark.parametrize("name", ["neg\\0.txt", "/neg/0.txt", "//neg/0.txt", "neg//0.txt"])
+def test_a_zip_of_odd_names_is_one_line(name: str, tmp_path: Path) -> None:
+    """Old tools on Windows wrote backslashes, of which Python makes no folders; among empty names it may search on."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("neg\\0.txt", "bad")
-        archive.writestr("pos\\1.txt", "fine")
-    with pytest.raises(UserError, match=r"a\.zip: names a file 'neg\\\\0.txt', with a backslash; unpack it") as caught:
+        archive.writestr(name, "bad")
+        archive.writestr("pos/1.txt", "fine")
+    with pytest.raises(UserError, match=re.escape(f"a.zip: names a file {name!r}; unpack it")) as caught:
         split_corpus(config_of(tmp_path / "a.zip"))
     assert caught.value.exit_code == 65
 
@@ -545,6 +547,6 @@ def test_an_exported_models_rows_refuse_it_as_well(tmp_path: Path, encoding: str
     with pytest.raises(UserError, match=encoding):
         decoded(b"text", "a.txt", encoding)
     with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
-        Table(file, "a.csv", ("text",), encoding)
+        Table(file, "a.csv", {"text": ""}, encoding)
     with pytest.raises(UserError, match=encoding), (tmp_path / "a.csv").open("rb") as file:
         list(text_lines(file, "a.csv", encoding))

@@ -56,30 +56,6 @@ def test_load_gives_back_what_was_saved(reviews: list[bytes], text: TextConfig) 
     assert [loaded.encode(review) for review in reviews] == [saved.encode(review) for review in reviews]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", ":1: not a vocabulary whose special tokens are ', [UNK]'"),
-        (b"the\nfilm\n", ":1: not a vocabulary"),
-        (b"<PAD>\n<BOS>\n<UNK>\n<UNUSED>\nthe\n", ":1: not a vocabulary"),  # of the other scheme
-        (b"\n[UNK]\nthe\nfilm\nthe\n", ": a token stands there twice"),
-    ],
-)
-def test_a_file_that_is_no_vocabulary_is_named(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "vocabulary.txt"
-    path.write_bytes(content)
-    with pytest.raises(UserError) as caught:
-        Vocabulary.load(path, KERAS)
-    assert str(caught.value).startswith(f"{path}{message}")
-    assert caught.value.exit_code == BAD_DATA
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"vocabulary\.txt: no vocabulary there") as caught:
-        Vocabulary.load(tmp_path / "vocabulary.txt", KERAS)
-    assert caught.value.exit_code == MISSING_INPUT
-
-
 def test_fingerprint_tells_tokens_order_and_rules() -> None:
     tokens = (b"", b"[UNK]", b"the", b"film")
     fingerprints = {
@@ -90,12 +66,6 @@ def test_fingerprint_tells_tokens_order_and_rules() -> None:
     }
     assert len(fingerprints) == 4
     assert Vocabulary(list(tokens), TextConfig()).fingerprint() in fingerprints
-
-
-def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "vocabulary.txt").write_bytes(b"\n[UNK]\nthe\nfil")
-    with pytest.raises(UserError, match=r"vocabulary\.txt:4: the last line is cut off"):
-        Vocabulary.load(tmp_path / "vocabulary.txt", TextConfig())
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

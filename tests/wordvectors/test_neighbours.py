@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from imdb_jax.errors import BAD_DATA, UserError
-from imdb_jax.wordvectors.table import neighbours, read_all_vectors, write_vectors
+from imdb_jax.wordvectors.formats import read_word_vectors
+from imdb_jax.wordvectors.table import neighbours, write_vectors
 
 WORDS = [b"good", b"great", b"bad", "naïve".encode(), "🙂".encode(), *(b"w%d" % i for i in range(295))]
 TABLE = np.random.default_rng(0).normal(0.1, 1.0, (len(WORDS), 8)).astype(np.float32)
@@ -15,9 +16,9 @@ TABLE = np.random.default_rng(0).normal(0.1, 1.0, (len(WORDS), 8)).astype(np.flo
 @pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
 def test_all_vectors_of_a_file_come_back(tmp_path: Path, name: str) -> None:
     write_vectors(tmp_path / name, WORDS, TABLE)
-    words, table = read_all_vectors(tmp_path / name)
-    assert words == WORDS
-    np.testing.assert_array_equal(table, TABLE, strict=True)
+    vectors = read_word_vectors(tmp_path / name, None)
+    assert [*vectors] == WORDS
+    np.testing.assert_array_equal(np.array([*vectors.values()]), TABLE, strict=True)
 
 
 def test_neighbours_are_gensims() -> None:
@@ -43,9 +44,9 @@ def test_a_small_plane() -> None:
 
 def test_of_words_that_repeat_in_a_file_the_first_counts(tmp_path: Path) -> None:
     (tmp_path / "twice.txt").write_bytes(b"a 1 0\na 0 1\nb 1 1e-3\nc 0 1\n")
-    words, table = read_all_vectors(tmp_path / "twice.txt")
-    assert words == [b"a", b"b", b"c"]
-    assert table[0].tolist() == [1, 0]
+    vectors = read_word_vectors(tmp_path / "twice.txt", None)
+    assert [*vectors] == [b"a", b"b", b"c"]
+    assert vectors[b"a"].tolist() == [1, 0]
 
 
 def test_an_unknown_word_brings_close_ones() -> None:
@@ -67,5 +68,5 @@ def test_an_unknown_word_brings_close_ones() -> None:
 def test_damage_anywhere_in_a_file_is_found(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "v.txt").write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:
-        read_all_vectors(tmp_path / "v.txt")
+        read_word_vectors(tmp_path / "v.txt", None)
     assert caught.value.exit_code == BAD_DATA
