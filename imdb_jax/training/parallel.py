@@ -115,6 +115,8 @@ class Replicas:
 
     def _put(self, batch: Batch) -> Batch:
         """This process's rows of a batch, shared by its devices."""
+        if jax.process_count() == 1:
+            return jax.device_put(batch, self.of_batch)  # in less time than array by array
         return jax.tree.map(jax.make_array_from_process_local_data, self.of_batch, batch)
 
 
