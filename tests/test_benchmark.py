@@ -12,12 +12,12 @@ import pytest
 
 from imdb_jax.config import load_file
 from imdb_jax.data.vocabulary import Vocabulary
-from imdb_jax.training.build import build_model
+from imdb_jax.training.build import build_learner, build_model
 from scripts.environment import ROOT
 from scripts.peers import contests, report
 from scripts.peers.protocol import Server, Task, lengths, padded
 from scripts.peers.turns import OURS, Child, ChildError, Entrant
-from scripts.peers.workloads import WORKLOADS, cut, first_weights
+from scripts.peers.workloads import WORKLOADS, by_name, cut
 from tests.conftest import VOCABULARY_SIZE, random_split
 
 UNLUCKY = 13  # a batch size
@@ -51,7 +51,8 @@ def make_task(workload: str, folder: Path, batch_size: int = 4) -> Task:
     tokens = (b"", b"[UNK]", *(b"word%d" % i for i in range(2, VOCABULARY_SIZE)))
     vectors = np.random.default_rng(0).normal(size=(VOCABULARY_SIZE, 1 if workload == "W3" else 100)).astype(np.float32)
     vocabulary = Vocabulary(tokens, config.data.text)
-    weights = first_weights(config, build_model(config, vocabulary, vectors))
+    learner, state = build_learner(build_model(config, vocabulary, vectors), config, steps=1)
+    weights = by_name(learner, state.params)
     split = random_split([24, 3, 24, 9, 15, 24, 5, 24])
     return Task(folder, workload, file, batch_size, 4, 24, split, split, vocabulary, weights)
 

@@ -25,7 +25,7 @@ DOCUMENTED = [
     Entrant("pytorch", TORCH, "documented"),
 ]
 BUCKETED = [entrant._replace(name=f"{entrant.name}-bucketed", variant="bucketed") for entrant in DOCUMENTED]
-EQUAL = [Entrant(OURS, "scripts.peers.ours", "ours"), *DOCUMENTED]
+EQUAL = [Entrant(OURS, "scripts.peers.ours", "train"), *DOCUMENTED]
 TRAINERS = {
     "W1": [*EQUAL, *BUCKETED, Entrant("pytorch-unmasked", TORCH, "unmasked")],
     "W2": [*EQUAL, BUCKETED[-1]],
@@ -35,15 +35,22 @@ TRAINERS = {
 
 def train_in_turn(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
     """Lets the competitors train and read in turn; tells how far their first logits are from ours."""
-    task.save()
-    records = compete(entrants, task.folder, ("step", "train", "reset", "infer"), ("train", "infer"), rounds)
-    finished = [record for record in records if "error" not in record]
-    first = [np.array(record["warm_up"]["infer"]["values"]) for record in finished]
-    for record, logits in zip(finished, first, strict=True):
-        record["logits_differ"] = difference(task, logits, first[0])
+    records, first = _competed(task, entrants, ("step", "train", "reset", "infer"), ("train", "infer"), rounds)
+    for record, logits in first:
+        record["logits_differ"] = difference(task, logits, first[0][1])
         last = np.array(record["rounds"][-1]["infer"]["values"])
         record["accuracy"] = float(((last > 0) == task.test.labels).mean())
     return without_values(records)
+
+
+def _competed(
+    task: Task, entrants: list[Entrant], warm_up: tuple[str, ...], work: tuple[str, ...], rounds: int
+) -> tuple[list[dict[str, Any]], list[tuple[dict[str, Any], np.ndarray]]]:
+    """All records, and each of those who finished with what the last of its work gave first."""
+    task.save()
+    records = compete(entrants, task.folder, warm_up, work, rounds)
+    finished = [record for record in records if "error" not in record]
+    return records, [(record, np.array(record["warm_up"][work[-1]]["values"])) for record in finished]
 
 
 def difference(task: Task, logits: np.ndarray, ours: np.ndarray) -> dict[str, float]:
@@ -54,11 +61,11 @@ def difference(task: Task, logits: np.ndarray, ours: np.ndarray) -> dict[str, fl
 
 
 ALL_SERVERS = [
-    Entrant(OURS, "scripts.peers.served_ours", "predict"),
-    Entrant("imdb_jax-exported", "scripts.peers.served_ours", "exported"),
-    Entrant("imdb_jax-exported-numpy", "scripts.peers.served_ours", "exported-numpy"),
+    Entrant(OURS, "scripts.peers.ours", "predict"),
+    Entrant("imdb_jax-exported", "scripts.peers.ours", "exported"),
+    Entrant("imdb_jax-exported-numpy", "scripts.peers.ours", "exported-numpy"),
     Entrant("keras-tensorflow", "scripts.peers.served_keras", "documented", "tensorflow"),
-    Entrant("pytorch", "scripts.peers.served_torch", "documented"),
+    Entrant("pytorch", TORCH, "served"),
 ]
 SERVERS = {"W1": ALL_SERVERS, "W2": ALL_SERVERS}
 
@@ -79,12 +86,9 @@ def prepare_servers(name: str, folder: Path, reviews: int, single: int) -> Task:
 
 def serve_in_turn(task: Task, entrants: list[Entrant], rounds: int) -> list[dict[str, Any]]:
     """Lets the servers read in turn; before the first round each has read all there is, both ways."""
-    task.save()
-    records = compete(entrants, task.folder, ("single", "many"), ("single", "many"), rounds)
-    finished = [record for record in records if "error" not in record]
-    first = [np.array(record["warm_up"]["many"]["values"]) for record in finished]
-    for record, probabilities in zip(finished, first, strict=True):
-        record["probabilities_differ"] = float(np.abs(probabilities - first[0]).max())
+    records, first = _competed(task, entrants, ("single", "many"), ("single", "many"), rounds)
+    for record, probabilities in first:
+        record["probabilities_differ"] = float(np.abs(probabilities - first[0][1]).max())
         for answers in record["rounds"]:
             answers["single"]["percentiles"] = np.percentile(answers["single"]["values"], (50, 99)).tolist()
     return without_values(records)

@@ -1,4 +1,4 @@
-"""imdb_jax, with the pieces and defaults that `python -m imdb_jax.train` puts together."""
+"""imdb_jax: training with the pieces and defaults of `python -m imdb_jax.train`, and each way to read reviews."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,10 +11,13 @@ import numpy as np
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.vocabulary import Vocabulary
+from imdb_jax.inference.predictor import Predictor
+from imdb_jax.inference.reader import JaxReader, NumpyReader
+from imdb_jax.runs.run import Run
 from imdb_jax.runtime import set_up_process
 from imdb_jax.training.build import batches, build_learner, build_model
 from imdb_jax.training.parallel import Replicas, replicate
-from scripts.peers.protocol import Task, serve
+from scripts.peers.protocol import Server, Task, serve
 
 
 class Trainer:
@@ -68,7 +71,7 @@ class Trainer:
 class Ours(Trainer):
     """The model of the task's config."""
 
-    def __init__(self, task: Task, _: str) -> None:
+    def __init__(self, task: Task) -> None:
         set_up_process()
         config = load_file(task.config)
         table = task.weights["embedding.table"]  # a learned embedding takes no notice and draws the same again
@@ -80,5 +83,18 @@ class Ours(Trainer):
         return self.replicas.logits(self.replicas.eval_models(self.state), self.test_batches)
 
 
+def start(task: Task, variant: str) -> Ours | Server:
+    """A trainer, or `Predictor` of a run directory, or the exported model read with JAX or with NumPy."""
+    if variant == "train":
+        return Ours(task)
+    if variant == "exported":
+        return Server(task, JaxReader(task.folder / "model.zip").probabilities)
+    if variant == "exported-numpy":
+        return Server(task, NumpyReader(task.folder / "model.zip").probabilities)
+    set_up_process()
+    predictor = Predictor(Run(task.folder / "run"))
+    return Server(task, lambda reviews: np.array([each.probability for each in predictor.predict(reviews)]))
+
+
 if __name__ == "__main__":
-    serve(Ours)
+    serve(start)

@@ -2,7 +2,8 @@
 
 documented: shuffled batches of a DataLoader, each padded to its longest review and packed. bucketed: the same model on
 batches of reviews of like length. unmasked: those batches without packing, much faster, but the forward direction
-reads the padding too.
+reads the padding too. served: PyTorch leaves text to its users, so words are split as imdb_jax does; batches hold
+reviews of like length, under `inference_mode`.
 """
 
 import itertools
@@ -17,7 +18,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
 from imdb_jax.data.batches import Batches
-from scripts.peers.protocol import Task, lengths, padded, serve
+from scripts.peers.protocol import BATCH, Server, Task, lengths, padded, serve, sigmoid
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -192,5 +193,25 @@ def tensors(batch) -> list[Tensor]:
     return [torch.from_numpy(array[:count]) for array in (batch.tokens, batch.lengths, batch.labels)]
 
 
+def served(task: Task) -> Server:
+    """Reads raw text with the model of a task; the LSTM reads packed sequences."""
+    model = Torch(task, "bucketed").model.eval()
+
+    @torch.inference_mode()
+    def probabilities(reviews: list[bytes]) -> np.ndarray:
+        encoded = [torch.tensor(task.vocabulary.encode(review)[: task.max_length]) for review in reviews]
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+        logits = np.empty(len(encoded))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            tokens = nn.utils.rnn.pad_sequence([encoded[i] for i in rows], batch_first=True)
+            tokens = nn.functional.pad(tokens, (0, max(0, 3 - tokens.shape[1])))  # a window of the convolution
+            sizes = torch.tensor([len(encoded[i]) for i in rows])
+            logits[rows] = model(tokens.to(DEVICE), sizes.to(DEVICE)).cpu().numpy()
+        return sigmoid(logits)
+
+    return Server(task, probabilities)
+
+
 if __name__ == "__main__":
-    serve(Torch)
+    serve(lambda task, variant: served(task) if variant == "served" else Torch(task, variant))

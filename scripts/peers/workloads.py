@@ -14,7 +14,6 @@ import numpy as np
 from imdb_jax.config import Config, load_file
 from imdb_jax.data.batches import Split
 from imdb_jax.data.dataset import load_dataset
-from imdb_jax.models import TextClassifier
 from imdb_jax.training.build import batches, build_learner, build_model, padding
 from imdb_jax.training.step import Learner
 from scripts.peers.protocol import Task, lengths
@@ -60,6 +59,7 @@ def prepare(name: str, folder: Path, batch_size: int | None, reviews: int | None
     file, _ = WORKLOADS[name]
     config = load_file(file)
     dataset = load_dataset(config.data)
+    learner, state = build_learner(build_model(config, dataset.vocabulary, dataset=dataset), config, steps=1)
     return Task(
         folder=folder,
         workload=name,
@@ -70,7 +70,7 @@ def prepare(name: str, folder: Path, batch_size: int | None, reviews: int | None
         train=cut(dataset.train, config, reviews),
         test=cut(dataset.test, config, reviews),
         vocabulary=dataset.vocabulary,
-        weights=first_weights(config, build_model(config, dataset.vocabulary, dataset=dataset)),
+        weights=by_name(learner, state.params),
     )
 
 
@@ -98,12 +98,6 @@ def cut(split: Split, config: Config, reviews: int | None) -> Split:
     starts = split.offsets[rows] + (full - kept if config.data.keep == "tail" else 0)
     ids = np.concatenate([split.ids[start : start + length] for start, length in zip(starts, kept, strict=True)])
     return Split(ids, np.concatenate([[0], np.cumsum(kept)]), split.labels[rows])
-
-
-def first_weights(config: Config, model: TextClassifier) -> dict[str, np.ndarray]:
-    """The weights that imdb_jax starts from, by name."""
-    learner, state = build_learner(model, config, steps=1)
-    return by_name(learner, state.params)
 
 
 def by_name(learner: Learner, params: Any) -> dict[str, np.ndarray]:

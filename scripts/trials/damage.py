@@ -41,7 +41,8 @@ def damage(rig: Rig, draw: random.Random, folder: Path) -> Counter[str]:
         except UserError as error:
             if "\n" in str(error):
                 raise Failure(f"{how} {where}: more than one line: {error}") from None
-            _check_not_a_record(path, run, f"{how} {where}: {error}")
+            if path.relative_to(run).parts[0] in RECORDS:
+                raise Failure(f"refused for a record's sake: {how} {where}: {error}") from None
             return Counter({"damaged": 1, "refused in one line": 1})
         except Exception as error:
             raise Failure(f"{how} {where}: {type(error).__name__}: {error}") from error
@@ -111,11 +112,6 @@ def _by_commands(rig: Rig, folder: Path, where: str, how: str) -> str:
     if notice == "as before" and found != _probabilities(rig.whole):
         raise Failure(f"{how} {where}: other predictions, and nobody is told")
     return notice
-
-
-def _check_not_a_record(path: Path, run: Path, what: str) -> None:
-    if path.relative_to(run).parts[0] in RECORDS:
-        raise Failure(f"refused for a record's sake: {what}")
 
 
 @contextlib.contextmanager
