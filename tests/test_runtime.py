@@ -90,7 +90,7 @@ pwd.getpwuid = pwd.getpwnam = none
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("home", [False, True])
+@pytest.mark.parametrize("home", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_default_cache_that_cannot_be_written_does_not_stop_predict(
     trained: Path, tmp_path: Path, home: bool
 ) -> None:

@@ -105,6 +105,7 @@ print(fit(model, data, config, "once").epochs)
     return folder, ["".join(each.get("text", each.get("ename", "")) for each in of_cell) for of_cell in outputs]
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_notebook_saves_and_ends_a_loop_over_trials(notebook: tuple[Path, list[str]]) -> None:
     folder, told = notebook
     assert told[1].endswith("Interrupted")
@@ -112,6 +113,7 @@ def test_an_interrupt_in_a_notebook_saves_and_ends_a_loop_over_trials(notebook: 
     assert [path.name for path in (folder / "once" / "checkpoints").iterdir()]
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_the_kernel_its_variables(notebook: tuple[Path, list[str]]) -> None:
     _, told = notebook
     assert told[2].endswith("KeyboardInterrupt")
@@ -131,7 +133,9 @@ def test_training_in_a_thread(tmp_path: Path) -> None:
     assert found[0].epochs == 1
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, *REPEATED])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, REPEATED[0], *(pytest.param(each, marks=pytest.mark.slow) for each in REPEATED[1:])]
+)
 def test_the_first_signal_of_a_command_saves_a_checkpoint(signum: signal.Signals, tmp_path: Path) -> None:
     """Those of closed terminals and of schedulers come again and again."""
     pressed = [signum] * (1 if signum == signal.SIGINT else 3)

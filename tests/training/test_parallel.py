@@ -47,13 +47,12 @@ def doubled(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: x.astype("float64") if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
 
 
-def test_one_two_and_eight_devices_agree(config: Config) -> None:
+def test_one_and_eight_devices_agree(config: Config) -> None:
     with jax.enable_x64(True):
-        one, *others = (train(config, devices) for devices in (1, 2, 8))
+        one, eight = (train(config, devices) for devices in (1, 8))
     assert {leaf.dtype for leaf in jax.tree.leaves(one.params)} == {np.dtype("float64")}
-    for other in others:
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), other.params, one.params)
-        np.testing.assert_allclose(other.metrics, one.metrics, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), eight.params, one.params)
+    np.testing.assert_allclose(eight.metrics, one.metrics, rtol=1e-5)
 
 
 def test_one_compilation_per_shape_and_no_hidden_transfer(config: Config) -> None:
