@@ -93,6 +93,8 @@ def _on_stdin(form: Format, as_table: bool | None) -> Iterator[tuple[str, bytes]
             log.warning("stdin: begins as a table does, and is read as lines; --text_column reads a table")
         count, invalid = count + 1, invalid + (not is_utf8(text))
         yield "", text
+    if not count:
+        log.warning("stdin: holds no review")
     if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now
         encoding = (form.encoding or "UTF-8").upper()
         log.warning(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding")

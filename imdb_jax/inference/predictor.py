@@ -58,9 +58,7 @@ def word_vectors(run: Run) -> Float32[np.ndarray, "V D"]:
     learner, state = restore_best(run)
     embedding = {**learner.frozen, **state.eval_params}.get("embedding", {})
     if "table" not in embedding:
-        config = run.config().model.embedding
-        kind = "folded" if getattr(config, "folded", False) else config.kind
-        raise UserError(f"{run.folder}: has no word vectors, model.embedding is {kind}")
+        raise UserError(f"{run.folder}: has no word vectors, its embedding keeps none")
     return np.asarray(embedding["table"], np.float32)
 
 

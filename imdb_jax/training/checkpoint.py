@@ -36,7 +36,7 @@ from imdb_jax.training.step import TrainState
 log = logging.getLogger(__name__)
 
 ARRAYS, METADATA = "arrays", "metadata.json"
-ROOM = 2**16  # bytes that a checkpoint takes beside its arrays
+BESIDE = 2**16  # bytes that a checkpoint takes beside its arrays
 LARGE = 2**27  # bytes of a state from which training waits for it to be written, not to hold it twice meanwhile
 
 Json = Any  # of the run so far; what it holds is the training loop's affair
@@ -231,7 +231,7 @@ def write_checkpoint(path: Path, state: TrainState, metadata: Metadata) -> None:
     """Writes a checkpoint that is whole or not there; raises some exception where it can't, as on a full disk."""
     arrays = jax.device_get(state)
     with atomic_folder(path) as draft:
-        if shutil.disk_usage(draft).free < ROOM + sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
+        if shutil.disk_usage(draft).free < BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         alone = ocp.options.MultiprocessingOptions(active_processes={0})
         handler = ocp.CompositeCheckpointHandler(composite_options=ocp.CompositeOptions(multiprocessing_options=alone))

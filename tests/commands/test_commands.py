@@ -174,6 +174,12 @@ def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> No
     assert (process.returncode, len(process.stdout.splitlines())) == (0, 1)
 
 
+def test_an_empty_standard_input_is_told(trained: Path) -> None:
+    process = run("imdb_jax.predict", "--workdir", trained)
+    assert (process.returncode, process.stdout) == (0, b"")
+    assert process.stderr == b"stdin: holds no review\n"
+
+
 @pytest.mark.parametrize("start", [b"id,text\n1,fine", b'{"text": "fine"}'])
 def test_a_table_on_standard_input_that_is_read_as_lines_is_told(trained: Path, start: bytes) -> None:
     told = b"stdin: begins as a table does, and is read as lines; --text_column reads a table\n"

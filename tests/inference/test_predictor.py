@@ -154,13 +154,10 @@ def test_word_vectors_are_those_that_are_evaluated(trainable: bool, ema_decay: f
     assert table.dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    ("embedding", "kind"),
-    [(OneHotEmbedding(), "one_hot"), (PretrainedEmbedding(trainable=True, folded=True), "folded")],
-)
-def test_one_hot_words_have_no_vectors(tmp_path: Path, embedding: Embedding, kind: str) -> None:
+@pytest.mark.parametrize("embedding", [OneHotEmbedding(), PretrainedEmbedding(trainable=True, folded=True)])
+def test_one_hot_words_have_no_vectors(tmp_path: Path, embedding: Embedding) -> None:
     run = untrained(tmp_path, ModelConfig(embedding=embedding))
-    with pytest.raises(UserError, match=rf"has no word vectors, model\.embedding is {kind}"):
+    with pytest.raises(UserError, match="has no word vectors, its embedding keeps none"):
         word_vectors(run)
 
 

@@ -124,7 +124,7 @@ def test_changed_ngrams_are_refused(run: Run) -> None:
 
 
 def test_what_ngrams_cannot_do_is_said(run: Run) -> None:
-    with pytest.raises(UserError, match=r"has no word vectors, model.embedding is log_count_ratio"):
+    with pytest.raises(UserError, match=r"has no word vectors, its embedding keeps none"):
         word_vectors(run)
     with pytest.raises(UserError, match=r"log_count_ratio; build_model needs the dataset"):
         build_model(SMALL, run.vocabulary())
