@@ -49,6 +49,7 @@ def _unframe(box: str) -> str:
     """Tyro's framed complaint as one line, with the first of the options that it proposes."""
     lines = [re.sub(r"\x1b\[[0-9;]*m|[│─╭╮╰╯]|-{3,}", "", line).strip(" |+") for line in box.splitlines()[1:]]
     told = re.sub(r"\s+", " ", " ".join(lines).partition("For full helptext")[0]).strip()
+    told = re.sub(r" Got errors: .*?(?= Argument helptext|$)", "", told)  # of each type that it might be
     complaint, *advice = re.split(r"Perhaps you meant:|Arguments similar to \S+:", told)
     near = re.search(r"--[\w.]+", "".join(advice))
     return complaint.strip() + (f" (did you mean {near[0]}?)" if near else "")

@@ -8,9 +8,9 @@ from typing import Literal
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.errors import UserError, run_command
+from imdb_jax.errors import run_command
 from imdb_jax.runs.mixture import Mix
-from imdb_jax.storage import local_path
+from imdb_jax.runs.run import output_place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Args:
     workdir: str
     """The directory of a training run, or of a population, whose mean logit the file then answers with."""
     out: str
-    """The file to write, such as model.zip; one that is there is replaced."""
+    """The .zip file to write; one that is there is replaced."""
     reader: str | None = None
-    """Where to write the program that reads such files elsewhere, such as reader.pyz: `python reader.pyz model.zip`."""
+    """The .pyz file to write with the program that reads such files elsewhere: `python reader.pyz model.zip`."""
     mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     table: Literal["float32", "float16"] = "float32"
     """How word vectors are stored; float16 halves them and moves the fourth digit of probabilities."""
@@ -38,10 +38,8 @@ def main(arguments: Sequence[str]) -> None:
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
-    out = local_path(args.out, "--out")
-    reader = None if args.reader is None else local_path(args.reader, "--reader")
-    if reader is not None and reader.resolve() == out.resolve():
-        raise UserError(f"--reader: {args.reader!r}; is --out too, name another")
+    out = output_place(args.out, "--out", ".zip")
+    reader = None if args.reader is None else output_place(args.reader, "--reader", ".pyz")
     set_up_process()
     classifier = open_classifier(args.mixed.with_first(args.workdir))
     write_artefact(out, classifier.members, args.table, classifier.weights)

@@ -10,7 +10,7 @@ from typing import Literal
 import tyro
 
 from imdb_jax import cli
-from imdb_jax.data.inputs import name_files, read_inputs
+from imdb_jax.data.inputs import as_asked, name_files, read_inputs
 from imdb_jax.data.places import Format
 from imdb_jax.errors import run_command
 from imdb_jax.runs.mixture import Mix
@@ -28,7 +28,7 @@ class Args:
     """The directory of a training run, or of a population."""
     mixed: tyro.conf.OmitArgPrefixes[Mix] = dataclasses.field(default_factory=Mix)
     reviews: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Reviews, files and folders; without any, standard input is read."""
+    """Reviews, files and folders; without any, and for -, standard input is read."""
     input: Literal["lines", "csv", "jsonl"] | None = None
     """What standard input or a file holds: a review a line, or a table (csv and jsonl are told apart by themselves).
     None: a table if --text_column is given or a file is one, otherwise lines."""
@@ -44,17 +44,14 @@ class Args:
 def main(arguments: Sequence[str]) -> None:
     """Predicts; see `Args`."""
     args = cli.parse(Args, arguments, "predict")
-    asked = {"input": args.input, "text_column": args.text_column, "encoding": args.encoding}
-    from_files = name_files(args.reviews, asked)
+    options = {"input": args.input, "text_column": args.text_column, "encoding": args.encoding}
+    from_files = name_files(args.reviews, options)
     from imdb_jax.inference.predictor import open_classifier
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
     classifier = open_classifier(args.mixed.with_first(args.workdir))
-    form = Format.of(classifier.config.data)
-    form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)
-    kind = args.input or ("csv" if args.text_column is not None else None)
-    reviews = read_inputs(args.reviews, form, None if kind is None else kind != "lines")
+    reviews = read_inputs(args.reviews, *as_asked(Format.of(classifier.config.data), options))
     output = args.output or ("jsonl" if from_files else "table")
     batch_size = classifier.config.training.eval_batch_size if from_files else len(args.reviews)
     while chunk := list(itertools.islice(reviews, batch_size)):

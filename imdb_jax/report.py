@@ -15,7 +15,7 @@ from imdb_jax.config import MovedData
 from imdb_jax.errors import UserError, log, run_command
 from imdb_jax.runs.mixture import Mix
 from imdb_jax.runs.population import Population
-from imdb_jax.runs.run import Run
+from imdb_jax.runs.run import Run, output_place
 from imdb_jax.storage import local_path
 
 
@@ -54,13 +54,11 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("--split: 'test'; only the page of one run reads reviews, a comparison reads none")
     if len(folders) > len({folder.resolve() for folder in folders}):
         raise UserError("runs: one is given twice; name each once")
-    if args.out is not None and not args.out.endswith(".html"):
-        raise UserError(f"--out: {args.out!r}; must end in .html")
+    place = Path("comparison.html") if len(folders) > 1 else folders[0] / "report.html"
+    path = place if args.out is None else output_place(args.out, "--out", ".html")
     from imdb_jax.runtime import set_up_process
 
     set_up_process()
-    place = Path("comparison.html") if len(folders) > 1 else folders[0] / "report.html"
-    path = place if args.out is None else local_path(args.out, "--out")
     if several:
         from imdb_jax.reporting.comparison import write_comparison
 

@@ -11,8 +11,7 @@ from jaxtyping import Float32
 
 from imdb_jax import cli
 from imdb_jax.errors import UserError, run_command
-from imdb_jax.runs.run import Run
-from imdb_jax.storage import local_path
+from imdb_jax.runs.run import Run, output_place
 from imdb_jax.wordvectors.formats import read_word_vectors
 from imdb_jax.wordvectors.published import find_vectors
 from imdb_jax.wordvectors.table import neighbours, write_vectors
@@ -56,10 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     """Exports or answers; see `Args`."""
     args = cli.parse(Args, arguments, "vectors").command
     if isinstance(args, Export):
-        path = local_path(args.out, "--out")
-        if path.suffix not in (".txt", ".bin"):
-            raise UserError(f"--out: {args.out!r}; must end in .txt or .bin")
-        write_vectors(path, *_of_run(args.workdir))
+        write_vectors(output_place(args.out, "--out", ".txt", ".bin"), *_of_run(args.workdir))
         return
     if not args.words:
         raise UserError("words: give at least one")

@@ -9,8 +9,7 @@ import tyro
 from imdb_jax import cli
 from imdb_jax.data.vocabulary import write_word_index
 from imdb_jax.errors import run_command
-from imdb_jax.runs.run import Run
-from imdb_jax.storage import local_path
+from imdb_jax.runs.run import Run, output_place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Export:
     workdir: str
     """The directory of a training run."""
     out: str
-    """The file to write."""
+    """The .json file to write."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
         case Decode():
             sys.stdout.write(vocabulary.decode(args.ids) + "\n")
         case Export():
-            write_word_index(local_path(args.out, "--out"), vocabulary.words)
+            write_word_index(output_place(args.out, "--out", ".json"), vocabulary.words)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,8 @@ def load_dataset(config: DataConfig, corpus: Corpus | None = None) -> Dataset:
 
     The corpus is that of the config, opened here unless given. What it is made of is told in the log each time.
     """
+    if not isinstance(config, DataConfig):
+        raise UserError(f"config: {type(config).__name__}; must be a DataConfig, such as the data of a config")
     corpus = corpus or open_corpus(config)
     given = None
     if config.word_index is not None:

@@ -154,6 +154,9 @@ def _place(name: str, field: str) -> Place:
     path = local_path(name, field)
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; give another --config.{field}=", MISSING_INPUT)
+    if not (path.is_file() or path.is_dir()):
+        message = f"a pipe or a device, which can be read only once; save it as a file for --config.{field}="
+        raise UserError(f"{path}: {message}", BAD_DATA)
     return enter(path)
 
 

@@ -19,6 +19,7 @@ from imdb_jax.errors import MISSING_INPUT, UserError
 
 log = logging.getLogger(__name__)
 
+STDIN = "-"  # an argument that stands for standard input
 FILES = (*TABLES, ".txt", ".gz", ".zip", ".xlsx", ".xls", ".ods")  # what the name of a file ends in
 
 
@@ -28,7 +29,7 @@ def names_file(argument: str) -> bool:
     Raises:
       UserError: it looks like one, but there is none (66).
     """
-    if os.path.exists(argument):
+    if argument == STDIN or os.path.exists(argument):
         return True
     named = argument.lower().endswith(FILES)
     looks = named or argument.startswith(("./", "../", "/", "~")) or argument.endswith("/")
@@ -48,27 +49,43 @@ def name_files(arguments: Sequence[str], options: Mapping[str, str | None]) -> b
     return False
 
 
+def as_asked(form: Format, options: Mapping[str, str | None]) -> tuple[Format, bool | None]:
+    """How files are read, and whether they hold tables: as the run was trained to, but for options that are given.
+
+    Raises:
+      UserError: lines have no columns (2).
+    """
+    kind, column = options["input"], options["text_column"]
+    if kind == "lines" and column is not None:
+        raise UserError(f"--text_column: {column!r}; with --input lines there are no columns")
+    form = form._replace(text_column=column or form.text_column, encoding=options["encoding"] or form.encoding)
+    return form, None if kind is None and column is None else kind != "lines"
+
+
 def read_inputs(arguments: Sequence[str], form: Format, as_table: bool | None = None) -> Iterator[tuple[str, bytes]]:
-    """The reviews that arguments are or name, or without any those on standard input; with their place in a file.
+    """The reviews that arguments are or name, or without any, or by `-`, those on standard input; with their place.
 
     Args:
       as_table: whether files and standard input hold tables, or a review in each line; None: files as they look,
         standard input lines.
     """
-    for argument in arguments:
-        if names_file(argument):
-            yield from _in_file(argument, form, as_table)
-        else:
+    for argument in arguments or [STDIN]:
+        if argument == STDIN:
+            yield from _in_stream(cast(io.BufferedReader, sys.stdin.buffer), "stdin", form, as_table)
+        elif not names_file(argument):
             yield "", argument.encode("utf-8", sys.getfilesystemencodeerrors())  # what isn't text passes through
-    if not arguments:
-        yield from _on_stdin(form, as_table)
+        elif os.path.isfile(argument) or os.path.isdir(argument):
+            yield from _in_file(argument, form, as_table)
+        else:  # a pipe, such as `<(...)` of a shell
+            with file_errors(argument), open(argument, "rb") as pipe:
+                yield from _in_stream(pipe, argument, form, as_table)
 
 
 def _in_file(argument: str, form: Format, as_table: bool | None) -> Iterator[tuple[str, bytes]]:
     place = enter(Path(argument))
     if place.is_dir() and as_table is not None:
         raise UserError(f"--input and --text_column: only for files, {argument} is a folder")
-    if as_table is None and not place.is_dir():
+    if guessed := as_table is None and not place.is_dir():
         with open(argument, "rb") as file:  # one that is named as a table is always one
             as_table = is_table(argument) or holds_table(file, form.text_column, form.encoding)
     with file_errors(argument), contextlib.ExitStack() as opened:
@@ -77,27 +94,35 @@ def _in_file(argument: str, form: Format, as_table: bool | None) -> Iterator[tup
         else:
             found = text_files([("", place)], (), form.encoding, lines=not place.is_dir())
         entries = [*found.entries]
+    if guessed and not as_table and entries:
+        _tell_of_table(argument, entries[0][1], form)
     log.info(told(place, "to predict", found._replace(entries=entries), form.encoding))
     yield from ((where, text) for where, text, _ in entries)
 
 
-def _on_stdin(form: Format, as_table: bool | None) -> Iterator[tuple[str, bytes]]:
-    stdin = cast(io.BufferedReader, sys.stdin.buffer)
+def _in_stream(
+    stream: io.BufferedReader, name: str, form: Format, as_table: bool | None
+) -> Iterator[tuple[str, bytes]]:
     if as_table:
-        texts = (text for _, text, _ in table(stdin, "stdin", form).entries)
+        texts = (text for _, text, _ in table(stream, name, form).entries)
     else:
-        texts = text_lines(stdin, "stdin", form.encoding)
+        texts = text_lines(stream, name, form.encoding)
     count = invalid = 0
     for text in texts:
-        if not count and as_table is None and text.strip() and holds_table(io.BytesIO(text), form.text_column):
-            log.warning("stdin: begins as a table does, and is read as lines; --text_column reads a table")
+        if not count and as_table is None:
+            _tell_of_table(name, text, form)
         count, invalid = count + 1, invalid + (not is_utf8(text))
         yield "", text
     if not count:
-        log.warning("stdin: holds no review")
+        log.warning(f"{name}: holds no review")
     if invalid > MOST_INVALID * count:  # of a file it would be refused; these are read by now
         encoding = (form.encoding or "UTF-8").upper()
-        log.warning(f"stdin: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding")
+        log.warning(f"{name}: {invalid:,} of {count:,} reviews are not {encoding}; name their --encoding")
+
+
+def _tell_of_table(name: str, line: bytes, form: Format) -> None:
+    if line.strip() and (b"\t" in line or holds_table(io.BytesIO(line), form.text_column)):
+        log.warning(f"{name}: begins as a table does, and is read as lines; --text_column reads a table")
 
 
 def texts_of(reviews: Any) -> list[bytes]:

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from imdb_jax.data.inputs import name_files, read_inputs, texts_of
+from imdb_jax.data.inputs import as_asked, name_files, read_inputs, texts_of
 from imdb_jax.data.ngrams import ngram_tokens
 from imdb_jax.data.places import Format
 from imdb_jax.data.text import split_words
@@ -229,15 +229,15 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="Writes the probability that a review is positive, a line for each.")
     parser.add_argument("model", help="file that `python -m imdb_jax.export` wrote")
     parser.add_argument("reviews", nargs="*", help="texts or files; without any, standard input: lines, or a table")
+    parser.add_argument("--input", choices=("lines", "csv", "jsonl"), help="what standard input or a file holds")
     parser.add_argument("--text_column", help="of a table, on standard input too: the column or JSON key of the review")
     parser.add_argument("--encoding", help="of text without a byte-order mark; as the run was trained with")
     parser.add_argument("--numpy", action="store_true", help="compute with NumPy, without JAX")
     args = parser.parse_intermixed_args(arguments)
-    name_files(args.reviews, {"text_column": args.text_column, "encoding": args.encoding})
+    options = {"input": args.input, "text_column": args.text_column, "encoding": args.encoding}
+    name_files(args.reviews, options)
     reader = (NumpyReader if args.numpy else JaxReader)(args.model)
-    form = reader.form
-    form = form._replace(text_column=args.text_column or form.text_column, encoding=args.encoding or form.encoding)
-    reviews = read_inputs(args.reviews, form, True if args.text_column else None)
+    reviews = read_inputs(args.reviews, *as_asked(reader.form, options))
     while chunk := [text for _, text in itertools.islice(reviews, 16 * READ_TOGETHER)]:
         for review, probability in zip(chunk, reader.probabilities(chunk), strict=True):
             start = " ".join(review[:400].decode("utf-8", "replace").split())[:60]

@@ -78,6 +78,10 @@ def fit(model: TextClassifier, dataset: Dataset, config: Config, workdir: str | 
 
     In the end the model has the weights of the best epoch. In a notebook the cell shows what the command would tell.
     """
+    for given, kind in ((model, TextClassifier), (dataset, Dataset), (config, Config)):
+        if not isinstance(given, kind):
+            message = f"{type(given).__name__} where a {kind.__name__} must be"
+            raise UserError(f"fit(model, dataset, config, workdir): {message}")
     with shown_in_cell():
         results = run_experiment(config, workdir, dataset=dataset, model=model)
     run = Run(workdir)

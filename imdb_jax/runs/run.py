@@ -21,8 +21,8 @@ from imdb_jax.data.dataset import Dataset
 from imdb_jax.data.rows import json_lines
 from imdb_jax.data.vocabulary import NGRAMS, Vocabulary
 from imdb_jax.errors import BAD_DATA, IO_FAILED, MISSING_INPUT, UserError
-from imdb_jax.runs.folder import LOG, MANIFEST, Folder
-from imdb_jax.storage import atomic_file, os_errors_told, sha256
+from imdb_jax.runs.folder import KINDS, LOG, MANIFEST, POPULATION, Folder
+from imdb_jax.storage import atomic_file, local_path, os_errors_told, sha256
 from imdb_jax.training.history import Epoch, History, Seconds
 from imdb_jax.training.metrics import Scores
 from imdb_jax.wordvectors.table import Coverage
@@ -220,6 +220,8 @@ class Run(Folder):
 
     def _manifest(self) -> Manifest:
         if not self.begun:
+            if (self.folder / POPULATION).exists():
+                raise UserError(f"{self.folder}: holds a population of runs; name one of those in its members/")
             message = "no such file; --workdir must be the directory of a training run"
             raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
         return self.read_record(MANIFEST, Manifest)
@@ -228,6 +230,20 @@ class Run(Folder):
         """Of a file's content; of no file that of nothing."""
         path = self.folder / name
         return sha256(path.read_bytes() if path.exists() else b"")
+
+
+def output_place(path: str, option: str, *endings: str) -> Path:
+    """Where a command is asked to write.
+
+    Raises:
+      UserError: it has another ending, or is a file of a run (2).
+    """
+    place = local_path(path, option)
+    if place.suffix not in endings:
+        raise UserError(f"{option}: {path!r}; must end in {' or '.join(endings)}")
+    if place.name in {*KINDS, *Run.written} and any((place.parent / mark).exists() for mark in KINDS):
+        raise UserError(f"{option}: {path!r}; is a file of a run, which needs it as it is")
+    return place
 
 
 def counts(audit: dict[str, Any]) -> dict[str, Any]:

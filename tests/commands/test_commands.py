@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +174,63 @@ def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> No
     assert "cp949.csv:2: not UTF-8, as 1 of 1 reviews; save as UTF-8 or set --encoding=" in said
     process = run(*predict, "--encoding", "cp949", tmp_path / "cp949.csv")
     assert (process.returncode, len(process.stdout.splitlines())) == (0, 1)
+
+
+def test_a_hyphen_and_a_pipe_of_the_shell_are_read_as_standard_input_is(trained: Path, tmp_path: Path) -> None:
+    lines = b"A fine film\nDull\n"
+    (expected, _), *others = (
+        (predictions("--workdir", trained, *arguments, stdin=stdin), arguments)
+        for arguments, stdin in (((), lines), (("-",), lines))
+    )
+    assert all(found == expected for found, _ in others)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(lines,))
+    writer.start()
+    assert predictions("--workdir", trained, pipe) == expected
+    writer.join()
+    data = f"--config.data.path={pipe}"
+    said = fails(65, "imdb_jax.audit", "--config", "quickstart", "--config.data.source=files", data)
+    assert said.endswith("a pipe or a device, which can be read only once; save it as a file for --config.data.path=")
+
+
+def test_columns_of_lines_are_refused(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nfine\n")
+    said = fails(
+        2, "imdb_jax.predict", "--workdir", trained, "--input", "lines", "--text_column=text", tmp_path / "a.csv"
+    )
+    assert "--text_column: 'text'; with --input lines there are no columns" in said
+
+
+def test_a_text_file_that_begins_as_a_table_is_told(trained: Path, tmp_path: Path) -> None:
+    """As Naver's ratings.txt does."""
+    path = tmp_path / "ratings.txt"
+    path.write_text("id\tdocument\tlabel\n1\tfine\t1\n")
+    told = b"ratings.txt: begins as a table does, and is read as lines; --text_column reads a table\n"
+    process = run("imdb_jax.predict", "--workdir", trained, path)
+    assert (process.returncode, len(process.stdout.splitlines())) == (0, 2)
+    assert told in process.stderr
+    for arguments, count in ((("--input", "lines"), 2), (("--text_column", "document"), 1)):
+        process = run("imdb_jax.predict", "--workdir", trained, *arguments, path)
+        assert (len(process.stdout.splitlines()), told in process.stderr) == (count, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "said"),
+    [
+        (("export",), "config.json", "must end in .zip"),
+        (("export", "--out", "model.zip", "--reader"), "vocabulary.txt", "must end in .pyz"),
+        (("vocabulary", "export"), "config.json", "is a file of a run, which needs it as it is"),
+        (("vectors", "export"), "vocabulary.txt", "is a file of a run, which needs it as it is"),
+        (("report",), "results.json", "must end in .html"),
+    ],
+)
+def test_no_command_writes_over_files_of_a_run(trained: Path, command: Sequence[str], name: str, said: str) -> None:
+    before = (trained / name).read_bytes()
+    name_of, *rest = command
+    out = [] if rest[-1:] == ["--reader"] else ["--out"]
+    assert said in fails(2, f"imdb_jax.{name_of}", *rest, *out, trained / name, "--workdir", trained)
+    assert (trained / name).read_bytes() == before
 
 
 def test_an_empty_standard_input_is_told(trained: Path) -> None:

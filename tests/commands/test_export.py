@@ -139,7 +139,7 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path) -> None:
         73, *export, "none/model.zip", notices=True
     )
     same = fails(2, *export, tmp_path / "model.zip", "--reader", tmp_path / "model.zip")
-    assert "model.zip'; is --out too, name another" in same
+    assert "model.zip'; must end in .pyz" in same
     assert "'float32', 'float16'" in fails(2, *export, tmp_path / "model.zip", "--table", "int8")
     nowhere = fails(73, *export, folder / "again.zip", "--reader", "none/reader.pyz", notices=True)
     assert "none/reader.pyz: No such file or directory; choose another --reader" in nowhere

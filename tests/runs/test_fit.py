@@ -1,6 +1,7 @@
 """`fit`, called by a program with a model and reviews of its own: what it records is what was done."""
 
 import dataclasses
+import inspect
 import json
 import logging
 from collections.abc import Callable
@@ -75,6 +76,21 @@ def test_a_model_that_starts_warm_is_told(dataset: Dataset, tmp_path: Path, capl
 def test_a_model_of_another_config_is_refused(dataset: Dataset, tmp_path: Path, built_by: Config, said: str) -> None:
     with pytest.raises(UserError, match=said):
         fit(build_model(built_by, dataset.vocabulary), dataset, CONFIG, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_stands_in_another_place_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    model: Any = build_model(CONFIG, dataset.vocabulary)
+    for given, said in (
+        ((None, dataset, CONFIG), "NoneType where a TextClassifier must be"),
+        ((dataset, model, CONFIG), "Dataset where a TextClassifier must be"),
+        ((model, dataset.vocabulary, CONFIG), "Vocabulary where a Dataset must be"),
+        ((model, dataset, CONFIG.data), "DataConfig where a Config must be"),
+    ):
+        with pytest.raises(UserError, match=said):
+            inspect.unwrap(fit)(*given, tmp_path / "run")  # what tests alone check
+    with pytest.raises(UserError, match="config: Config; must be a DataConfig"):
+        inspect.unwrap(load_dataset)(CONFIG)
     assert not (tmp_path / "run").exists()
 
 
