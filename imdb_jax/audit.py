@@ -27,7 +27,7 @@ class Args:
 
     config: tyro.conf.FlagConversionOff[Config]
     config_file: Annotated[str | None, tyro.conf.arg(name="config", metavar="FILE")] = None
-    """The Python file that names the config, such as configs/conv1d.py."""
+    """The name of a config, such as conv1d, or a Python file with one, such as configs/conv1d.py."""
     output: Literal["table", "json"] = "table"
     """Tables to read, or one JSON object."""
     show: int = 0

@@ -174,7 +174,7 @@ def _part(folder: Place, names: Sequence[str]) -> Place | None:
 
 def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tuple[str, Place]], list[str]]:
     """The label and place of each class, and the names of what is none; of folders with how many reviews they hold."""
-    classes, left_out = [], []
+    classes, left_out, others = [], [], []
     for each in sorted(root.iterdir(), key=lambda each: each.name):
         is_class = each.is_dir() or (config.lines_are_reviews and each.name.endswith(".txt"))
         label = canonical(each.name if each.is_dir() else each.name.removesuffix(".txt"))
@@ -184,12 +184,18 @@ def _classes(root: Place, config: DataConfig, rule: LabelRule) -> tuple[list[tup
             holds = f" with {sum(map(is_text, walk(each))):,} .txt files" if each.is_dir() else ""
             left_out.append(f"{each.name}{holds}")
         elif rule.label(label) is None:
-            raise UserError(f"{each}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
+            others.append(each)
         else:
             classes.append((label, each))
     for names in (rule.negative, rule.positive):
         if not any(label in names for label, _ in classes):
-            found = few([label for label, _ in classes] + left_out) or "nothing"
-            message = f"no folder {' or '.join(names)}; found {found}; {NAME_THEM}"
-            raise UserError(f"{root}: {message}, or give the path of one file", MISSING_INPUT)
+            found = few([label for label, _ in classes] + [each.name for each in others] + left_out) or "nothing"
+            if any(rule.label(canonical(name.removesuffix(".txt"))) is not None for name in left_out):
+                advice = f"if each line of these files is a review, set {OPTION}lines_are_reviews=True"
+            else:
+                advice = f"{NAME_THEM}, or give the path of the folder that holds them, or of one file"
+            message = f"no folder {' or '.join(names)}; found {found}; {advice}"
+            raise UserError(f"{root}: {message}", MISSING_INPUT)
+    if others:
+        raise UserError(f"{others[0]}: a third class; allowed: {rule}; {NAME_THEM}", BAD_DATA)
     return sorted(classes, key=lambda each: cast(int, rule.label(each[0]))), left_out

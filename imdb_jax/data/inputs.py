@@ -92,7 +92,7 @@ def _in_file(argument: str, form: Format, as_table: bool | None) -> Iterator[tup
         if as_table:
             found = table(opened.enter_context(open(argument, "rb")), argument, form)
         else:
-            found = text_files([("", place)], (), form.encoding, lines=not place.is_dir())
+            found = text_files([("", place)], (), form.encoding, form.lines_are_reviews or not place.is_dir())
         entries = [*found.entries]
     if guessed and not as_table and entries:
         _tell_of_table(argument, entries[0][1], form)

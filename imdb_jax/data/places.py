@@ -32,11 +32,12 @@ class Format(NamedTuple):
     text_column: str = "text"
     encoding: str | None = None
     quotes: bool = True
+    lines_are_reviews: bool = False
 
     @classmethod
     def of(cls, data: Any) -> "Format":
         """That of a `DataConfig`."""
-        return cls(data.text_column, data.encoding, data.quotes)
+        return cls(data.text_column, data.encoding, data.quotes, data.lines_are_reviews)
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ from imdb_jax.data.batches import Split
 from imdb_jax.data.inputs import texts_of
 from imdb_jax.data.text import SPACE, split_words
 from imdb_jax.data.vocabulary import NGRAMS
-from imdb_jax.errors import UserError
+from imdb_jax.errors import BAD_DATA, UserError
 from imdb_jax.models import TextClassifier
 from imdb_jax.runs.mixture import Mixture
 from imdb_jax.runs.run import Run
@@ -47,7 +47,10 @@ def restore_best(run: Run) -> tuple[Learner, TrainState]:
     config = run.config()
     model = build_model(config, run.vocabulary(), run.load_vectors())
     learner, state = build_learner(model, config, steps=1)
-    best = Checkpoints(run.checkpoints, run.origin(), read_only=True).restore_best(state.evaluated())
+    checkpoints = Checkpoints(run.checkpoints, run.origin(), read_only=True)
+    if run.results() is not None and not checkpoints.steps():
+        raise UserError(f"{run.checkpoints}: gone; put them back, or train again in another --workdir", BAD_DATA)
+    best = checkpoints.restore_best(state.evaluated())
     if run.results() is None:
         log.warning(f"{run.folder}: training has not ended; this is the best epoch so far")
     return learner, best

@@ -62,8 +62,9 @@ def write_comparison(path: Path, folders: Sequence[Path], mixture: Mixture | Non
     Each look at what a run reached on test is recorded in it.
     """
     above = os.path.commonpath([os.path.dirname(os.path.abspath(folder)) for folder in folders])
+    given = [run for folder in folders for run in runs_in(folder)]
     # a population that was interrupted has members that have not begun
-    runs = [run for folder in folders for run in runs_in(folder) if run.begun or run.folder == folder]
+    runs = [run for run in given if run.begun or run.folder in folders]
     if not runs:
         raise UserError(f"{folders[0]}: no member has begun; train --workdir goes on", MISSING_INPUT)
     entrants = [_entrant(run, above) for run in runs]
@@ -86,6 +87,7 @@ def write_comparison(path: Path, folders: Sequence[Path], mixture: Mixture | Non
         entrants=[row for entrant in entrants for row in _rows_of(entrant.name, [entrant])],
         differing=differing(groups),
         unfinished=[each.name for each in entrants if each.results is None],
+        absent=[_name(run, above) for run in given if run not in runs],
         machines=dict.fromkeys(", ".join(f"{name} {value}" for name, value in each.items()) for each in machines),
     )
 

@@ -63,6 +63,7 @@ def write_run_page(path: Path, run: Run, split: Literal["validation", "test"], m
         scores={name: score_cells(each) for name, each in scores.items()},
         history=history.epochs,
         best=history.best(monitor),
+        step=predictor.step,
         overfitting=history.overfitting(),
         calibration=calibrated,
         mistakes={

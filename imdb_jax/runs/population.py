@@ -83,7 +83,7 @@ class Population(Folder):
         varied, wanted = ([*next(iter(each.values()))] for each in (old, members or old))
         if varied != wanted:
             message = f"its members differ in {', '.join(varied)}, not in {', '.join(wanted)}"
-            raise UserError(f"{self.folder}: {message}; choose another --workdir")
+            raise UserError(f"{self.folder}: {message}; give --grid options for these, or choose another --workdir")
         same = next(iter(old.values()))  # what the grid sets is not of the shared config
         self.check_config(with_fields(self.config(), same), with_fields(config, same))
         return {**old, **members}

@@ -222,6 +222,9 @@ class Run(Folder):
         if not self.begun:
             if (self.folder / POPULATION).exists():
                 raise UserError(f"{self.folder}: holds a population of runs; name one of those in its members/")
+            if (self.folder.absolute().parents[1] / POPULATION).exists():
+                message = "a member that has not begun, or is gone; train --workdir of its population goes on"
+                raise UserError(f"{self.folder}: {message}", MISSING_INPUT)
             message = "no such file; --workdir must be the directory of a training run"
             raise UserError(f"{self.folder / MANIFEST}: {message}", MISSING_INPUT)
         return self.read_record(MANIFEST, Manifest)

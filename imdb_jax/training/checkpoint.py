@@ -185,7 +185,7 @@ class Checkpoints(contextlib.AbstractContextManager["Checkpoints"]):
                 raise
             except Exception as error:  # Orbax raises a dozen types
                 if path.exists():  # else the run that trains there has just deleted it
-                    log.warning(f"{path}: damaged ({_reason(error)}); another checkpoint is taken")
+                    log.warning(f"{path}: damaged ({_reason(error)}); another one is tried")
                     damaged.append(path)
                 continue
             for path in [] if self._read_only else damaged:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,16 @@ def test_report_compares_the_members(folder: Path) -> None:
     assert re.search(r'<td class="name">seeds</td><td>0, 1, 2</td>', (folder / "both.html").read_text())
     said = fails(2, "imdb_jax.report", folder / "seeds", "--split", "test")
     assert "a comparison reads none" in said
+
+
+def test_a_member_that_is_gone_is_told(folder: Path, tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds"
+    shutil.copytree(folder / "seeds", seeds)
+    shutil.rmtree(seeds / "members" / "seed=0")
+    said = fails(66, "imdb_jax.predict", "--workdir", seeds, "fine")
+    assert "seed=0: a member that has not begun, or is gone; train --workdir of its population goes on" in said
+    output("imdb_jax.report", seeds, "--out", tmp_path / "page.html")
+    assert "seeds/seed=0 has not begun, or is gone." in (tmp_path / "page.html").read_text()
 
 
 def test_compare_pairs_reviews_whatever_their_words_are(folder: Path) -> None:

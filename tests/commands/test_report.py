@@ -126,6 +126,26 @@ def test_an_unfinished_run_has_a_report_too_and_a_look_at_the_test_split_is_reco
     assert "has changed since the run wrote it" in fails(65, "imdb_jax.report", "--workdir", tmp_path / "run")
 
 
+def test_another_checkpoint_than_the_best_is_told_on_the_page(reported: Path, tmp_path: Path) -> None:
+    workdir = tmp_path / "run"
+    shutil.copytree(reported, workdir, ignore=shutil.ignore_patterns("report*"))
+    best = workdir / "checkpoints" / str(best_step(workdir))
+    (best / "metadata.json").write_bytes(b"")
+    assert b"damaged" in run("imdb_jax.report", "--workdir", workdir).stderr
+    told = "The checkpoint of the best epoch can't be read;</strong> what follows of reviews is by that of step "
+    assert told in (workdir / "report.html").read_text()
+    assert told not in (reported / "report.html").read_text()
+    for path in workdir.glob("checkpoints/[0-9]*"):
+        shutil.rmtree(path)
+    said = fails(65, "imdb_jax.predict", "--workdir", workdir, "fine")
+    assert "checkpoints: gone; put them back, or train again in another --workdir" in said
+
+
+def best_step(workdir: Path) -> int:
+    run = Run(workdir)
+    return run.history().best(run.config().training.monitor).step
+
+
 def test_comparison_groups_seeds_and_writes_into_runs_that_it_has_seen_their_test_scores(
     reported: Path, tmp_path: Path
 ) -> None:

@@ -196,7 +196,7 @@ def test_unsup_is_ignored_with_a_notice(tmp_path: Path, caplog: pytest.LogCaptur
     ("classes", "message", "exit_code"),
     [
         ({"pos": [b"x"]}, "no folder 0 or neg or negative or false; found 1", 66),
-        ({"movies": [b"x"]}, "movies: a third class", 65),
+        ({"movies": [b"x"]}, r"no folder 0 or .* found 1 \(movies\); .* path of the folder that holds them", 66),
         (
             {"neg": [b"x"], "neutral": [b"y"], "pos": [b"z"]},
             "neutral: a third class; allowed: negative is 0, neg, ",

@@ -375,7 +375,7 @@ def test_a_folder_around_the_folders_is_entered(tmp_path: Path) -> None:
 def test_folders_of_other_names_are_mapped(tmp_path: Path) -> None:
     write_classes(tmp_path, BASE, ("bad", "good"))
     write_classes(tmp_path / "meh", BASE)
-    with pytest.raises(UserError, match=r"bad: a third class; allowed: negative is 0, neg"):
+    with pytest.raises(UserError, match=r"no folder 0 .* found 3 \(bad, good, meh\); name classes with --config"):
         read_all(config_of(tmp_path))
     mapped = config_of(tmp_path, negative_labels=("bad",), positive_labels=("good",), left_out_labels=("meh",))
     assert sorted(read_all(mapped)) == sorted(BASE)
@@ -401,6 +401,22 @@ def test_a_file_of_lines_for_each_class(tmp_path: Path) -> None:
     for label, name in enumerate(("neg", "pos")):
         (tmp_path / f"{name}.txt").write_text("\n".join(text for text, each in BASE if each == label))
     assert sorted(read_all(config_of(tmp_path, lines_are_reviews=True))) == sorted(BASE)
+    predicted = [text.decode() for _, text in read_inputs([str(tmp_path)], Format(lines_are_reviews=True))]
+    assert sorted(predicted) == sorted(text for text, _ in BASE)
+    with pytest.raises(
+        UserError, match=r"if each line of these files is a review, set --config\.data\.lines_are_reviews"
+    ):
+        read_all(config_of(tmp_path))
+
+
+def test_a_folder_of_a_folder_and_a_stray_file_says_what_to_give(tmp_path: Path) -> None:
+    write_lines(tmp_path)
+    (tmp_path / "r").mkdir()
+    for name in ("neg", "pos"):
+        (tmp_path / name).rename(tmp_path / "r" / name)
+    (tmp_path / "readme.md").touch()
+    with pytest.raises(UserError, match=r"found 2 \(r, readme.md\); .* give the path of the folder that holds them"):
+        read_all(config_of(tmp_path))
 
 
 def test_a_mark_is_no_part_of_the_first_word(tmp_path: Path) -> None:
