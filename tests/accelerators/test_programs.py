@@ -21,7 +21,7 @@ import pytest
 from jax.sharding import Sharding
 from jaxtyping import PyTree
 
-from imdb_jax.config import Config, PretrainedEmbedding, TextConfig, load_file
+from imdb_jax.config import Config, TextConfig, load_file
 from imdb_jax.data.batches import Batch
 from imdb_jax.data.vocabulary import Vocabulary
 from imdb_jax.models.recurrence import ACCELERATOR_LOOP, CPU_LOOP
@@ -55,8 +55,9 @@ def learner_of(config: Config) -> tuple[Learner, TrainState]:
     size = config.data.vocabulary_size
     words = tuple(f"word{number}".encode() for number in range(size))
     vocabulary = Vocabulary(words, TextConfig(special_tokens=config.data.text.special_tokens))
-    pretrained = isinstance(config.model.embedding, PretrainedEmbedding)
-    vectors = np.zeros((size, GLOVE_DIM), np.float32) if pretrained else None
+    dims = {"pretrained": GLOVE_DIM, "log_count_ratio": 1}
+    dim = dims.get(config.model.embedding.kind)
+    vectors = None if dim is None else np.zeros((size, dim), np.float32)
     return build_learner(build_model(config, vocabulary, vectors), config, steps=1_000)
 
 
