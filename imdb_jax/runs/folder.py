@@ -51,7 +51,7 @@ class Folder:
         for mark, kind in KINDS.items():
             if mark != self.mark and (self.folder / mark).exists():
                 raise UserError(f"{self.folder}: holds {kind}; choose another --workdir")
-        first = not (self.folder / ".lock").exists()
+        new, first = not self.folder.exists(), not (self.folder / ".lock").exists()
         strange = [name for name in self.written if (self.folder / name).exists()]
         if first and not self.begun and strange:  # a start that was killed before it had begun has left its lock
             message = f"holds {', '.join(strange)} and no run; nothing is overwritten, choose another --workdir"
@@ -72,7 +72,8 @@ class Folder:
                     with contextlib.suppress(OSError):  # it holds something else, or Windows keeps the lock
                         for name in (LOG, ".lock"):
                             (self.folder / name).unlink(missing_ok=True)
-                        self.folder.rmdir()
+                        if new:
+                            self.folder.rmdir()
                 raise
 
     def check_config(self, begun_with: Config, config: Config) -> None:

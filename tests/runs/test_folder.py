@@ -65,6 +65,16 @@ def test_a_start_that_fails_leaves_no_folder_but_what_others_put_there(tmp_path:
     assert folder.exists() == kept
 
 
+def test_a_start_that_fails_leaves_an_empty_folder_that_was_there(tmp_path: Path) -> None:
+    def fail() -> None:
+        with Run(tmp_path).taken():
+            raise UserError("no such word")
+
+    with pytest.raises(UserError, match="no such word"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert refuse(tmp_path / "file" / "run").endswith("run: Not a directory; choose another --workdir")

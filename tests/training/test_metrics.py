@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imdb_jax.training.metrics import TrainScores, score
+from imdb_jax.training.metrics import TrainScores, calibration, confusion, score
 from imdb_jax.training.step import Metrics
 
 # Few values, so that ties are common; 0 is called negative.
@@ -105,3 +105,40 @@ def test_a_logit_that_is_no_number_makes_every_figure_none() -> None:
     scores = score(np.array([math.nan, 2.0, -1.0]), np.array([1, 1, 0]))
     assert all(math.isnan(figure) for figure in dataclasses.astuple(scores)[:4])
     assert scores.examples == 3
+
+
+@given(PREDICTIONS)
+def test_confusion_counts_every_review_once(predictions: list[tuple[float, int]]) -> None:
+    counts = confusion(*arrays(predictions))
+    assert counts.tolist() == [
+        [sum((logit > 0) == called and label == row for logit, label in predictions) for called in (0, 1)]
+        for row in (0, 1)
+    ]
+
+
+def test_calibration_by_hand() -> None:
+    probabilities = np.array([0.1, 0.3, 0.6, 0.8, 0.9])
+    found = calibration(np.log(probabilities / (1 - probabilities)), np.array([0, 1, 1, 1, 0]), bins=2)
+    assert found.counts.tolist() == [2, 3]
+    np.testing.assert_allclose(found.predicted, [0.2, 2.3 / 3])
+    np.testing.assert_allclose(found.observed, [1 / 2, 2 / 3])
+    assert found.error == pytest.approx((2 * 0.3 + 3 * 0.1) / 5)
+
+
+@given(PREDICTIONS)
+def test_calibration_equals_plain_loops(predictions: list[tuple[float, int]]) -> None:
+    found = calibration(*arrays(predictions))
+    chances = [math.exp(-np.logaddexp(0, -logit)) for logit, _ in predictions]
+    error = 0.0
+    for m in range(10):
+        inside = [(p, y) for p, (_, y) in zip(chances, predictions, strict=True) if min(int(p * 10), 9) == m]
+        assert found.counts[m] == len(inside)
+        error += abs(sum(y - p for p, y in inside))
+        assert np.isnan(found.predicted[m]) == (not inside)
+    assert found.error == pytest.approx(error / len(predictions), abs=1e-9)
+
+
+def test_extreme_probabilities_fall_into_the_outer_bins() -> None:
+    found = calibration(np.array([-1000.0, 1000.0]), np.array([0, 1]))
+    assert found.counts.tolist() == [1, *[0] * 8, 1]
+    assert found.error == 0
