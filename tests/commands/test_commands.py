@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -176,21 +175,21 @@ def test_predict_takes_no_file_for_a_review(trained: Path, tmp_path: Path) -> No
     assert (process.returncode, len(process.stdout.splitlines())) == (0, 1)
 
 
-def test_a_hyphen_and_a_pipe_of_the_shell_are_read_as_standard_input_is(trained: Path, tmp_path: Path) -> None:
+def test_a_hyphen_and_a_pipe_of_the_shell_are_read_as_standard_input_is(trained: Path) -> None:
     lines = b"A fine film\nDull\n"
     (expected, _), *others = (
         (predictions("--workdir", trained, *arguments, stdin=stdin), arguments)
         for arguments, stdin in (((), lines), (("-",), lines))
     )
     assert all(found == expected for found, _ in others)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=(lines,))
-    writer.start()
+    end, written = os.pipe()
+    os.write(written, lines)
+    os.close(written)
+    pipe = f"/dev/fd/{end}"
     assert predictions("--workdir", trained, pipe) == expected
-    writer.join()
     data = f"--config.data.path={pipe}"
     said = fails(65, "imdb_jax.audit", "--config", "quickstart", "--config.data.source=files", data)
+    os.close(end)
     assert said.endswith("a pipe or a device, which can be read only once; save it as a file for --config.data.path=")
 
 

@@ -401,7 +401,8 @@ def test_a_file_of_lines_for_each_class(tmp_path: Path) -> None:
     for label, name in enumerate(("neg", "pos")):
         (tmp_path / f"{name}.txt").write_text("\n".join(text for text, each in BASE if each == label))
     assert sorted(read_all(config_of(tmp_path, lines_are_reviews=True))) == sorted(BASE)
-    predicted = [text.decode() for _, text in read_inputs([str(tmp_path)], Format(lines_are_reviews=True))]
+    form = Format.of(config_of(tmp_path, lines_are_reviews=True))
+    predicted = [text.decode() for _, text in read_inputs([str(tmp_path)], form)]
     assert sorted(predicted) == sorted(text for text, _ in BASE)
     with pytest.raises(
         UserError, match=r"if each line of these files is a review, set --config\.data\.lines_are_reviews"
@@ -453,6 +454,17 @@ def test_three_splits(
         assert any(f"{name}" in line and f"({purpose} reviews)" in line for line in caplog.text.splitlines())
     dataset = load_dataset(config)
     assert len(dataset.validation.labels) == 4
+
+
+def test_a_damaged_zip_of_lzma_is_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", table())
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[30 + len("a.csv") + 4] = 0xFF  # of the options of the packer
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.zip: cannot be read \(") as caught:
+        read_all(config_of(tmp_path / "a.zip"))
+    assert caught.value.exit_code == 65
 
 
 @pytest.mark.parametrize("name", ["neg\\0.txt", "/neg/0.txt", "//neg/0.txt", "neg//0.txt"])
